@@ -1,0 +1,130 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use super::{CELLS, cell_of_digest, cell_of_tag};
+use crate::key::Tags;
+
+/// The fence of this process: atomics, 32 KiB, raised by invalidations and read by fills.
+///
+/// A fill checks it while it holds the lock of its shard, an invalidation raises it first and
+/// removes under the same locks afterwards: a fill that passed before the raise is found by the
+/// removal, a later one fails its check.
+#[derive(Debug)]
+pub struct Fence {
+    counter: AtomicU64,
+    floor: AtomicU64,
+    cells: Box<[AtomicU64]>,
+    /// Held by whoever raises, so that [`raise_unless_passed`](Self::raise_unless_passed) is one step.
+    raising: Mutex<()>,
+}
+
+impl Default for Fence {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Fence {
+    /// A fence that nothing has been raised on.
+    pub fn new() -> Self {
+        Self {
+            counter: AtomicU64::new(1),
+            floor: AtomicU64::new(0),
+            cells: (0..CELLS).map(|_| AtomicU64::new(0)).collect(),
+            raising: Mutex::new(()),
+        }
+    }
+
+    /// The counter's value: a stamp for a load that begins now.
+    pub fn stamp(&self) -> u64 {
+        self.counter.load(Ordering::SeqCst)
+    }
+
+    /// The highest mark that applies to an entry: of the floor, its key's cell and its tags' cells.
+    pub fn mark(&self, key_digest: u64, tags: &Tags) -> u64 {
+        let floor = self.floor.load(Ordering::SeqCst);
+        let key = self.cells[cell_of_digest(key_digest)].load(Ordering::SeqCst);
+        let tags = tags.into_iter().map(|tag| self.cells[cell_of_tag(tag)].load(Ordering::SeqCst));
+        tags.fold(floor.max(key), u64::max)
+    }
+
+    /// Whether a value whose load began at `stamp` may still be stored.
+    pub fn admits(&self, stamp: u64, key_digest: u64, tags: &Tags) -> bool {
+        self.mark(key_digest, tags) <= stamp
+    }
+
+    /// Raises the given cells past every stamp handed out so far; gives their new mark.
+    pub fn raise(&self, cells: impl IntoIterator<Item = usize>) -> u64 {
+        let _raising = self.raising.lock();
+        self.raise_locked(cells)
+    }
+
+    /// Raises the floor past every stamp handed out so far: nothing that is being loaded may be
+    /// stored.
+    pub fn raise_floor(&self) -> u64 {
+        let _raising = self.raising.lock();
+        let mark = self.counter.fetch_add(1, Ordering::SeqCst) + 1;
+        self.floor.fetch_max(mark, Ordering::SeqCst);
+        mark
+    }
+
+    /// Raises the cells of an entry, and says whether nothing else had raised one past `stamp`:
+    /// then, and only then, may the caller store what it has under the mark that this returns.
+    pub fn raise_unless_passed(
+        &self,
+        stamp: u64,
+        key_digest: u64,
+        tags: &Tags,
+    ) -> Result<u64, u64> {
+        let _raising = self.raising.lock();
+        let passed = !self.admits(stamp, key_digest, tags);
+        let cells = tags.into_iter().map(cell_of_tag);
+        let mark = self.raise_locked(cells.chain([cell_of_digest(key_digest)]));
+        if passed { Err(mark) } else { Ok(mark) }
+    }
+
+    fn raise_locked(&self, cells: impl IntoIterator<Item = usize>) -> u64 {
+        let mark = self.counter.fetch_add(1, Ordering::SeqCst) + 1;
+        for cell in cells {
+            self.cells[cell].fetch_max(mark, Ordering::SeqCst);
+        }
+        mark
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::{Key, Tag};
+
+    fn key() -> Key {
+        Key::parse("p:k:v1").expect("a valid key")
+    }
+
+    #[test]
+    fn a_load_from_before_a_raise_is_refused_and_one_from_after_is_not() {
+        let fence = Fence::new();
+        let tags = Tags::new(vec![Tag::new("p", "t").expect("a valid tag")]);
+        for raise in [
+            |fence: &Fence, _: &Tags| fence.raise([cell_of_digest(key().digest())]),
+            |fence: &Fence, tags: &Tags| fence.raise(tags.into_iter().map(cell_of_tag)),
+            |fence: &Fence, _: &Tags| fence.raise_floor(),
+        ] {
+            let before = fence.stamp();
+            assert!(fence.admits(before, key().digest(), &tags));
+            raise(&fence, &tags);
+            assert!(!fence.admits(before, key().digest(), &tags));
+            assert!(fence.admits(fence.stamp(), key().digest(), &tags));
+        }
+    }
+
+    #[test]
+    fn an_update_passes_only_where_nothing_was_raised_since_its_stamp() {
+        let fence = Fence::new();
+        let stamp = fence.stamp();
+        let mark = fence.raise_unless_passed(stamp, key().digest(), &Tags::NONE);
+        assert_eq!(mark, Ok(fence.stamp()));
+        assert!(fence.raise_unless_passed(stamp, key().digest(), &Tags::NONE).is_err());
+    }
+}

@@ -1,0 +1,26 @@
+//! The core of Tiers: typed nodes, policies and the tier engine. It knows no driver.
+//!
+//! A program names what it wants as a [`Node`](node::Node), tells once where values come from
+//! ([`Source`](source::Source)) and where they are kept ([`Storage`](storage::Storage),
+//! [`MemoryEngine`](memory::MemoryEngine)), and asks a handle. Most programs use the facade crate
+//! `tiers`; those who want one storage alone, or write one, depend on this crate.
+//!
+//! | module | what is in it |
+//! |---|---|
+//! | [`node`], [`source`], [`key`] | what is wanted, where it comes from, how it is named |
+//! | [`entry`] | what storages hold: envelope, codecs, compression |
+//! | [`storage`], [`memory`] | the seams, with their types |
+//! | [`fence`] | what keeps old loads from being stored after an invalidation |
+//! | [`policy`] | lifetimes, jitter, doorkeeper, size routing: pure |
+//! | [`clock`], [`error`] | injected time; what can go wrong |
+
+pub mod clock;
+pub mod entry;
+pub mod error;
+pub mod fence;
+pub mod key;
+pub mod memory;
+pub mod node;
+pub mod policy;
+pub mod source;
+pub mod storage;

@@ -1,0 +1,93 @@
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::clock::{Tick, Timestamp};
+use crate::key::Tags;
+
+/// A value whose type has been forgotten.
+pub type ErasedValue = Arc<dyn Any + Send + Sync>;
+
+/// One entry in memory. Its times can be moved while it is shared.
+pub struct MemoryEntry {
+    /// The value; `None` where it is known that there is none.
+    pub value: Option<ErasedValue>,
+    /// When the value was loaded or set, in wall time.
+    pub created: Timestamp,
+    /// Sliding expiry: each use renews the end of freshness to this long from then.
+    pub idle: Option<Duration>,
+    /// The end that no use can move.
+    pub kept_until: Tick,
+    /// The process fence's counter when the load began.
+    pub stamp: u64,
+    /// Digest of the key text.
+    pub digest: u64,
+    /// What it weighs in a memory bounded by bytes, its key included.
+    pub weight: u32,
+    /// The labels by which it can be invalidated.
+    pub tags: Tags,
+    fresh_until_ms: AtomicU64,
+}
+
+impl MemoryEntry {
+    /// An entry that is fresh until `fresh_until`.
+    #[expect(clippy::too_many_arguments, reason = "one for each field, made in one place")]
+    pub fn new(
+        value: Option<ErasedValue>,
+        created: Timestamp,
+        fresh_until: Tick,
+        kept_until: Tick,
+        idle: Option<Duration>,
+        stamp: u64,
+        digest: u64,
+        weight: u32,
+        tags: Tags,
+    ) -> Self {
+        let fresh_until_ms = AtomicU64::new(fresh_until.min(kept_until).ms());
+        Self { value, created, idle, kept_until, stamp, digest, weight, tags, fresh_until_ms }
+    }
+
+    /// Until when a reader may take it as current.
+    pub fn fresh_until(&self) -> Tick {
+        Tick::from_ms(self.fresh_until_ms.load(Ordering::Relaxed))
+    }
+
+    /// Whether it never expires by time, so that no clock has to be read for it.
+    pub fn is_timeless(&self) -> bool {
+        self.idle.is_none() && self.fresh_until().is_never()
+    }
+
+    /// Whether a reader may take it as current at `now`. The last moment is excluded.
+    pub fn is_fresh(&self, now: Tick) -> bool {
+        let fresh_until = self.fresh_until();
+        fresh_until.is_never() || now < fresh_until
+    }
+
+    /// Moves the end of freshness, up to the end that cannot be moved. An entry that has been
+    /// [expired](Self::expire) stays so.
+    pub fn renew(&self, fresh_until: Tick) {
+        let fresh_until_ms = fresh_until.min(self.kept_until).ms();
+        let moved = |current: u64| (current != 0).then_some(fresh_until_ms);
+        // Refused only where it was expired, which stands.
+        let _ = self.fresh_until_ms.fetch_update(Ordering::Relaxed, Ordering::Relaxed, moved);
+    }
+
+    /// Ends its freshness for good, but keeps it.
+    pub fn expire(&self) {
+        self.fresh_until_ms.store(0, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for MemoryEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryEntry")
+            .field("absent", &self.value.is_none())
+            .field("fresh_until", &self.fresh_until())
+            .field("kept_until", &self.kept_until)
+            .field("stamp", &self.stamp)
+            .field("tags", &self.tags)
+            .finish_non_exhaustive()
+    }
+}

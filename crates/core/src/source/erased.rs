@@ -1,0 +1,55 @@
+use futures_util::future::BoxFuture;
+
+use super::{LoadError, Loaded, Previous, Source};
+use crate::node::Node;
+
+/// A [`Source`] behind a pointer: what a binding holds.
+pub(crate) trait ErasedSource<N: Node>: Send + Sync {
+    fn load<'a>(&'a self, node: &'a N) -> BoxFuture<'a, Result<Loaded<N::Value>, LoadError>>;
+
+    fn load_many<'a>(
+        &'a self,
+        nodes: &'a [N],
+    ) -> BoxFuture<'a, Vec<Result<Loaded<N::Value>, LoadError>>>;
+
+    fn reload<'a>(
+        &'a self,
+        node: &'a N,
+        previous: &'a Previous<N::Value>,
+    ) -> BoxFuture<'a, Result<Loaded<N::Value>, LoadError>>;
+
+    fn store<'a>(
+        &'a self,
+        node: &'a N,
+        value: &'a N::Value,
+    ) -> BoxFuture<'a, Result<(), LoadError>>;
+}
+
+impl<N: Node, S: Source<N>> ErasedSource<N> for S {
+    fn load<'a>(&'a self, node: &'a N) -> BoxFuture<'a, Result<Loaded<N::Value>, LoadError>> {
+        Box::pin(Source::load(self, node))
+    }
+
+    fn load_many<'a>(
+        &'a self,
+        nodes: &'a [N],
+    ) -> BoxFuture<'a, Vec<Result<Loaded<N::Value>, LoadError>>> {
+        Box::pin(Source::load_many(self, nodes))
+    }
+
+    fn reload<'a>(
+        &'a self,
+        node: &'a N,
+        previous: &'a Previous<N::Value>,
+    ) -> BoxFuture<'a, Result<Loaded<N::Value>, LoadError>> {
+        Box::pin(Source::reload(self, node, previous))
+    }
+
+    fn store<'a>(
+        &'a self,
+        node: &'a N,
+        value: &'a N::Value,
+    ) -> BoxFuture<'a, Result<(), LoadError>> {
+        Box::pin(Source::store(self, node, value))
+    }
+}

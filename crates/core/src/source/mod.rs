@@ -1,0 +1,89 @@
+//! Sources: where a node's value comes from when no tier has it.
+
+mod closure;
+mod erased;
+mod load_error;
+mod loaded;
+
+pub use closure::{SourceFn, source_fn};
+pub(crate) use erased::ErasedSource;
+pub use load_error::{LoadError, SharedError};
+pub use loaded::{Loaded, LoadedValue, Previous};
+
+use std::future::Future;
+
+use futures_util::stream::{FuturesOrdered, StreamExt};
+
+use crate::node::Node;
+
+/// Where the values of a node type come from. It may hold state: a pool, a client.
+///
+/// ```
+/// use cache_core::node::DynamicNode;
+/// use cache_core::source::{LoadError, Loaded, Source};
+///
+/// struct Folder(std::path::PathBuf);
+///
+/// impl Source<DynamicNode> for Folder {
+///     async fn load(&self, node: &DynamicNode) -> Result<Loaded<bytes::Bytes>, LoadError> {
+///         let path = self.0.join(node.key());
+///         match tokio::task::spawn_blocking(move || std::fs::read(path)).await? {
+///             Ok(bytes) => Ok(Loaded::new(bytes.into()).tag("files")),
+///             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Loaded::absent()),
+///             Err(error) => Err(error.into()),
+///         }
+///     }
+/// }
+/// ```
+///
+/// A load runs in a task of its own, whatever becomes of those who asked for it. It may ask the
+/// cache for other nodes; asking for one that waits for this load is an error to it, not a hang.
+pub trait Source<N: Node>: Send + Sync + 'static {
+    /// Loads one value.
+    ///
+    /// # Errors
+    /// Any error; every caller that waits for the load gets it, and nothing is stored.
+    fn load(&self, node: &N) -> impl Future<Output = Result<Loaded<N::Value>, LoadError>> + Send;
+
+    /// Loads many values at once; answers stand in the order of `nodes`. By default each is loaded
+    /// on its own, all at the same time.
+    ///
+    /// An answer that is missing at the end is an error to the callers that wait for it.
+    fn load_many(
+        &self,
+        nodes: &[N],
+    ) -> impl Future<Output = Vec<Result<Loaded<N::Value>, LoadError>>> + Send {
+        async move {
+            let loads: FuturesOrdered<_> = nodes.iter().map(|node| self.load(node)).collect();
+            loads.collect().await
+        }
+    }
+
+    /// Loads a value of which an older copy is at hand, and may answer
+    /// [`Loaded::not_modified`] so that the copy lives on. By default loads as ever.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    fn reload(
+        &self,
+        node: &N,
+        previous: &Previous<N::Value>,
+    ) -> impl Future<Output = Result<Loaded<N::Value>, LoadError>> + Send {
+        let _ = previous;
+        self.load(node)
+    }
+
+    /// Stores a value: what [`Handle::write_through`](crate::handle::Handle::write_through) calls
+    /// before it changes the cache. By default the source takes none.
+    ///
+    /// # Errors
+    /// Any error; the cache then forgets the node, because nobody knows what the source holds.
+    fn store(
+        &self,
+        node: &N,
+        value: &N::Value,
+    ) -> impl Future<Output = Result<(), LoadError>> + Send {
+        let _ = (node, value);
+        async { Err(LoadError::message("this source does not store values").permanent()) }
+    }
+}
