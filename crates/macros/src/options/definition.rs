@@ -6,7 +6,7 @@ use syn::{ExprPath, Ident, LitStr, Path};
 
 use super::list::{OptionList, each, in_parentheses};
 use super::tier::{self, TierOptions};
-use super::value;
+use super::{name, value};
 use crate::errors::Errors;
 
 /// The options that define a node, whatever attribute they stand in. What is not given is left to
@@ -135,23 +135,11 @@ impl DefinitionOptions {
     }
 }
 
-/// The rules of the core crate's `validate_name`.
 fn version(input: ParseStream<'_>) -> syn::Result<LitStr> {
-    const BYTES_MAX: usize = 64;
     let text = value::text(input)?;
-    let version = text.value();
-    let problem = if version.is_empty() {
-        "the version is empty".to_owned()
-    } else if version.len() > BYTES_MAX {
-        format!("the version takes {} bytes, more than the {BYTES_MAX} allowed", version.len())
-    } else if version.contains(':') {
-        "a version holds no `:`, which parts it from the key".to_owned()
-    } else if version.chars().any(char::is_control) {
-        "the version holds a control character".to_owned()
-    } else {
-        return Ok(text);
-    };
-    Err(syn::Error::new(text.span(), problem))
+    name::check("version", &text.value())
+        .map_err(|problem| syn::Error::new(text.span(), problem))?;
+    Ok(text)
 }
 
 fn display_name(input: ParseStream<'_>) -> syn::Result<LitStr> {

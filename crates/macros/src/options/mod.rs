@@ -3,6 +3,7 @@
 
 mod definition;
 mod list;
+mod name;
 mod tier;
 mod value;
 

@@ -5,7 +5,7 @@ use syn::parse::ParseStream;
 use syn::{Ident, LitStr, Token, token};
 
 use super::list::{OptionList, each, in_parentheses};
-use super::value;
+use super::{name, value};
 use crate::errors::Errors;
 
 /// One tier, as `memory`, `memory(ttl = "30s")` or `"my-redis"(ttl = "1h")` gives it.
@@ -115,11 +115,6 @@ fn storage_name(input: ParseStream<'_>) -> syn::Result<String> {
         })?;
         (name.unraw().to_string(), name.span())
     };
-    if name.is_empty() {
-        return Err(syn::Error::new(span, "the name of the storage is empty"));
-    }
-    if name.chars().any(char::is_control) {
-        return Err(syn::Error::new(span, "the name of the storage holds a control character"));
-    }
+    name::check("name of the storage", &name).map_err(|problem| syn::Error::new(span, problem))?;
     Ok(name)
 }

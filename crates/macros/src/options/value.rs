@@ -27,7 +27,7 @@ pub(crate) fn text(input: ParseStream<'_>) -> syn::Result<LitStr> {
     input.parse().map_err(|error| syn::Error::new(error.span(), "expected a string, in quotes"))
 }
 
-/// A duration larger than zero, such as `"30s"` or `"1h 30m"`.
+/// A duration of a millisecond or more, such as `"30s"` or `"1h 30m"`.
 pub(crate) fn duration(input: ParseStream<'_>) -> syn::Result<Duration> {
     input.parse::<Token![=]>()?;
     let text: LitStr = input.parse().map_err(|error| {
@@ -40,13 +40,14 @@ pub(crate) fn duration(input: ParseStream<'_>) -> syn::Result<Duration> {
         let message = format!("not a duration such as \"30s\" or \"1h 30m\": {error}");
         syn::Error::new(text.span(), message)
     })?;
-    if duration.is_zero() {
-        return Err(syn::Error::new(text.span(), "must be longer than zero"));
+    // Times are kept in milliseconds; less would be none.
+    if duration < Duration::from_millis(1) {
+        return Err(syn::Error::new(text.span(), "must be at least a millisecond"));
     }
     Ok(duration)
 }
 
-/// A duration larger than zero, or the word `none`.
+/// A duration of a millisecond or more, or the word `none`.
 pub(crate) fn duration_or_none(input: ParseStream<'_>) -> syn::Result<Option<Duration>> {
     let ahead = input.fork();
     let is_none = ahead.parse::<Token![=]>().is_ok()
