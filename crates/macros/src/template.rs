@@ -118,10 +118,18 @@ mod tests {
     use cache_core::key::KeyTemplate;
     use proptest::prelude::*;
 
+    fn template() -> impl Strategy<Value = String> {
+        const PIECES: &[&str] = &[
+            "a", "{a}", "{b.c}", "{0}", ":", ":", ":", "{*a}", "*", "{", "}", "{}", "{*}", "{a b}",
+            "\u{1}",
+        ];
+        prop::collection::vec(prop::sample::select(PIECES), 0..6).prop_map(|all| all.concat())
+    }
+
     proptest! {
         /// What compiles can be bound, and the fields are written in the order that core reads.
         #[test]
-        fn keys_are_taken_as_core_takes_them(text in "[a{}*:.{}: \u{1}]{0,10}") {
+        fn keys_are_taken_as_core_takes_them(text in template()) {
             let core = KeyTemplate::parse(&text);
             let ours = key_fields(&text);
             prop_assert_eq!(core.is_ok(), ours.is_ok(), "{:?}: {:?} / {:?}", text, core, ours);

@@ -1,7 +1,7 @@
 use syn::{DeriveInput, LitStr, Type};
 
 use crate::errors::Errors;
-use crate::options::{DefinitionOptions, OptionList, syntax, text};
+use crate::options::{DefinitionOptions, OptionList, listed, syntax, text};
 
 /// All that the `#[node(..)]` attributes of a type say.
 #[derive(Default)]
@@ -24,6 +24,7 @@ pub(super) fn read(input: &DeriveInput, errors: &mut Errors) -> NodeAttribute {
     let names = ["key", "value"].into_iter().chain(DefinitionOptions::NAMES.iter().copied());
     let mut list = OptionList::new("a node", names);
     let mut span = None;
+    let mut readable = true;
     for attribute in input.attrs.iter().filter(|attribute| attribute.path().is_ident("node")) {
         span.get_or_insert_with(|| syn::spanned::Spanned::span(attribute.path()));
         let read = attribute.parse_args_with(|input: syn::parse::ParseStream<'_>| {
@@ -37,10 +38,13 @@ pub(super) fn read(input: &DeriveInput, errors: &mut Errors) -> NodeAttribute {
             });
             Ok(())
         });
-        errors.keep(read);
+        readable &= errors.keep(read).is_some();
     }
-    for (name, example) in REQUIRED.iter().filter(|(name, _)| !list.has(name)) {
-        let message = format!("the node has no `{name}`: add `{example}` to `#[node(..)]`");
+    let missing = REQUIRED.iter().filter(|(name, _)| !list.has(name));
+    let (names, examples): (Vec<&str>, Vec<&str>) = missing.copied().unzip();
+    if readable && !names.is_empty() {
+        let (names, examples) = (listed(&names), examples.join(", "));
+        let message = format!("the node lacks {names}: add, for example, `#[node({examples})]`");
         errors.at(span.unwrap_or(input.ident.span()), message);
     }
     node.definition.check(errors);

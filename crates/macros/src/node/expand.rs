@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use proc_macro2::{Ident, TokenStream, TokenTree};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{DeriveInput, Generics, LitStr, Type, parse_quote};
@@ -31,9 +31,10 @@ impl Expansion<'_> {
         let codec = self.codec();
         let tags = self.tags();
         let weight = self.options.weight.as_ref().map(|function| {
+            let call = quote_spanned!(located(function)=> #function(value));
             quote! {
-                fn weight(value: &Self::Value) -> ::core::primitive::u64 {
-                    #function(value)
+                fn weight(value: &#value) -> ::core::primitive::u64 {
+                    #call
                 }
             }
         });
@@ -46,7 +47,7 @@ impl Expansion<'_> {
                     #definition
                 }
 
-                fn codec() -> #core::entry::Codec<Self::Value> {
+                fn codec() -> #core::entry::Codec<#value> {
                     #codec
                 }
 
@@ -174,22 +175,20 @@ impl Expansion<'_> {
 
     fn key_fields(&self) -> TokenStream {
         let core = self.core;
-        // `self` and the parameter are named here alone, so that a span of the user's code, which
-        // may come out of a macro, only ever marks where an error is shown.
-        let (node, out) = (quote!(self), quote!(fields));
         let pushes = self.names.key_fields.iter().map(|field| {
             let member = &field.member;
-            quote_spanned!(field.ty.span()=> #out.push(&#node.#member);)
+            quote_spanned!(located(field.ty)=> fields.push(&self.#member);)
         });
         let markers = self.names.markers.iter().map(|field| {
             let member = &field.member;
-            quote_spanned!(field.ty.span()=>
-                let _: &::core::marker::PhantomData<_> = &#node.#member;
+            quote_spanned!(located(field.ty)=>
+                let _: &::core::marker::PhantomData<_> = &self.#member;
             )
         });
+        let unused = self.names.key_fields.is_empty().then(|| quote!(let _ = fields;));
         quote! {
-            fn key_fields(&#node, #out: &mut #core::key::KeyFields<'_>) {
-                let _ = &#out;
+            fn key_fields(&self, fields: &mut #core::key::KeyFields<'_>) {
+                #unused
                 #(#markers)*
                 #(#pushes)*
             }
@@ -200,14 +199,15 @@ impl Expansion<'_> {
         if self.names.made_tags.is_empty() {
             return None;
         }
-        let (node, out) = (quote!(self), quote!(labels));
         let pushes = self.names.made_tags.iter().map(|tag| {
             let format = LitStr::new(&tag.format, tag.span);
-            let values = tag.members.iter().map(|members| quote!(&#node #(.#members)*));
-            quote!(#out.push(::std::format!(#format, #(#values),*));)
+            let members = tag.members.iter();
+            let values =
+                members.map(|members| quote_spanned!(located(&format)=> &self #(.#members)*));
+            quote!(labels.push(::std::format!(#format, #(#values),*));)
         });
         Some(quote! {
-            fn tags(&#node, #out: &mut ::std::vec::Vec<::std::string::String>) {
+            fn tags(&self, labels: &mut ::std::vec::Vec<::std::string::String>) {
                 #(#pushes)*
             }
         })
@@ -222,6 +222,12 @@ impl Expansion<'_> {
             Some(Codec::Function(function)) => quote!(#function()),
         }
     }
+}
+
+/// Where `syntax` stands, for errors; names are those of the generated code, even if `syntax` came
+/// out of another macro.
+fn located(syntax: &impl Spanned) -> Span {
+    Span::call_site().located_at(syntax.span())
 }
 
 fn duration(duration: Duration) -> TokenStream {

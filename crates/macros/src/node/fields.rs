@@ -45,7 +45,7 @@ pub(super) fn read(input: &DeriveInput) -> syn::Result<Vec<Field<'_>>> {
     let fields = fields.iter().enumerate().map(|(position, field)| {
         for attribute in field.attrs.iter().filter(|attribute| attribute.path().is_ident("node")) {
             errors.at(
-                attribute.span(),
+                attribute.path().span(),
                 "`#[node(..)]` stands at the struct, not at its fields: every field is a part of \
                  the key",
             );

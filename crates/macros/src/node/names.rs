@@ -85,7 +85,11 @@ fn key_fields<'a>(
         }
         match find(name, fields) {
             Ok(field) => found.push(field),
-            Err(problem) => errors.at(key.span(), problem),
+            Err(unknown) => {
+                errors.at(key.span(), unknown.problem);
+                // What is meant here need not be missed below.
+                found.extend(unknown.meant);
+            }
         }
     }
     for field in fields.iter().filter(|field| !field.is_marker()) {
@@ -123,7 +127,8 @@ fn made_tag(tag: &LitStr, fields: &[Field<'_>]) -> Result<MadeTag, String> {
 /// The way from the node to `path`, such as `user.id` or `0`.
 fn members(path: &str, fields: &[Field<'_>], span: Span) -> Result<Vec<Member>, String> {
     let mut names = path.split('.');
-    let first = find(names.next().unwrap_or_default(), fields)?;
+    let first = names.next().unwrap_or_default();
+    let first = find(first, fields).map_err(|unknown| unknown.problem)?;
     let mut members = vec![first.member.clone()];
     for name in names {
         members
@@ -145,15 +150,24 @@ fn member(name: &str, span: Span) -> Option<Member> {
     Some(member)
 }
 
-fn find<'a>(name: &str, fields: &'a [Field<'a>]) -> Result<&'a Field<'a>, String> {
-    if let Some(field) = fields.iter().find(|field| field.name == name) {
+/// A name that no field has.
+struct Unknown<'a> {
+    problem: String,
+    /// The field that it is a slip of.
+    meant: Option<&'a Field<'a>>,
+}
+
+fn find<'a>(name: &str, fields: &'a [Field<'a>]) -> Result<&'a Field<'a>, Unknown<'a>> {
+    let named = |name: &str| fields.iter().find(|field| field.name == name);
+    if let Some(field) = named(name) {
         return Ok(field);
     }
     let known: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
-    let hint = match nearest(name, &known) {
-        Some(near) => format!("did you mean `{{{near}}}`?"),
+    let meant = nearest(name, &known).and_then(named);
+    let hint = match meant {
+        Some(meant) => format!("did you mean `{{{}}}`?", meant.name),
         None if known.is_empty() => "it has none".to_owned(),
         None => format!("it has {}", listed(&known)),
     };
-    Err(format!("the node has no field `{name}`: {hint}"))
+    Err(Unknown { problem: format!("the node has no field `{name}`: {hint}"), meant })
 }

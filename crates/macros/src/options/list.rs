@@ -93,7 +93,7 @@ pub(crate) fn in_parentheses(
     mut read: impl FnMut(ParseStream<'_>, &mut Errors),
 ) -> syn::Result<Span> {
     if !input.peek(token::Paren) {
-        return Err(input.error("expected `(`"));
+        return Err(input.error("expected a list in parentheses"));
     }
     let group: proc_macro2::Group = input.parse()?;
     let inside = |input: ParseStream<'_>| {
@@ -108,7 +108,7 @@ pub(crate) fn in_parentheses(
 pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let distance = |other: &str| strsim::damerau_levenshtein(name, other);
     let near = known.iter().copied().min_by_key(|other| distance(other))?;
-    (distance(near) <= (near.len() / 3).max(1)).then_some(near)
+    (distance(near) <= near.len().max(name.len()) / 3).then_some(near)
 }
 
 /// `` `a`, `b`, `c` ``.

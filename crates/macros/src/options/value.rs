@@ -18,7 +18,9 @@ pub(crate) fn syntax<T: syn::parse::Parse>(input: ParseStream<'_>) -> syn::Resul
 /// The path of a crate or module; may begin with `crate`.
 pub(crate) fn path(input: ParseStream<'_>) -> syn::Result<Path> {
     input.parse::<Token![=]>()?;
-    input.call(Path::parse_mod_style)
+    input.call(Path::parse_mod_style).map_err(|error| {
+        syn::Error::new(error.span(), "expected a path, such as `my_crate::tiers::core`")
+    })
 }
 
 /// A string.
