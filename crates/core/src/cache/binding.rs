@@ -246,9 +246,9 @@ impl<N: Node> Binding<N> {
     }
 
     pub(crate) fn stats(&self) -> NodeStats {
-        let memory = self.memory.iter().map(|memory| memory.recorder.snapshot());
-        let tiers = self.tiers.iter().map(|tier| tier.recorder.snapshot());
-        self.recorder.snapshot(&self.definition.name, memory.chain(tiers).collect())
+        let memory = self.memory.as_ref().map(|memory| memory.recorder.snapshot());
+        let storages = self.tiers.iter().map(|tier| tier.recorder.snapshot()).collect();
+        self.recorder.snapshot(&self.definition.name, memory, storages)
     }
 
     /// The storages of this binding in the order in which changes go through them.

@@ -4,7 +4,7 @@
 //! Nearest first would be wrong: a reader that misses the near tier after its invalidation could
 //! read the old value from the far one and carry it nearer with a stamp that looks new.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::pending::Waiting;
@@ -150,21 +150,21 @@ fn queue(
     mode: InvalidationMode,
 ) {
     if storage.pending.add(selector.clone(), mode, key_test.clone(), &shared.prefix) {
-        shared.spawn(replay(Arc::clone(shared), Arc::clone(storage)));
+        shared.spawn_until_closing(replay(Arc::downgrade(shared), Arc::clone(storage)));
     }
 }
 
 /// Tries until everything that waits for this storage has landed. Another process may have carried
 /// the old value nearer meanwhile, so all nearer tiers are invalidated again after it.
-async fn replay(shared: Arc<Shared>, storage: Arc<Registered>) {
+/// Ends with the cache.
+async fn replay(shared: Weak<Shared>, storage: Arc<Registered>) {
     const PAUSE_MIN: Duration = Duration::from_millis(50);
     const PAUSE_MAX: Duration = Duration::from_secs(10);
     let mut pause = PAUSE_MIN;
     while let Some(waiting) = storage.pending.next() {
-        shared.clock.sleep(pause.mul_f64(0.5 + 0.5 * fastrand::f64())).await;
-        if shared.check_open().is_err() {
-            return;
-        }
+        let Some(clock) = shared.upgrade().map(|shared| Arc::clone(&shared.clock)) else { return };
+        clock.sleep(pause.mul_f64(0.5 + 0.5 * fastrand::f64())).await;
+        let Some(shared) = shared.upgrade() else { return };
         if land(&shared, &storage, &waiting).await {
             storage.pending.landed(&waiting);
             pause = PAUSE_MIN;

@@ -26,6 +26,7 @@ pub(crate) struct Shared {
     pub(crate) order: TierOrder,
     runtime: Runtime,
     tasks: TaskTracker,
+    closing: CancellationToken,
     aborting: CancellationToken,
     closed: AtomicBool,
 }
@@ -48,6 +49,7 @@ impl Shared {
             memories,
             runtime,
             tasks: TaskTracker::new(),
+            closing: CancellationToken::new(),
             aborting: CancellationToken::new(),
             closed: AtomicBool::new(false),
         }
@@ -66,6 +68,14 @@ impl Shared {
             let _ = aborting.run_until_cancelled_owned(task).await;
         };
         self.tasks.spawn_on(task, &self.runtime).abort_handle()
+    }
+
+    /// Runs a task that ends when closing begins: it has nothing to finish.
+    pub(crate) fn spawn_until_closing(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let closing = self.closing.clone();
+        self.spawn(async move {
+            let _ = closing.run_until_cancelled_owned(task).await;
+        });
     }
 
     /// Runs an operation to its end even if its caller goes away half-way, which would leave some
@@ -102,6 +112,7 @@ impl Shared {
 
     pub(super) fn refuse(&self) -> bool {
         self.tasks.close();
+        self.closing.cancel();
         !self.closed.swap(true, Ordering::SeqCst)
     }
 

@@ -6,7 +6,7 @@ use crate::cache::Binding;
 use crate::entry::Entry;
 use crate::error::Error;
 use crate::fence::Stamp;
-use crate::key::Key;
+use crate::key::{Key, Tags};
 use crate::node::Node;
 use crate::source::Previous;
 
@@ -23,13 +23,15 @@ pub(super) struct Item<N: Node> {
     pub(super) key: Key,
     /// From each storage tier's own miss; a tier without one is not filled.
     pub(super) stamps: Vec<Option<Stamp>>,
-    /// An entry that is kept but no longer fresh, and the tier it stands in.
+    /// An older copy, where the source may want to compare.
     pub(super) stale: Option<StaleCopy<N>>,
 }
 
 /// What a reload may go by.
 pub(super) struct StaleCopy<N: Node> {
-    pub(super) entry: Entry,
+    /// As a storage holds it; `None` where memory is the only tier.
+    pub(super) entry: Option<Entry>,
+    pub(super) tags: Tags,
     pub(super) previous: Previous<N::Value>,
 }
 

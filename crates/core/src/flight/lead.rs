@@ -27,8 +27,9 @@ use crate::storage::{Write, WriteAction};
 pub(crate) enum LoadBy<N: Node> {
     /// From the tiers, then the source.
     Tiers,
-    /// From the tiers, then this closure in the source's place. For one node.
-    Once(LoadOnce<N::Value>),
+    /// From the tiers, then this closure in the source's place. For one node. Whoever leads takes
+    /// it; it is still there for a second round where somebody else led the first.
+    Once(Arc<Mutex<Option<LoadOnce<N::Value>>>>),
     /// From the source, whatever the tiers hold.
     Refresh,
 }
@@ -74,14 +75,14 @@ async fn carry<N: Node>(mut batch: Batch<N>, by: LoadBy<N>) {
 async fn through_tiers<N: Node>(batch: &mut Batch<N>, by: LoadBy<N>) {
     let once = match by {
         LoadBy::Tiers => None,
-        LoadBy::Once(once) => Some(once),
+        LoadBy::Once(once) => once.lock().take(),
         LoadBy::Refresh => {
             mark_asked(batch);
             if let Err(error) = read::stamps(batch).await {
                 batch.land_rest(|_| error.clone());
                 return;
             }
-            if batch.items.len() == 1 {
+            if batch.items.len() == 1 && batch.binding.source.compares() {
                 read::previous(batch).await;
             }
             return from_source(batch, None).await;
@@ -203,9 +204,10 @@ async fn extend<N: Node>(
             asked_ttl: ttl,
             ..tier.lifetime(&binding.definition)
         };
-        let timed = super::fill::with_lifetime(stale.entry.clone(), lifetime, now);
+        let Some(entry) = &stale.entry else { break };
+        let timed = super::fill::with_lifetime(entry.clone(), lifetime, now);
         let action = WriteAction::Touch {
-            token: stale.entry.token,
+            token: entry.token,
             fresh_until: timed.fresh_until,
             kept_until: timed.kept_until,
         };
@@ -215,30 +217,36 @@ async fn extend<N: Node>(
             observe::tier_failed(&tier.storage.name, &error);
         }
     }
-    let entry = &stale.entry;
     let value = stale.previous.value.clone();
+    let created = stale.previous.created;
     binding.fill_memory(MemoryFill {
         node: &led.node,
         key,
         value: value.as_ref(),
-        tags: entry.tags.clone(),
-        created: entry.created,
+        tags: stale.tags.clone(),
+        created,
         stamp: led.flight.begun,
-        encoded_bytes: Some(u64::from(entry.decoded_bytes)),
+        encoded_bytes: stale.entry.as_ref().map(|entry| u64::from(entry.decoded_bytes)),
         asked_ttl: ttl,
         remaining: None,
     });
-    Ok(Answer {
-        key: key.clone(),
-        value,
-        tags: entry.tags.clone(),
-        created: entry.created,
-        origin: Origin::Source,
-    })
+    let tags = stale.tags.clone();
+    Ok(Answer { key: key.clone(), value, tags, created, origin: Origin::Source })
 }
 
 fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(ToString::to_string);
     text.or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "a value that is not text".to_owned())
+}
+
+// By hand, for a derive would ask for `N::Value: Clone`.
+impl<N: Node> Clone for LoadBy<N> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Tiers => Self::Tiers,
+            Self::Once(once) => Self::Once(Arc::clone(once)),
+            Self::Refresh => Self::Refresh,
+        }
+    }
 }

@@ -21,5 +21,6 @@ pub(crate) use answer::{Answer, Origin};
 pub(crate) use decode::decode;
 pub(crate) use fill::{encode, with_lifetime};
 pub(crate) use lead::{LoadBy, start};
+pub(crate) use load::LoadOnce;
 pub(crate) use map::{Flight, Flights, Led};
 pub(crate) use wait::Waited;

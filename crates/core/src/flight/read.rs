@@ -137,7 +137,8 @@ async fn judge<N: Node>(
     tier.recorder.stale(1);
     tier.recorder.misses(1);
     let previous = Previous { value, created: entry.created };
-    batch.items[at].stale = Some(StaleCopy { entry, previous });
+    let tags = entry.tags.clone();
+    batch.items[at].stale = Some(StaleCopy { entry: Some(entry), tags, previous });
     None
 }
 
@@ -200,11 +201,18 @@ pub(super) async fn stamps<N: Node>(batch: &mut Batch<N>) -> Result<(), Error> {
     Ok(())
 }
 
-/// The copy in the farthest tier that has one: what a refresh may let the source go by.
+/// The copy in the farthest tier that has one: what a refresh may let the source go by. Memory is
+/// asked only where it is the only tier, or it would pass its age on to the others.
 pub(super) async fn previous<N: Node>(batch: &mut Batch<N>) {
     let binding = Arc::clone(&batch.binding);
     for at in batch.flying() {
         let key = batch.items[at].key.clone();
+        if binding.tiers.is_empty()
+            && let Some(found) = binding.memory_peek(&batch.items[at].led.node)
+        {
+            let previous = Previous { value: found.value, created: found.created };
+            batch.items[at].stale = Some(StaleCopy { entry: None, tags: found.tags, previous });
+        }
         for tier in binding.tiers.iter().rev() {
             let Ok(Lookup { entry: Some(entry), .. }) = tier.storage.get(&key).await else {
                 continue;
@@ -214,7 +222,8 @@ pub(super) async fn previous<N: Node>(batch: &mut Batch<N>) {
             }
             if let Ok(value) = decode(&binding, &key, &entry).await {
                 let previous = Previous { value, created: entry.created };
-                batch.items[at].stale = Some(StaleCopy { entry, previous });
+                let tags = entry.tags.clone();
+                batch.items[at].stale = Some(StaleCopy { entry: Some(entry), tags, previous });
                 break;
             }
         }

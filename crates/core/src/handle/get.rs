@@ -1,10 +1,12 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
 use super::Handle;
 use crate::cache::typed;
 use crate::error::Error;
-use crate::flight::{Answer, LoadBy, Origin, Waited, start};
+use crate::flight::{Answer, LoadBy, LoadOnce, Origin, Waited, start};
 use crate::node::Node;
 use crate::source::{LoadError, Loaded};
 
@@ -44,10 +46,11 @@ impl<N: Node> Handle<N> {
         L: Into<Loaded<N::Value>>,
     {
         let once = || {
-            LoadBy::Once(Box::new(move || {
+            let once: LoadOnce<N::Value> = Box::new(move || {
                 let load = load();
                 Box::pin(async move { load.await.map(Into::into) })
-            }))
+            });
+            LoadBy::Once(Arc::new(Mutex::new(Some(once))))
         };
         self.get_by(node, once).await
     }
@@ -60,7 +63,6 @@ impl<N: Node> Handle<N> {
     ) -> Result<Arc<N::Value>, Error> {
         self.binding.cache.check_open()?;
         if let Some(entry) = self.binding.memory_get(node) {
-            self.binding.recorder.hits(1);
             return match typed(&entry) {
                 Some(value) => Ok(value),
                 None => Err(Error::Absent { key: self.binding.key(node)? }),
@@ -71,14 +73,9 @@ impl<N: Node> Handle<N> {
 
     /// Joins or opens the node's flight and waits for it.
     pub(super) async fn fly(&self, node: &N, by: LoadBy<N>) -> Result<Answer<N::Value>, Error> {
-        let again = match by {
-            LoadBy::Refresh => || LoadBy::Refresh,
-            LoadBy::Tiers | LoadBy::Once(_) => || LoadBy::Tiers,
-        };
-        let mut by = Some(by);
         loop {
-            let by = by.take().unwrap_or_else(again);
-            let Some(waiter) = start(&self.binding, std::slice::from_ref(node), by).pop() else {
+            let started = start(&self.binding, std::slice::from_ref(node), by.clone());
+            let Some(waiter) = { started }.pop() else {
                 // One waiter a node.
                 return Err(Error::Closed);
             };
@@ -97,7 +94,7 @@ impl<N: Node> Handle<N> {
         let recorder = &self.binding.recorder;
         match landing {
             Ok(Answer { origin: Origin::Memory | Origin::Storage, .. }) if !joined => {
-                recorder.hits(1);
+                recorder.storage_hits(1);
             }
             _ => recorder.misses(1),
         }

@@ -33,7 +33,6 @@ impl<N: Node> Handle<N> {
             }
             match self.binding.memory_get(node) {
                 Some(entry) => {
-                    self.binding.recorder.hits(1);
                     answers[at] = Some(match typed(&entry) {
                         Some(value) => Ok(value),
                         None => self.binding.key(node).and_then(|key| Err(Error::Absent { key })),

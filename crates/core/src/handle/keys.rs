@@ -46,7 +46,7 @@ impl<N: Node> Handle<N> {
         let (listed, mut keys) = mpsc::channel(KEYS_AHEAD);
         let selector = self.keys_matching(&glob);
         let binding = Arc::clone(&self.binding);
-        self.binding.cache.spawn(list(binding, glob, selector, listed));
+        self.binding.cache.spawn_until_closing(list(binding, glob, selector, listed));
         stream::poll_fn(move |context| keys.poll_recv(context)).boxed()
     }
 }

@@ -17,14 +17,14 @@ macro_rules! recorder {
     };
 }
 
-/// What is counted of one node type.
+/// What is counted of one node type. Hits in memory are counted by the memory tier alone.
 #[derive(Debug)]
 pub(crate) struct NodeRecorder {
     counters: Counters<8>,
 }
 
 recorder!(NodeRecorder {
-    hits = 0,
+    storage_hits = 0,
     misses = 1,
     coalesced = 2,
     loads_succeeded = 3,
@@ -63,9 +63,14 @@ impl NodeRecorder {
         self.load_time_ns(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
     }
 
-    pub(crate) fn snapshot(&self, node: &str, tiers: Vec<TierStats>) -> NodeStats {
+    pub(crate) fn snapshot(
+        &self,
+        node: &str,
+        memory: Option<TierStats>,
+        storages: Vec<TierStats>,
+    ) -> NodeStats {
         let [
-            hits,
+            storage_hits,
             misses,
             coalesced,
             loads_succeeded,
@@ -76,7 +81,7 @@ impl NodeRecorder {
         ] = self.counters.read();
         NodeStats {
             node: node.to_owned(),
-            hits,
+            hits: storage_hits + memory.as_ref().map_or(0, |memory| memory.hits),
             misses,
             coalesced,
             loads_succeeded,
@@ -84,7 +89,7 @@ impl NodeRecorder {
             load_time: Duration::from_nanos(load_time_ns),
             encode_failures,
             abandoned,
-            tiers,
+            tiers: memory.into_iter().chain(storages).collect(),
         }
     }
 }
