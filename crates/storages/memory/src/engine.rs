@@ -1,6 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use cache_core::cache::Backend;
 use cache_core::clock::Clock;
 use cache_core::error::ConfigError;
 use cache_core::fence::Fence;
@@ -345,6 +346,12 @@ impl MemoryEngine for Memory {
 impl From<Memory> for Arc<dyn MemoryEngine> {
     fn from(memory: Memory) -> Self {
         Arc::new(memory)
+    }
+}
+
+impl From<Memory> for Backend {
+    fn from(memory: Memory) -> Self {
+        Self::Memory(memory.into())
     }
 }
 
