@@ -13,6 +13,7 @@
 //! | [`fence`] | what keeps old loads from being stored after an invalidation |
 //! | [`policy`] | lifetimes, jitter, doorkeeper, size routing: pure |
 //! | [`clock`], [`error`] | injected time; what can go wrong |
+//! | `testing` (feature `testing`) | the behaviour suite for storages, and doubles for tests |
 
 pub mod clock;
 pub mod entry;
@@ -24,3 +25,5 @@ pub mod node;
 pub mod policy;
 pub mod source;
 pub mod storage;
+#[cfg(feature = "testing")]
+pub mod testing;
