@@ -15,6 +15,7 @@
 //! | [`cache`], [`handle`] | the engine, and what programs call |
 //! | [`stats`] | counters per node type and tier |
 //! | [`clock`], [`error`] | injected time; what can go wrong |
+//! | `testing` (feature `testing`) | the behaviour suite for storages, and doubles for tests |
 
 pub mod cache;
 pub mod clock;
@@ -31,3 +32,5 @@ pub mod policy;
 pub mod source;
 pub mod stats;
 pub mod storage;
+#[cfg(feature = "testing")]
+pub mod testing;

@@ -50,7 +50,14 @@ pub enum WriteAction {
         /// From the same read.
         stamp: Stamp,
     },
-    /// Moves the times of exactly the entry that was read; a shorter time is taken too.
+    /// Moves the times of exactly the entry that was read; a shorter time is taken too. Raises
+    /// nothing.
+    ///
+    /// An entry that an invalidation has made stale ([`InvalidationMode::Expire`]) is not touched:
+    /// the answer is [`Outcome::ConditionFailed`], for whoever read it before must not make it fresh
+    /// again. Who learned after it that the value still holds fills it anew.
+    ///
+    /// [`InvalidationMode::Expire`]: super::InvalidationMode::Expire
     Touch {
         /// The entry that was read.
         token: Token,
