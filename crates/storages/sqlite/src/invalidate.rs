@@ -3,14 +3,19 @@
 
 use std::time::Instant;
 
+use cache_core::clock::Timestamp;
 use cache_core::storage::{Invalidated, InvalidationMode, Selector, StorageError};
 use tokio::sync::oneshot;
 use tokio::task::coop::consume_budget;
 
 use crate::maintain::Operation;
-use crate::read::{Cursor, Details, moment, page};
+use crate::read::{Cursor, Details, page};
 use crate::storage::Shared;
 use crate::write::{Job, Left, Transaction};
+
+/// What an invalidated entry that is kept is fresh until. A touch tells by it that the entry was
+/// invalidated since it was read, and leaves it alone.
+pub(crate) const EXPIRED: Timestamp = Timestamp::from_unix_ms(0);
 
 /// Rows that one step looks at.
 const STEP_ROWS: usize = 1000;
@@ -97,7 +102,7 @@ fn invalidate(
         InvalidationMode::Remove => txn.remove(row.id, row.size_bytes, row.tags.as_deref())?,
         InvalidationMode::Expire => {
             let mut statement = txn.connection.prepare_cached(&txn.statements().expire)?;
-            statement.execute([row.id, moment(txn.now)])?;
+            statement.execute([row.id, EXPIRED.unix_ms() as i64])?;
         }
     }
     Ok(there)

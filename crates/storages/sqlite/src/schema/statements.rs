@@ -70,7 +70,8 @@ impl Statements {
                  SET mark = max(mark, excluded.mark)"
             ),
             old: format!(
-                "SELECT key, expire_at, stamp, token, size_bytes, tags FROM {entries} WHERE id = ?1"
+                "SELECT key, expire_at, fresh_until, stamp, token, size_bytes, tags \
+                 FROM {entries} WHERE id = ?1"
             ),
             upsert: format!(
                 "INSERT INTO {entries} (id, expire_at, fresh_until, created_at, last_accessed, \
@@ -83,10 +84,7 @@ impl Statements {
                  key = ?15, tags = ?16, value = ?17"
             ),
             touch: format!("UPDATE {entries} SET fresh_until = ?2, expire_at = ?3 WHERE id = ?1"),
-            expire: format!(
-                "UPDATE {entries} SET fresh_until = ?2 WHERE id = ?1 \
-                 AND (fresh_until > ?2 OR fresh_until < 0)"
-            ),
+            expire: format!("UPDATE {entries} SET fresh_until = ?2 WHERE id = ?1"),
             delete: format!("DELETE FROM {entries} WHERE id = ?1"),
             // The condition stands in the statement itself: what was renewed stays.
             delete_expired: format!(

@@ -9,12 +9,14 @@ use rusqlite::{OptionalExtension, params};
 
 use super::Transaction;
 use crate::fence::cells_of;
+use crate::invalidate::EXPIRED;
 use crate::read::{kind_number, tags_from, tags_text, timestamp};
 
 /// What stands in the row of a key.
 struct Old {
     key: String,
     kept_until: Timestamp,
+    fresh_until: Timestamp,
     stamp: u64,
     token: Token,
     size_bytes: i64,
@@ -69,7 +71,7 @@ pub(crate) fn apply(txn: &mut Transaction<'_>, write: &Write) -> rusqlite::Resul
             fill(txn, key, entry, *stamp, old.as_ref())
         }
         WriteAction::Touch { token, fresh_until, kept_until } => {
-            if kept.is_none_or(|old| old.token != *token) {
+            if kept.is_none_or(|old| old.token != *token || old.fresh_until == EXPIRED) {
                 return Ok(Outcome::ConditionFailed);
             }
             let mut statement = txn.connection.prepare_cached(&txn.statements().touch)?;
@@ -89,12 +91,12 @@ fn fill(
     stamp: Stamp,
     old: Option<&Old>,
 ) -> rusqlite::Result<Outcome> {
-    if is_too_large(txn, entry) {
-        return Ok(Outcome::TooLarge);
-    }
     let newer = old.is_some_and(|old| old.is_kept(key, txn.now) && old.stamp > stamp.mark);
     if newer || !admits(txn, stamp, key, &entry.tags)? {
         return Ok(Outcome::Fenced);
+    }
+    if is_too_large(txn, entry) {
+        return Ok(Outcome::TooLarge);
     }
     store(txn, key, entry, stamp.mark, old)
 }
@@ -191,10 +193,11 @@ fn old(txn: &Transaction<'_>, id: i64) -> rusqlite::Result<Option<Old>> {
         Ok(Old {
             key: row.get(0)?,
             kept_until: timestamp(row.get(1)?),
-            stamp: row.get::<_, i64>(2)? as u64,
-            token: Token(row.get::<_, i64>(3)? as u64),
-            size_bytes: row.get(4)?,
-            tags: row.get(5)?,
+            fresh_until: timestamp(row.get(2)?),
+            stamp: row.get::<_, i64>(3)? as u64,
+            token: Token(row.get::<_, i64>(4)? as u64),
+            size_bytes: row.get(5)?,
+            tags: row.get(6)?,
         })
     });
     old.optional()
