@@ -54,6 +54,7 @@ impl DatabaseFile {
         }
         let (file, created) = open_or_create(path, create)?;
         let identity = identity_of(path, &file)?;
+        #[cfg_attr(unix, allow(clippy::clone_on_copy, reason = "elsewhere it is a path"))]
         let known = opened.entry(identity.clone()).or_default();
         known.files.push(Arc::new(file));
         known.users += 1;

@@ -46,8 +46,8 @@ pub(crate) fn connect(
     let open = || -> rusqlite::Result<Connection> {
         let connection = Connection::open_with_flags(path, flags)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-        let timeout = if role == Role::ReadAtOnce { Duration::ZERO } else { options.timeout };
-        connection.busy_timeout(timeout)?;
+        // Some of the settings look into the file, and may have to wait for it.
+        connection.busy_timeout(options.timeout)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
         let cache_kib = (options.cache_bytes / 1024 / connections as u64).max(256);
@@ -61,6 +61,9 @@ pub(crate) fn connect(
             options.mmap_bytes,
             options.wal_bytes_max,
         ))?;
+        if role == Role::ReadAtOnce {
+            connection.busy_timeout(Duration::ZERO)?;
+        }
         Ok(connection)
     };
     open().map_err(|source| failure(OPERATION, source))

@@ -58,7 +58,7 @@ fn live(options: SqliteOptions, answer: oneshot::Sender<Result<Arc<Shared>, Stor
         shared.stop();
     }
     Writer::new(&shared, &writer).run();
-    end.orderly(&writer);
+    end.orderly(writer);
 }
 
 fn prepare(
@@ -127,11 +127,12 @@ struct End {
 }
 
 impl End {
-    fn orderly(mut self, writer: &Connection) {
+    fn orderly(mut self, writer: Connection) {
         self.stop();
         // The other connections are closed: what is left is to empty the log.
-        let finished = maintain::finish(&self.shared, writer);
-        let result = finished.map_err(|source| failure("close", source));
+        let finished = maintain::finish(&self.shared, &writer);
+        let closed = finished.and(writer.close().map_err(|(_, source)| source));
+        let result = closed.map_err(|source| failure("close", source));
         self.shared.stopped.send_replace(Some(result));
     }
 

@@ -2,13 +2,12 @@
 
 use cache_core::clock::Timestamp;
 use cache_core::entry::{Entry, Token};
-use cache_core::fence::{Stamp, cell_of_tag};
+use cache_core::fence::{Stamp, cell_of_key};
 use cache_core::key::{Key, Tag, Tags};
 use cache_core::storage::{Outcome, Write, WriteAction};
 use rusqlite::{OptionalExtension, params};
 
 use super::Transaction;
-use crate::fence::cells_of;
 use crate::invalidate::EXPIRED;
 use crate::read::{kind_number, tags_from, tags_text, timestamp};
 
@@ -43,7 +42,7 @@ pub(crate) fn apply(txn: &mut Transaction<'_>, write: &Write) -> rusqlite::Resul
     match &write.action {
         WriteAction::Fill { entry, stamp } => fill(txn, key, entry, *stamp, old.as_ref()),
         WriteAction::Set { entry } => {
-            let mark = raise(txn, key, entry, kept)?;
+            let mark = raise(txn, key)?;
             if is_too_large(txn, entry) {
                 return remove(txn, id, old.as_ref(), Outcome::TooLarge);
             }
@@ -55,7 +54,7 @@ pub(crate) fn apply(txn: &mut Transaction<'_>, write: &Write) -> rusqlite::Resul
                     Some(old) => admits(txn, *stamp, key, &old.tags())?,
                     None => true,
                 };
-            let mark = raise(txn, key, entry, kept)?;
+            let mark = raise(txn, key)?;
             if !admitted {
                 return remove(txn, id, old.as_ref(), Outcome::Fenced);
             }
@@ -111,18 +110,11 @@ fn admits(
     txn.fence.admits(connection, statements, stamp, key, tags)
 }
 
-/// Raises the cells of a key and of its old and new tags.
-fn raise(
-    txn: &mut Transaction<'_>,
-    key: &Key,
-    entry: &Entry,
-    kept: Option<&Old>,
-) -> rusqlite::Result<u64> {
+/// Raises the cell of a key past every load that has begun.
+fn raise(txn: &mut Transaction<'_>, key: &Key) -> rusqlite::Result<u64> {
     let mark = txn.fence.advance();
-    let old_tags = kept.map_or(Tags::NONE, Old::tags);
-    let cells = cells_of(key, &entry.tags).chain(old_tags.into_iter().map(cell_of_tag));
     let (connection, statements) = (txn.connection, txn.statements());
-    txn.fence.raise(connection, statements, cells, mark)?;
+    txn.fence.raise(connection, statements, [cell_of_key(key)], mark)?;
     Ok(mark)
 }
 

@@ -59,6 +59,9 @@ pub(crate) enum Left {
 }
 
 impl Job {
+    #[cfg(test)]
+    pub(crate) const PANIC: &'static str = "PANIC";
+
     pub(crate) fn save(&self) -> Saved {
         match self {
             Self::Write { done, .. } => Saved::Writes(done.len()),
@@ -111,7 +114,10 @@ impl Job {
                 Ok(Left::Nothing)
             }
             #[cfg(test)]
-            Self::Execute { sql, .. } => txn.connection.execute_batch(sql).map(|()| Left::Nothing),
+            Self::Execute { sql, .. } => {
+                assert_ne!(sql, Self::PANIC);
+                txn.connection.execute_batch(sql).map(|()| Left::Nothing)
+            }
         }
     }
 
