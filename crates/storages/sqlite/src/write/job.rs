@@ -36,10 +36,15 @@ pub(crate) enum Job {
         answer: Option<Answer<Maintenance>>,
     },
     /// Everything before it is on the disk once its own commit is.
-    Flush { answer: Answer<()> },
+    Flush {
+        answer: Answer<()>,
+    },
     /// For tests of what the connection's own limits do.
     #[cfg(test)]
-    Execute { sql: String, answer: Answer<()> },
+    Execute {
+        sql: String,
+        answer: Answer<()>,
+    },
 }
 
 /// How far a job had come before a step, to go back to where its transaction fails.
@@ -49,6 +54,17 @@ pub(crate) enum Saved {
     Invalidation(Invalidation),
     Upkeep(Upkeep),
     Nothing,
+}
+
+/// How the writes of a job are kept apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Apart {
+    /// Not at all: the fast way, for when all goes well.
+    No,
+    /// Each in a savepoint, so that one that fails is undone alone.
+    Savepoint,
+    /// Each in a transaction: some failures, a full disk among them, take all of it back.
+    Transaction,
 }
 
 /// What is left of a job after a step.
@@ -85,11 +101,11 @@ impl Job {
         matches!(self, Self::Flush { .. })
     }
 
-    /// Does as much as fits into the transaction. With `apart`, a write that fails is undone alone.
+    /// Does as much as fits into the transaction.
     pub(crate) fn step(
         &mut self,
         txn: &mut Transaction<'_>,
-        apart: bool,
+        apart: Apart,
     ) -> rusqlite::Result<Left> {
         match self {
             Self::Write { writes, done, .. } => {
@@ -97,11 +113,16 @@ impl Job {
                     if txn.is_full() {
                         return Ok(Left::More);
                     }
-                    let outcome = if apart { apply_apart(txn, write)? } else { Ok(apply(txn, write)?) };
-                    done.push(outcome);
+                    done.push(match apart {
+                        Apart::Savepoint => apply_in_savepoint(txn, write)?,
+                        _ => Ok(apply(txn, write)?),
+                    });
                     txn.writes += 1;
+                    if apart == Apart::Transaction {
+                        break;
+                    }
                 }
-                Ok(Left::Nothing)
+                Ok(if done.len() < writes.len() { Left::More } else { Left::Nothing })
             }
             Self::Invalidate { selector, mode, progress, .. } => {
                 invalidate::step(txn, selector, *mode, progress)
@@ -171,13 +192,22 @@ impl Job {
         matches!(self, Self::Write { writes, done, .. } if writes.len() - done.len() > 1)
     }
 
+    /// Notes that the next write has failed; what is left then.
+    pub(crate) fn fail_next(&mut self, failed: &dyn Fn(&'static str) -> StorageError) -> Left {
+        let Self::Write { writes, done, .. } = self else { return Left::Nothing };
+        if let Some(write) = writes.get(done.len()) {
+            done.push(Err(failed("write").with_key(&write.key)));
+        }
+        if done.len() < writes.len() { Left::More } else { Left::Nothing }
+    }
+
     /// A run of maintenance.
     pub(crate) fn maintain(upkeep: Upkeep, answer: Option<Answer<Maintenance>>) -> Self {
         Self::Maintain { upkeep: upkeep.begun(Instant::now()), answer }
     }
 }
 
-fn apply_apart(
+fn apply_in_savepoint(
     txn: &mut Transaction<'_>,
     write: &Write,
 ) -> rusqlite::Result<Result<Outcome, StorageError>> {
@@ -196,6 +226,9 @@ fn apply_apart(
 }
 
 /// Makes commits wait for the disk, or as the options have it again.
-pub(crate) fn set_synchronous(connection: &rusqlite::Connection, level: &str) -> rusqlite::Result<()> {
+pub(crate) fn set_synchronous(
+    connection: &rusqlite::Connection,
+    level: &str,
+) -> rusqlite::Result<()> {
     execute(connection, &format!("PRAGMA synchronous = {level}"))
 }

@@ -1,9 +1,9 @@
 //! Rows that hold what they cannot: told, never a panic, and gone once they are written again.
 
+use cache_core::storage::Outcome;
 use cache_core::storage::{
     InvalidationMode, Selector, Storage, StorageErrorKind, Write, WriteAction,
 };
-use cache_core::storage::Outcome;
 use futures_util::StreamExt;
 
 use crate::common::{connection, entry, folder, holds, key, number, put, set, tag, write};
@@ -30,7 +30,11 @@ async fn a_damaged_row_fails_alone_and_can_be_written_again() {
         set(&storage, &broken, entry(&broken, "value", &["one"])).await;
         put(&storage, "sound").await;
         let other = connection(storage.path());
-        other.execute_batch(&format!("UPDATE cache SET {column} = {value} WHERE key = 't:broken:v1'")).unwrap();
+        other
+            .execute_batch(&format!(
+                "UPDATE cache SET {column} = {value} WHERE key = 't:broken:v1'"
+            ))
+            .unwrap();
         let error = storage.get(&broken).await.unwrap_err();
         assert_eq!(error.kind(), StorageErrorKind::Corrupt, "{column}: {error}");
         assert_eq!(error.key(), Some(&broken));
@@ -128,7 +132,9 @@ async fn a_write_that_fails_is_undone_alone() {
     assert!(outcomes[0].is_ok() && outcomes[2].is_ok());
     let error = outcomes[1].as_ref().unwrap_err();
     assert_eq!((error.kind(), error.key()), (StorageErrorKind::Failed, Some(&key("b"))));
-    assert!(holds(&storage, "a").await && !holds(&storage, "b").await && holds(&storage, "c").await);
+    assert!(
+        holds(&storage, "a").await && !holds(&storage, "b").await && holds(&storage, "c").await
+    );
     assert_eq!(number(&other, "SELECT count(*) FROM cache_tags"), 2);
     assert_eq!(storage.stats().await.unwrap().entries, 2);
     // Beside others in one group, one that fails takes none along.

@@ -13,7 +13,11 @@ use cache_sqlite::{
 use crate::common::{connection, folder, holds, number, put};
 
 /// Opening fails so, and leaves every byte as it was.
-async fn refused(options: &SqliteOptions, path: &std::path::Path, kind: StorageErrorKind) -> String {
+async fn refused(
+    options: &SqliteOptions,
+    path: &std::path::Path,
+    kind: StorageErrorKind,
+) -> String {
     let before = fs::read(path).unwrap();
     let error = options.clone().open().await.unwrap_err();
     assert_eq!(error.kind(), kind, "{error}");
@@ -122,9 +126,7 @@ async fn a_newer_schema_is_refused() {
     let storage = options.clone().open().await.unwrap();
     let path = storage.path().to_owned();
     storage.close().await.unwrap();
-    connection(&path)
-        .execute("UPDATE cache_meta SET version = ?1", [SCHEMA_VERSION + 1])
-        .unwrap();
+    connection(&path).execute("UPDATE cache_meta SET version = ?1", [SCHEMA_VERSION + 1]).unwrap();
     let message = refused(&options, &path, StorageErrorKind::Incompatible).await;
     assert!(message.contains("newer"), "{message}");
 }

@@ -61,6 +61,7 @@ async fn a_flush_survives_a_copy_of_the_files() {
     for name in ["cache.db", "cache.db-wal"] {
         fs::copy(folder.path().join(name), copy.path().join(name)).unwrap();
     }
-    let other = cache_sqlite::SqliteOptions::new(copy.path().join("cache.db")).open().await.unwrap();
+    let other =
+        cache_sqlite::SqliteOptions::new(copy.path().join("cache.db")).open().await.unwrap();
     assert!(crate::common::holds(&other, "a").await);
 }

@@ -68,7 +68,10 @@ async fn clean_up_and_renewal_race_without_loss() {
         }
         cleaner.await.unwrap();
         for number in 0..20 {
-            assert!(holds(&storage, &format!("k{number}")).await, "round {round}: a fresh entry went");
+            assert!(
+                holds(&storage, &format!("k{number}")).await,
+                "round {round}: a fresh entry went"
+            );
         }
         clock.advance(Duration::from_secs(5));
     }
@@ -154,7 +157,10 @@ async fn the_history_tells_what_was_done_and_forgets_it_in_time() {
         .iter()
         .map(|sample| (sample.operation.as_str(), sample.calls, sample.hits, sample.misses))
         .collect();
-    assert_eq!(told, [("get", 2, 1, 1), ("get_many", 1, 1, 2), ("write", 1, 1, 0), ("invalidate", 1, 0, 0)]);
+    assert_eq!(
+        told,
+        [("get", 2, 1, 1), ("get_many", 1, 1, 2), ("write", 1, 1, 0), ("invalidate", 1, 0, 0)]
+    );
     assert!(history.iter().all(|sample| sample.at == start && sample.failures == 0));
     assert!(history.iter().all(|sample| sample.entries == 1 && sample.payload_bytes == 1));
     assert!(history.iter().all(|sample| sample.longest_us <= sample.total_us));

@@ -8,9 +8,7 @@ use cache_core::clock::{Clock, ManualClock};
 use cache_core::entry::Entry;
 use cache_core::fence::Stamp;
 use cache_core::key::{Glob, Key, KeyPattern, Tags};
-use cache_core::storage::{
-    Budget, InvalidationMode, Outcome, Selector, Storage, WriteAction,
-};
+use cache_core::storage::{Budget, InvalidationMode, Outcome, Selector, Storage, WriteAction};
 use cache_sqlite::Sqlite;
 use futures_util::StreamExt;
 use proptest::prelude::*;
@@ -192,8 +190,8 @@ impl Run {
             Step::FillOld { name, tags } => {
                 let key = key(NAMES[name]);
                 let entry = self.entry(&key, &tags, None);
-                let newer = self.model.live(&key, &self.clock).is_some()
-                    && self.model.newer.contains(&key);
+                let newer =
+                    self.model.live(&key, &self.clock).is_some() && self.model.newer.contains(&key);
                 let refused = newer || self.model.overtaken(&key, &entry.tags);
                 let fill = WriteAction::Fill { entry: entry.clone(), stamp: self.remembered };
                 let outcome = write(&self.storage, &key, fill).await;
