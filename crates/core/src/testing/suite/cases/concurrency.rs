@@ -117,7 +117,7 @@ impl World {
     /// The entry that says `number`; of the common keys, half bear each tag.
     fn entry(&self, at: usize, number: u64) -> Entry {
         let tags: &[&Tag] = if at < OWNED { &[] } else { &[&self.tags[at % 2]] };
-        super::super::client::entry(&self.keys[at], &number.to_le_bytes(), tags, self.now)
+        super::super::client::value(&self.keys[at], &number.to_le_bytes(), tags, self.now)
     }
 
     fn change(&self, at: usize) -> u64 {
@@ -242,7 +242,7 @@ impl World {
 }
 
 async fn race(world: Arc<World>, clients: &[Client]) -> CaseResult {
-    // The same steps again, though not the same interleaving: CACHE_SUITE_SEED=..
+    // Gives the same steps again, though not the same interleaving.
     let seed = std::env::var("CACHE_SUITE_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed = seed.unwrap_or_else(|| fastrand::u64(..));
     let mut tasks = tokio::task::JoinSet::new();
