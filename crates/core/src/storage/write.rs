@@ -25,15 +25,15 @@ pub enum WriteAction {
         /// From this storage's own miss, or [`stamps`](super::Storage::stamps).
         stamp: Stamp,
     },
-    /// Raises the cells of the key and of all old and new tags, and stores whatever was there: it
-    /// beats every load that began before.
+    /// Raises the cell of the key and stores whatever was there: it beats every load of the key
+    /// that began before. Cells of tags are not raised, or a busy tag would refuse every load.
     Set {
         /// What to store.
         entry: Entry,
     },
-    /// Raises as [`Set`](Self::Set) does, but stores only if none of those cells, nor the floor,
-    /// had passed the stamp; otherwise removes what is there and answers
-    /// [`Outcome::Fenced`].
+    /// Raises as [`Set`](Self::Set) does, but stores only if neither the floor, nor the cell of the
+    /// key or of any old or new tag, had passed the stamp; otherwise removes what is there and
+    /// answers [`Outcome::Fenced`].
     Update {
         /// What to store.
         entry: Entry,

@@ -39,8 +39,8 @@ pub enum Mutant {
     TouchIgnoresToken,
     /// A touch makes fresh what an invalidation has made stale.
     TouchUndoesExpiry,
-    /// A set does not raise the tags of what it replaces.
-    SetLeavesOldTags,
+    /// A set refuses loads of others that bear its tags.
+    SetRaisesTags,
     /// An update stores whatever was raised since its stamp.
     UpdateBlind,
     /// An update that gives way leaves what is there.
@@ -82,7 +82,7 @@ impl Mutant {
         Self::NamespaceByBarePrefix,
         Self::TouchIgnoresToken,
         Self::TouchUndoesExpiry,
-        Self::SetLeavesOldTags,
+        Self::SetRaisesTags,
         Self::UpdateBlind,
         Self::UpdateLeavesOld,
         Self::ConditionalPutUnfenced,

@@ -84,14 +84,14 @@ impl Table {
         match action {
             WriteAction::Fill { entry, stamp } => self.fill(key, entry, stamp, rules),
             WriteAction::Set { entry } => {
-                let mark = self.raise_entry(key, current.as_ref(), &entry, rules);
+                let mark = self.raise_entry(key, &entry, rules);
                 self.put(key, entry, mark, rules)
             }
             WriteAction::Update { entry, stamp } => {
                 let old_tags = current.as_ref().map_or(&Tags::NONE, |current| &current.tags);
                 let passed = !self.admits(stamp, key, &entry.tags, rules)
                     || !self.admits(stamp, key, old_tags, rules);
-                let mark = self.raise_entry(key, current.as_ref(), &entry, rules);
+                let mark = self.raise_entry(key, &entry, rules);
                 if passed && !rules.breaks(Mutant::UpdateBlind) {
                     if !rules.breaks(Mutant::UpdateLeavesOld) {
                         self.entries.remove(key);
@@ -175,13 +175,12 @@ impl Table {
         ours && mark <= stamp.mark
     }
 
-    /// Raises the cells of the key and of its old and new tags.
-    fn raise_entry(&mut self, key: &Key, old: Option<&Entry>, new: &Entry, rules: Rules) -> u64 {
+    /// Raises the cell of the key.
+    fn raise_entry(&mut self, key: &Key, entry: &Entry, rules: Rules) -> u64 {
         let mark = self.next_mark(rules.now);
         let mut cells = vec![cell_of_key(key)];
-        cells.extend(new.tags.into_iter().map(cell_of_tag));
-        if let (Some(old), false) = (old, rules.breaks(Mutant::SetLeavesOldTags)) {
-            cells.extend(old.tags.into_iter().map(cell_of_tag));
+        if rules.breaks(Mutant::SetRaisesTags) {
+            cells.extend(entry.tags.into_iter().map(cell_of_tag));
         }
         for cell in cells {
             self.cells[cell] = self.cells[cell].max(mark);
