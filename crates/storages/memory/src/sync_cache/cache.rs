@@ -50,11 +50,11 @@ use crate::config::Policy;
 /// **Bound.** A cache of less than 64 entries keeps its bound with every `set`; a larger one passes it
 /// by a thirty-second part at most (64 entries at most), and by as many as there are `set`s running.
 pub struct SyncCache<K, V> {
-    inner: Arc<Inner<K, V>>,
+    pub(super) inner: Arc<Inner<K, V>>,
 }
 
-struct Inner<K, V> {
-    map: Cache<K, Held<V>>,
+pub(super) struct Inner<K, V> {
+    pub(super) map: Cache<K, Held<V>>,
     policy: Policy,
     entries_max: u64,
     default_ttl: Option<Duration>,
