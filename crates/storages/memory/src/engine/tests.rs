@@ -240,18 +240,36 @@ fn entries_without_weight_are_bounded_too() {
 #[test]
 fn the_least_recently_used_goes_first_and_a_peek_is_no_use() {
     let kit = Kit::with(Memory::builder().max_entries(3).policy(Policy::Lru));
-    let nodes: Vec<u64> = (0..4).collect();
-    for node in &nodes[..3] {
-        kit.insert(&probe(node), Spec::default());
+    for id in 0..3 {
+        kit.insert(&probe(&id), Spec::default());
+    }
+    for id in [0, 1, 2, 0] {
+        assert!(kit.memory.get(&probe(&id)).is_some());
+    }
+    assert!(kit.memory.peek(&probe(&1)).is_some());
+    let held = || [0, 1, 2, 3, 4].map(|id| kit.memory.peek(&probe(&id)).is_some());
+    kit.insert(&probe(&3), Spec::default());
+    assert_eq!(held(), [true, false, true, true, false]);
+    kit.insert(&probe(&4), Spec::default());
+    assert_eq!(held(), [true, false, false, true, true]);
+}
+
+#[test]
+fn a_large_memory_is_told_of_uses_before_it_evicts() {
+    let kit = Kit::with(Memory::builder().max_entries(1000).policy(Policy::Lru));
+    for id in 0..1000 {
+        kit.insert(&probe(&id), Spec::default());
     }
     kit.memory.maintain();
-    assert!(kit.memory.get(&probe(&nodes[0])).is_some());
-    assert!(kit.memory.peek(&probe(&nodes[1])).is_some());
+    for id in 0..500 {
+        kit.memory.get(&probe(&id));
+    }
+    for id in 1000..1500 {
+        kit.insert(&probe(&id), Spec::default());
+    }
     kit.memory.maintain();
-    kit.insert(&probe(&nodes[3]), Spec::default());
-    kit.memory.maintain();
-    let held = |n: usize| kit.memory.peek(&probe(&nodes[n])).is_some();
-    assert_eq!([held(0), held(1), held(2), held(3)], [true, false, true, true]);
+    let left = (0..500_u64).filter(|id| kit.memory.peek(&probe(id)).is_some()).count();
+    assert_eq!(left, 500, "what was used has gone before what was not");
 }
 
 #[test]
