@@ -194,9 +194,8 @@ where
     /// Removes everything. What other threads set meanwhile may stay or go.
     pub fn clear(&self) {
         let map = &self.inner.map;
-        // Hides all that is older than this moment of the machine's clock. What is as old as that
-        // moment to the nanosecond remains to be seen, and is removed one by one.
-        map.invalidate_all();
+        // One by one: the map could hide them all at once, but what is set at the very same moment of
+        // the machine's clock would be hidden with them, or stay.
         for (key, _) in map {
             map.invalidate(&*key);
         }
