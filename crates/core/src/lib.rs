@@ -12,15 +12,25 @@
 //! | [`storage`], [`memory`] | the seams, with their types |
 //! | [`fence`] | what keeps old loads from being stored after an invalidation |
 //! | [`policy`] | lifetimes, jitter, doorkeeper, size routing: pure |
+//! | [`cache`], [`handle`] | the engine, and what programs call |
+//! | [`stats`] | counters per node type and tier |
 //! | [`clock`], [`error`] | injected time; what can go wrong |
+//! | `testing` (feature `testing`) | the behaviour suite for storages, and doubles for tests |
 
+pub mod cache;
 pub mod clock;
 pub mod entry;
 pub mod error;
 pub mod fence;
+mod flight;
+pub mod handle;
 pub mod key;
 pub mod memory;
 pub mod node;
+mod observe;
 pub mod policy;
 pub mod source;
+pub mod stats;
 pub mod storage;
+#[cfg(feature = "testing")]
+pub mod testing;

@@ -1,1 +1,113 @@
-//! Nothing yet.
+//! The macros of Tiers. Programs reach them through the facade crate `tiers`; whoever depends on
+//! `cache-core` alone adds this crate beside it.
+
+mod core_path;
+mod errors;
+mod node;
+mod options;
+mod template;
+
+use proc_macro::TokenStream;
+
+/// Implements `Node` for a struct: its key, value type, tiers and policy, said beside its fields
+/// and checked by the compiler.
+///
+/// ```
+/// use cache_core::node::Node as _;
+/// use cache_macros::Node;
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Serialize, Deserialize)]
+/// struct User {
+///     name: String,
+/// }
+///
+/// #[derive(Node, Clone, PartialEq, Eq, Hash)]
+/// #[node(
+///     key = "user:{id}:info",
+///     value = User,
+///     version = "v1",
+///     tiers(memory(ttl = "30s"), sqlite(ttl = "10d"), "my-redis"(ttl = "1h")),
+///     tags("users", "user:{id}"),
+/// )]
+/// struct UserInfo {
+///     id: u64,
+/// }
+///
+/// assert_eq!(UserInfo::definition().tiers.len(), 3);
+/// ```
+///
+/// # Options
+///
+/// They stand in one `#[node(..)]` or in several. `key`, `value` and `tiers` are asked for; where
+/// another is left out, the default of `NodeDefinition` and `TierDefinition` holds.
+///
+/// | option | what it says | left out |
+/// |---|---|---|
+/// | `key = "user:{id}:info"` | the key template, see below | an error |
+/// | `value = User` | the type of the values | an error |
+/// | `tiers(memory(..), sqlite(..), ..)` | the storages by their registered names, nearest first, see below | an error |
+/// | `version = "v2"` | the version; a new one leaves all older entries behind. No `:`, at most 64 bytes | `v1` |
+/// | `name = "users"` | the name in statistics and errors | the struct's |
+/// | `codec = msgpack` | how values become bytes: `msgpack`, `json`, `bincode` (features of the core crate; the value is serde's `Serialize` and `DeserializeOwned`), `bytes` (the value is `Bytes`), `none` (the node may use memory only), or the path of a function that takes nothing and returns a `Codec<User>` | `msgpack` |
+/// | `compression = zstd` | how stored values are compressed: `none`, `zstd`, `lz4` | `zstd` where it is built in |
+/// | `compression_threshold_bytes = 1024` | smaller values stay as they are | 1024 |
+/// | `tags("users", "user:{id}")` | tags of every entry of the node, see below | no tags |
+/// | `jitter = 0.1` | by which share of itself a TTL may be shortened at random, 0 to 1 | 0 |
+/// | `absent_ttl = "5s"` | how long a negative result is kept; `none`: not at all | 5 s |
+/// | `load_timeout = "10s"` | after this long a load is given up; `none`: never | 60 s |
+/// | `loads_max = 16` | how many loads of the type run at once; further ones wait | 1024 |
+/// | `doorkeeper(size = 100000, false_positive_rate = 0.01)` | keeps what is asked for only once out of the tiers; it forgets after `size` keys (up to 2^32). The rate lies between 0 and 1, and is 0.01 if left out | no doorkeeper |
+/// | `abandoned = cancel` | what becomes of a load that nobody waits for any more: `finish` or `cancel` | `finish` |
+/// | `decoded_bytes_max = 1048576` | the largest value that is decoded, in bytes before compression | 64 MiB |
+/// | `weight = path::to::function` | what a value weighs in a memory bounded by bytes: a function from `&User` to `u64` | the size of the type |
+/// | `crate = path::to::cache_core` | where the core crate is, see below | found by `Cargo.toml` |
+///
+/// A tier is the name of a storage, in quotes where it is no identifier, and its options:
+///
+/// | option of a tier | what it says | left out |
+/// |---|---|---|
+/// | `ttl = "30s"` | how long an entry lives | until it is invalidated or evicted |
+/// | `idle = "10m"` | an entry that is not used for this long expires, `ttl` at the latest | no such end |
+/// | `value_bytes_min = 10` | smaller values (encoded, in bytes) skip the tier | 0 |
+/// | `value_bytes_max = 1048576` | larger values (encoded, in bytes) skip the tier | no limit |
+/// | `on_failure = error` | what a read does when the storage fails: `miss` goes on, `error` fails | `miss` |
+///
+/// Durations are written as people do, `"500ms"`, `"30s"`, `"1h 30m"`, `"10d"`, and are a
+/// millisecond at least.
+///
+/// # Keys
+///
+/// `:` parts a key template into segments. Each holds at most one field of the struct, `{id}`
+/// (`{0}` in a tuple struct), maybe with text around it; a field's own `:` is escaped. The last
+/// segment may be `{*path}`, which takes one or more segments as they are.
+///
+/// Two nodes that differ must never share a key, or one would be given the other's value.
+/// Therefore **every field is in the key**, whole: one that is not is a compile error, and there is
+/// no way to skip it. Only a `PhantomData`, which holds nothing, stands outside. A field is written
+/// by its `Display`, which must tell all of its values apart.
+///
+/// # Tags
+///
+/// A tag names any fields, and what is in them: `"owner:{owner.id}:{kind}"`. They are written by
+/// their `Display` as they are, so that `format!("user:{id}")` names the same tag when it is to be
+/// invalidated.
+///
+/// # What can be a node
+///
+/// A struct that owns its fields, and is `Clone + Eq + Hash + Send + Sync`. Type and constant
+/// parameters are passed on; `#[derive(Node)]` asks for what `Node` needs of them, and a codec's
+/// bounds on a parameter go into the struct's own `where`. Each instance is a node type of its own,
+/// and as they share one template, a cache binds one of them. Enums are refused: an enum with a
+/// `Display` makes a good field.
+///
+/// # Where the core crate is
+///
+/// The generated code speaks to `cache-core` under the name that `Cargo.toml` gives it, or else to
+/// `tiers::core` of the facade. Behind a re-export, or in a build without Cargo, name the path by
+/// `#[node(crate = my_crate::tiers::core)]`.
+#[proc_macro_derive(Node, attributes(node))]
+pub fn derive_node(input: TokenStream) -> TokenStream {
+    let input = syn::parse_macro_input!(input as syn::DeriveInput);
+    node::derive(&input).unwrap_or_else(syn::Error::into_compile_error).into()
+}

@@ -1,1 +1,60 @@
-//! Nothing yet.
+//! Tiers: a layered cache. A program names what it wants as a typed *node*; Tiers answers from the
+//! nearest tier that has it, loads it once from its source when none has, and fills the tiers on
+//! the way back.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use tiers::prelude::*;
+//!
+//! #[derive(serde::Serialize, serde::Deserialize)]
+//! struct User { name: String }
+//!
+//! #[derive(Node, Clone, PartialEq, Eq, Hash)]
+//! #[node(key = "user:{id}", value = User, version = "v1",
+//!        tiers(memory(ttl = "30s"), sqlite(ttl = "10d")))]
+//! struct UserNode { id: u64 }
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let url = format!("sqlite://{}", folder.path().join("cache.db").display());
+//! let cache = Cache::builder()
+//!     .storage("memory", tiers::open("memory://tinylfu?max_entries=10000").await?)
+//!     .storage("sqlite", tiers::open(&url).await?)
+//!     .build()?;
+//! let users = cache.bind::<UserNode>(source_fn(|node: UserNode| async move {
+//!     Ok::<_, LoadError>(User { name: format!("user {}", node.id) })
+//! }))?;
+//!
+//! let user: Arc<User> = users.get(&UserNode { id: 7 }).await?;
+//! assert_eq!(user.name, "user 7");
+//! cache.close().await?;
+//! # Ok(()) }
+//! ```
+//!
+//! | feature | what it brings | default |
+//! |---|---|---|
+//! | `memory` | objects in this process: [`memory`] | yes |
+//! | `sqlite` | the embedded storage: [`sqlite`] | yes |
+//! | `msgpack`, `json`, `bincode` | codecs | `msgpack` |
+//! | `zstd`, `lz4` | compression of stored values | `zstd` |
+//! | `macros` | `#[derive(Node)]` | yes |
+//! | `tracing` | spans and events | no |
+//! | `testing` | the behaviour suite for storages, a test storage, a scripted source, a manual clock | no |
+
+mod open;
+pub mod prelude;
+
+pub use cache_core as core;
+#[cfg(feature = "testing")]
+pub use cache_core::testing;
+pub use cache_core::{
+    cache, clock, entry, error, handle, key, node, policy, source, stats, storage,
+};
+#[cfg(feature = "macros")]
+pub use cache_macros::Node;
+#[cfg(feature = "memory")]
+pub use cache_memory as memory;
+#[cfg(feature = "sqlite")]
+pub use cache_sqlite as sqlite;
+pub use open::{OpenError, open};

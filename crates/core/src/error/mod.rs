@@ -66,7 +66,7 @@ pub enum Error {
         /// The name under which it is registered.
         storage: String,
         /// What went wrong.
-        source: StorageError,
+        source: Box<StorageError>,
     },
     /// The node's fields do not make a valid key, or a tag or pattern is not valid.
     #[error("not a valid name in `{node}`: {source}")]

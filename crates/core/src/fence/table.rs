@@ -69,19 +69,19 @@ impl Fence {
         mark
     }
 
-    /// Raises the cells of an entry, and says whether nothing else had raised one past `stamp`:
-    /// then, and only then, may the caller store what it has under the mark that this returns.
-    pub fn raise_unless_passed(
+    /// In one step: notes of which keys neither the key's nor a tag's cell had been raised past
+    /// `stamp`, and raises the cells of all of the keys. The caller may store those, and only those,
+    /// under the mark that this returns.
+    pub fn raise_unless_passed<'a>(
         &self,
         stamp: u64,
-        key_digest: u64,
-        tags: &Tags,
-    ) -> Result<u64, u64> {
+        entries: impl Iterator<Item = (u64, &'a Tags)> + Clone,
+    ) -> (u64, Vec<bool>) {
         let _raising = self.raising.lock();
-        let passed = !self.admits(stamp, key_digest, tags);
-        let cells = tags.into_iter().map(cell_of_tag);
-        let mark = self.raise_locked(cells.chain([cell_of_digest(key_digest)]));
-        if passed { Err(mark) } else { Ok(mark) }
+        let unpassed =
+            entries.clone().map(|(digest, tags)| self.admits(stamp, digest, tags)).collect();
+        let mark = self.raise_locked(entries.map(|(digest, _)| cell_of_digest(digest)));
+        (mark, unpassed)
     }
 
     fn raise_locked(&self, cells: impl IntoIterator<Item = usize>) -> u64 {
@@ -123,8 +123,13 @@ mod tests {
     fn an_update_passes_only_where_nothing_was_raised_since_its_stamp() {
         let fence = Fence::new();
         let stamp = fence.stamp();
-        let mark = fence.raise_unless_passed(stamp, key().digest(), &Tags::NONE);
-        assert_eq!(mark, Ok(fence.stamp()));
-        assert!(fence.raise_unless_passed(stamp, key().digest(), &Tags::NONE).is_err());
+        let tags = Tags::new(vec![Tag::new("p", "t").expect("a valid tag")]);
+        let entry = [(key().digest(), &tags)];
+        let entries = || entry.iter().copied();
+        assert_eq!(fence.raise_unless_passed(stamp, entries()), (fence.stamp(), vec![true]));
+        assert_eq!(fence.raise_unless_passed(stamp, entries()).1, [false]);
+        let stamp = fence.stamp();
+        fence.raise(tags.into_iter().map(cell_of_tag));
+        assert_eq!(fence.raise_unless_passed(stamp, entries()).1, [false], "its tag was raised");
     }
 }

@@ -81,6 +81,10 @@ impl<'a> KeyFields<'a> {
             });
         }
         self.literals();
+        if !self.template.fits(&self.name) {
+            // Only a `{*rest}` without text makes what does not fit.
+            return Err(KeyError::Empty { what: "last field of the key" });
+        }
         Key::from_parts(prefix, &self.name, version)
     }
 }
@@ -136,6 +140,7 @@ mod tests {
         assert!(matches!(render("u:{id}", &["a\nb"]), Err(KeyError::ControlCharacter { .. })));
         assert!(matches!(render("u:{id}", &[&"x".repeat(600)]), Err(KeyError::TooLong { .. })));
         assert!(matches!(render("{id}", &[""]), Err(KeyError::Empty { .. })));
+        assert!(matches!(render("a:{*rest}", &[""]), Err(KeyError::Empty { .. })));
     }
 
     proptest! {

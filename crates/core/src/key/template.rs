@@ -1,6 +1,7 @@
 use std::fmt;
 
-use super::text::{KeyError, refuse_control_characters};
+use super::fields::KeyFields;
+use super::text::{Key, KeyError, refuse_control_characters, validate_name};
 
 /// The shape of a node type's keys, such as `user:{id}:info`.
 ///
@@ -53,6 +54,34 @@ impl KeyTemplate {
             segments.push(segment);
         }
         Ok(Self { text: text.to_owned(), segments })
+    }
+
+    /// The stored key of what `write` writes into the template: what
+    /// [`Node::key_fields`](crate::node::Node::key_fields) does, for tools and tests.
+    ///
+    /// ```
+    /// use cache_core::key::KeyTemplate;
+    ///
+    /// let user = KeyTemplate::parse("user:{id}:info")?;
+    /// let key = user.key_of("app", "v1", |fields| fields.push(7))?;
+    /// assert_eq!(key.as_str(), "app:user:7:info:v1");
+    /// # Ok::<(), cache_core::key::KeyError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`KeyError`] if prefix or version is not valid, the fields are not those of the template,
+    /// or the key is empty, too long or holds control characters.
+    pub fn key_of(
+        &self,
+        prefix: &str,
+        version: &str,
+        write: impl FnOnce(&mut KeyFields<'_>),
+    ) -> Result<Key, KeyError> {
+        validate_name("prefix", prefix)?;
+        validate_name("version", version)?;
+        let mut fields = KeyFields::new(self);
+        write(&mut fields);
+        fields.finish(prefix, version)
     }
 
     /// The template as it was written.
@@ -245,6 +274,15 @@ mod tests {
             assert_eq!(template(a).overlaps(&template(b)), expected, "{a} / {b}");
             assert_eq!(template(b).overlaps(&template(a)), expected, "{b} / {a}");
         }
+    }
+
+    #[test]
+    fn a_key_is_made_of_valid_parts_only() {
+        let user = template("user:{id}");
+        let key = |prefix, version| user.key_of(prefix, version, |fields| fields.push("a:b"));
+        assert_eq!(key("app", "v1").map(|key| key.to_string()), Ok("app:user:a%3Ab:v1".into()));
+        assert!(key("a:b", "v1").is_err() && key("app", "").is_err());
+        assert!(user.key_of("app", "v1", |_| ()).is_err());
     }
 
     #[test]

@@ -204,7 +204,8 @@ impl fmt::Display for Key {
     }
 }
 
-/// Checks a prefix or a version: not empty, no `:`, no `%`, no control character, 64 bytes at most.
+/// Checks a prefix, a version or a storage's name: not empty, no `:`, no control character, 64 bytes
+/// at most.
 ///
 /// # Errors
 /// [`KeyError`] naming `what` and the reason.

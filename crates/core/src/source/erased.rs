@@ -12,6 +12,8 @@ pub(crate) trait ErasedSource<N: Node>: Send + Sync {
         nodes: &'a [N],
     ) -> BoxFuture<'a, Vec<Result<Loaded<N::Value>, LoadError>>>;
 
+    fn compares(&self) -> bool;
+
     fn reload<'a>(
         &'a self,
         node: &'a N,
@@ -35,6 +37,10 @@ impl<N: Node, S: Source<N>> ErasedSource<N> for S {
         nodes: &'a [N],
     ) -> BoxFuture<'a, Vec<Result<Loaded<N::Value>, LoadError>>> {
         Box::pin(Source::load_many(self, nodes))
+    }
+
+    fn compares(&self) -> bool {
+        Source::compares(self)
     }
 
     fn reload<'a>(

@@ -59,6 +59,12 @@ pub trait Source<N: Node>: Send + Sync + 'static {
         }
     }
 
+    /// Whether [`reload`](Self::reload) makes use of an older copy, so that a refresh has to fetch
+    /// one beforehand. By default not.
+    fn compares(&self) -> bool {
+        false
+    }
+
     /// Loads a value of which an older copy is at hand, and may answer
     /// [`Loaded::not_modified`] so that the copy lives on. By default loads as ever.
     ///

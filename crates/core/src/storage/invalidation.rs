@@ -22,6 +22,7 @@ pub enum InvalidationMode {
     /// They go, with any copy that was kept for bad times.
     Remove,
     /// They are no longer fresh, but kept until their time for readers that accept stale values.
+    /// Their `fresh_until` becomes 0, by which a later touch tells them.
     Expire,
 }
 

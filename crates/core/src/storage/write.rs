@@ -25,15 +25,15 @@ pub enum WriteAction {
         /// From this storage's own miss, or [`stamps`](super::Storage::stamps).
         stamp: Stamp,
     },
-    /// Raises the cells of the key and of all old and new tags, and stores whatever was there: it
-    /// beats every load that began before.
+    /// Raises the cell of the key and stores whatever was there: it beats every load of the key
+    /// that began before. Cells of tags are not raised, or a busy tag would refuse every load.
     Set {
         /// What to store.
         entry: Entry,
     },
-    /// Raises as [`Set`](Self::Set) does, but stores only if none of those cells, nor the floor,
-    /// had passed the stamp; otherwise removes what is there and answers
-    /// [`Outcome::Fenced`].
+    /// Raises as [`Set`](Self::Set) does, but stores only if neither the floor, nor the cell of the
+    /// key or of any old or new tag, had passed the stamp; otherwise removes what is there and
+    /// answers [`Outcome::Fenced`].
     Update {
         /// What to store.
         entry: Entry,
@@ -50,7 +50,14 @@ pub enum WriteAction {
         /// From the same read.
         stamp: Stamp,
     },
-    /// Moves the times of exactly the entry that was read; a shorter time is taken too.
+    /// Moves the times of exactly the entry that was read; a shorter time is taken too. Raises
+    /// nothing.
+    ///
+    /// An entry that an invalidation has made stale ([`InvalidationMode::Expire`]) is not touched:
+    /// the answer is [`Outcome::ConditionFailed`], for whoever read it before must not make it fresh
+    /// again. Who learned after it that the value still holds fills it anew.
+    ///
+    /// [`InvalidationMode::Expire`]: super::InvalidationMode::Expire
     Touch {
         /// The entry that was read.
         token: Token,

@@ -1,0 +1,267 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+use super::registered::Registered;
+use super::shared::Shared;
+use crate::clock::{Tick, Timestamp};
+use crate::entry::Codec;
+use crate::error::Error;
+use crate::flight::{Flight, Flights, Led};
+use crate::key::{Key, KeyError, KeyFields, KeyTemplate, Tag, Tags};
+use crate::memory::{BindingId, Inserted, MemoryEngine, MemoryEntry, MemorySelector, Probe};
+use crate::node::{Node, NodeDefinition, TierFailure};
+use crate::policy::doorkeeper::Doorkeeper;
+use crate::policy::lifetime::Lifetime;
+use crate::policy::routing::SizeRange;
+use crate::source::ErasedSource;
+use crate::stats::{NodeRecorder, NodeStats, TierRecorder};
+use crate::storage::InvalidationMode;
+
+/// A node type bound to a cache and its source: what a handle works on.
+pub(crate) struct Binding<N: Node> {
+    pub(crate) id: BindingId,
+    pub(crate) cache: Arc<Shared>,
+    pub(crate) definition: NodeDefinition,
+    pub(crate) template: KeyTemplate,
+    pub(crate) codec: Codec<N::Value>,
+    pub(crate) source: Arc<dyn ErasedSource<N>>,
+    pub(crate) memory: Option<MemoryTier>,
+    /// Nearest first.
+    pub(crate) tiers: Vec<StorageTier>,
+    /// The places of `tiers` in the order in which changes go through them: shared ones from the
+    /// farthest to the nearest, then local ones likewise.
+    pub(crate) far_first: Vec<usize>,
+    pub(crate) flights: Flights<N, N::Value>,
+    pub(crate) refreshes: Flights<N, N::Value>,
+    pub(crate) loads: Arc<Semaphore>,
+    pub(crate) doorkeeper: Option<Doorkeeper>,
+    pub(crate) static_tags: Vec<Tag>,
+    pub(crate) recorder: NodeRecorder,
+}
+
+/// The memory tier of a binding.
+pub(crate) struct MemoryTier {
+    pub(crate) engine: Arc<dyn MemoryEngine>,
+    pub(crate) name: Arc<str>,
+    pub(crate) ttl: Option<Duration>,
+    pub(crate) idle: Option<Duration>,
+    pub(crate) size: SizeRange,
+    pub(crate) recorder: TierRecorder,
+}
+
+/// A storage tier of a binding.
+pub(crate) struct StorageTier {
+    pub(crate) storage: Arc<Registered>,
+    pub(crate) ttl: Option<Duration>,
+    pub(crate) idle: Option<Duration>,
+    pub(crate) size: SizeRange,
+    pub(crate) on_failure: TierFailure,
+    pub(crate) recorder: TierRecorder,
+}
+
+/// What memory held for a node.
+pub(crate) struct InMemory<V> {
+    pub(crate) value: Option<Arc<V>>,
+    pub(crate) tags: Tags,
+    pub(crate) created: Timestamp,
+    pub(crate) fresh_until: Tick,
+}
+
+/// What is to be put into memory.
+pub(crate) struct MemoryFill<'a, N: Node> {
+    pub(crate) node: &'a N,
+    pub(crate) key: &'a Key,
+    pub(crate) value: Option<&'a Arc<N::Value>>,
+    pub(crate) tags: Tags,
+    pub(crate) created: Timestamp,
+    /// The process fence's counter when the load, or the change, began.
+    pub(crate) stamp: u64,
+    /// The encoded length, where it was encoded; otherwise its weight decides where it goes.
+    pub(crate) encoded_bytes: Option<u64>,
+    pub(crate) asked_ttl: Option<Duration>,
+    /// What remains of the entry that this is a copy of.
+    pub(crate) remaining: Option<Duration>,
+}
+
+impl StorageTier {
+    pub(crate) fn lifetime(&self, definition: &NodeDefinition) -> Lifetime {
+        Lifetime {
+            tier_ttl: self.ttl,
+            idle: self.idle,
+            jitter: definition.jitter,
+            ..Lifetime::default()
+        }
+    }
+}
+
+impl<N: Node> Binding<N> {
+    /// The stored key of a node.
+    pub(crate) fn key(&self, node: &N) -> Result<Key, Error> {
+        let mut fields = KeyFields::new(&self.template);
+        node.key_fields(&mut fields);
+        fields
+            .finish(&self.cache.prefix, &self.definition.version)
+            .map_err(|source| self.key_error(source))
+    }
+
+    pub(crate) fn key_error(&self, source: KeyError) -> Error {
+        Error::Key { node: self.definition.name.clone(), source }
+    }
+
+    /// All tags of a node's entry: those of the type, of the node, and `labels`.
+    pub(crate) fn tags(&self, node: &N, mut labels: Vec<String>) -> Result<Tags, Error> {
+        node.tags(&mut labels);
+        if labels.is_empty() && self.static_tags.is_empty() {
+            return Ok(Tags::NONE);
+        }
+        let mut tags = self.static_tags.clone();
+        for label in labels {
+            let tag = Tag::new(&self.cache.prefix, &label);
+            tags.push(tag.map_err(|source| self.key_error(source))?);
+        }
+        Ok(Tags::new(tags))
+    }
+
+    /// How memory finds a node.
+    pub(crate) fn probe<'a>(&self, node: &'a N) -> Probe<'a> {
+        use std::hash::BuildHasher;
+        let hash = self.cache.hasher.hash_one((self.id, node));
+        Probe { hash, binding: self.id, node }
+    }
+
+    /// A fresh entry of the memory tier, counted as used: the hot path.
+    pub(crate) fn memory_get(&self, node: &N) -> Option<Arc<MemoryEntry>> {
+        let memory = self.memory.as_ref()?;
+        let probe = self.probe(node);
+        let Some(entry) = memory.engine.get(&probe) else {
+            memory.recorder.misses(1);
+            return None;
+        };
+        if !entry.is_timeless() {
+            let now = self.cache.clock.monotonic();
+            if !entry.is_fresh(now) {
+                memory.engine.remove_expired(&probe, &entry);
+                memory.recorder.misses(1);
+                memory.recorder.stale(1);
+                return None;
+            }
+            if let Some(idle) = entry.idle {
+                entry.renew(self.deadline(now, idle));
+            }
+        }
+        memory.recorder.hits(1);
+        Some(entry)
+    }
+
+    /// A fresh entry of the memory tier, not counted as used.
+    pub(crate) fn memory_peek(&self, node: &N) -> Option<InMemory<N::Value>> {
+        let memory = self.memory.as_ref()?;
+        let entry = memory.engine.peek(&self.probe(node))?;
+        let is_fresh = entry.is_timeless() || entry.is_fresh(self.cache.clock.monotonic());
+        is_fresh.then(|| InMemory {
+            value: typed(&entry),
+            tags: entry.tags.clone(),
+            created: entry.created,
+            fresh_until: entry.fresh_until(),
+        })
+    }
+
+    /// Puts a value into the memory tier, if it takes it and nothing was invalidated since the
+    /// stamp.
+    pub(crate) fn fill_memory(&self, fill: MemoryFill<'_, N>) {
+        let Some(memory) = &self.memory else { return };
+        let weight = fill.value.map_or(0, |value| N::weight(value));
+        if !memory.size.takes(fill.encoded_bytes.unwrap_or(weight)) {
+            memory.recorder.fills_skipped(1);
+            return;
+        }
+        let lifetime = Lifetime {
+            tier_ttl: memory.ttl,
+            idle: memory.idle,
+            asked_ttl: fill.asked_ttl,
+            remaining: fill.remaining,
+            jitter: self.definition.jitter,
+        };
+        let spans = lifetime.spans(fastrand::f64());
+        let until = |span: Option<Duration>| match span {
+            Some(span) => self.deadline(self.cache.clock.monotonic(), span),
+            None => Tick::NEVER,
+        };
+        let weight = weight.saturating_add(ENTRY_WEIGHT_BYTES + size_of::<N>() as u64);
+        let entry = MemoryEntry::new(
+            fill.value.map(|value| Arc::clone(value) as _),
+            fill.created,
+            until(spans.fresh),
+            until(spans.kept),
+            lifetime.idle,
+            fill.stamp,
+            fill.key.digest(),
+            u32::try_from(weight).unwrap_or(u32::MAX),
+            fill.tags,
+        );
+        let probe = self.probe(fill.node);
+        match memory.engine.insert(&probe, entry, &self.cache.fence, &*self.cache.clock) {
+            Inserted::Stored => memory.recorder.fills(1),
+            Inserted::Fenced => memory.recorder.fills_refused(1),
+            Inserted::TooLarge => memory.recorder.fills_skipped(1),
+        }
+    }
+
+    /// Removes a node from the memory tier; the fence was raised before.
+    pub(crate) fn remove_from_memory(&self, node: &N) {
+        if let Some(memory) = &self.memory {
+            let probe = self.probe(node);
+            memory.engine.invalidate(&MemorySelector::Node(&probe), InvalidationMode::Remove);
+        }
+    }
+
+    /// When something ends that begins now, on a clock that may lag.
+    fn deadline(&self, now: Tick, span: Duration) -> Tick {
+        now.after(span).before(self.cache.clock.resolution())
+    }
+
+    /// Whether the doorkeeper lets a loaded value into the tiers.
+    pub(crate) fn admits(&self, key: &Key) -> bool {
+        self.doorkeeper.as_ref().is_none_or(|doorkeeper| doorkeeper.admits(key.digest()))
+    }
+
+    /// Counts a value that no tier was to take.
+    pub(crate) fn count_skipped(&self) {
+        let tiers = self.tiers.iter().map(|tier| &tier.recorder);
+        let memory = self.memory.iter().map(|memory| &memory.recorder);
+        memory.chain(tiers).for_each(|tier| tier.fills_skipped(1));
+    }
+
+    /// The map that a led flight stands in.
+    pub(crate) fn flights_of(&self, led: &Led<N, N::Value>) -> &Flights<N, N::Value> {
+        if led.is_refresh() { &self.refreshes } else { &self.flights }
+    }
+
+    /// A waiter leaves its flight; whether the lead was abandoned by that.
+    pub(crate) fn leave(&self, flight: &Flight<N, N::Value>) -> bool {
+        let flights = if flight.is_refresh() { &self.refreshes } else { &self.flights };
+        flights.leave(flight.lead())
+    }
+
+    pub(crate) fn stats(&self) -> NodeStats {
+        let memory = self.memory.as_ref().map(|memory| memory.recorder.snapshot());
+        let storages = self.tiers.iter().map(|tier| tier.recorder.snapshot()).collect();
+        self.recorder.snapshot(&self.definition.name, memory, storages)
+    }
+
+    /// The storages of this binding in the order in which changes go through them.
+    pub(crate) fn storages_far_first(&self) -> Vec<Arc<Registered>> {
+        self.far_first.iter().map(|at| Arc::clone(&self.tiers[*at].storage)).collect()
+    }
+}
+
+/// What an entry takes in memory beside its node and value, roughly: bookkeeping of the engine.
+const ENTRY_WEIGHT_BYTES: u64 = 128;
+
+/// The value of an entry of this binding, in its own type.
+pub(crate) fn typed<V: Send + Sync + 'static>(entry: &MemoryEntry) -> Option<Arc<V>> {
+    // A binding's entries hold its own value type and no other.
+    entry.value.clone().and_then(|value| value.downcast().ok())
+}

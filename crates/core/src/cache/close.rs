@@ -1,0 +1,58 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+
+use super::shared::Shared;
+use crate::storage::StorageError;
+
+/// Closing did not go as it should; the cache is closed all the same.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CloseError {
+    /// Storages could not be flushed or closed.
+    #[error("closing failed: {}", .failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Storages {
+        /// What each of them said.
+        failures: Vec<StorageError>,
+    },
+    /// Invalidations had not reached every storage, and are lost.
+    #[error("{count} invalidations had not reached `{storage}` and are lost")]
+    PendingInvalidations {
+        /// The storage.
+        storage: String,
+        /// How many.
+        count: usize,
+    },
+}
+
+/// Refuses new operations, lets what runs finish for `grace` and aborts the rest, then flushes and
+/// closes the storages. Closing twice does nothing more.
+pub(super) async fn close(shared: &Arc<Shared>, grace: Duration) -> Result<(), CloseError> {
+    if !shared.refuse() {
+        return Ok(());
+    }
+    let finished = std::pin::pin!(shared.finished());
+    let sleep = shared.clock.sleep(grace);
+    if let Either::Right((_, finished)) = select(finished, sleep).await {
+        shared.abort();
+        finished.await;
+    }
+    let mut failures = Vec::new();
+    let mut lost = None;
+    for storage in &shared.storages {
+        let count = storage.pending.len();
+        if count > 0 {
+            lost =
+                Some(CloseError::PendingInvalidations { storage: storage.name.to_string(), count });
+        }
+        if let Err(error) = storage.close().await {
+            failures.push(error);
+        }
+    }
+    match lost {
+        Some(lost) if failures.is_empty() => Err(lost),
+        None if failures.is_empty() => Ok(()),
+        _ => Err(CloseError::Storages { failures }),
+    }
+}

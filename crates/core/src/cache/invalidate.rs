@@ -1,0 +1,191 @@
+//! Invalidation across tiers: the process' own fence and memory first, then the shared storages
+//! from the farthest to the nearest, then the local ones, then the process once more.
+//!
+//! Nearest first would be wrong: a reader that misses the near tier after its invalidation could
+//! read the old value from the far one and carry it nearer with a stamp that looks new.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use super::pending::Waiting;
+use super::registered::Registered;
+use super::shared::Shared;
+use crate::memory::{MemoryEntry, MemoryKey, MemorySelector};
+use crate::observe;
+use crate::storage::{InvalidationMode, Selector, StorageError};
+
+/// What an invalidation did.
+#[derive(Clone, Debug, Default)]
+#[must_use = "an invalidation that is pending has not reached every tier yet"]
+#[non_exhaustive]
+pub struct Invalidation {
+    /// How many entries the storage that had most of them removed or expired; memory not counted.
+    pub entries: u64,
+    /// Storages that could not be reached. It is tried there again and again, and until it lands
+    /// this process does not read what it names from them; other processes may. A process that
+    /// ends before it lands loses it.
+    pub pending: Vec<PendingInvalidation>,
+}
+
+/// A storage that an invalidation has not reached.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PendingInvalidation {
+    /// The name under which it is registered.
+    pub storage: String,
+    /// Why not.
+    pub error: StorageError,
+}
+
+impl Invalidation {
+    /// Whether nothing older than the call can be read from any tier any more.
+    pub fn is_done(&self) -> bool {
+        self.pending.is_empty()
+    }
+}
+
+/// How a memory finds the entries that a pattern or a namespace names.
+#[derive(Clone)]
+pub(crate) struct KeyTest(Arc<dyn Fn(&MemoryKey) -> bool + Send + Sync>);
+
+/// The tiers that an invalidation has to reach, beside the memories, which are always told.
+#[derive(Clone)]
+pub(crate) struct Reached {
+    /// In the order in which they are told: farthest first, shared before local.
+    pub(crate) storages: Vec<Arc<Registered>>,
+    /// For patterns and namespaces; everything in memory where there is none.
+    pub(crate) key_test: Option<KeyTest>,
+}
+
+impl KeyTest {
+    pub(crate) fn new(test: impl Fn(&MemoryKey) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(test))
+    }
+}
+
+impl std::fmt::Debug for KeyTest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("KeyTest(..)")
+    }
+}
+
+/// Invalidates in every tier; what cannot be reached is queued and replayed.
+pub(crate) async fn invalidate(
+    shared: &Arc<Shared>,
+    reached: Reached,
+    selector: Selector,
+    mode: InvalidationMode,
+) -> Invalidation {
+    in_process(shared, reached.key_test.as_ref(), &selector, mode);
+    let done = invalidate_storages(shared, &reached, &selector, mode).await;
+    in_process(shared, reached.key_test.as_ref(), &selector, mode);
+    done
+}
+
+/// The part of the storages, in their order.
+pub(crate) async fn invalidate_storages(
+    shared: &Arc<Shared>,
+    reached: &Reached,
+    selector: &Selector,
+    mode: InvalidationMode,
+) -> Invalidation {
+    let mut done = Invalidation::default();
+    for storage in &reached.storages {
+        match storage.invalidate(selector, mode).await {
+            Ok(invalidated) => done.entries = done.entries.max(invalidated.entries),
+            Err(error) => {
+                observe::invalidation_pending(&storage.name, &error);
+                queue(shared, storage, &reached.key_test, selector, mode);
+                let storage = storage.name.to_string();
+                done.pending.push(PendingInvalidation { storage, error });
+            }
+        }
+    }
+    done
+}
+
+/// Raises the process fence, then removes from memory.
+pub(crate) fn in_process(
+    shared: &Shared,
+    key_test: Option<&KeyTest>,
+    selector: &Selector,
+    mode: InvalidationMode,
+) {
+    match selector.cells() {
+        Some(cells) => shared.fence.raise(cells),
+        None => shared.fence.raise_floor(),
+    };
+    for memory in &shared.memories {
+        let memory = &memory.engine;
+        match selector {
+            Selector::Keys(keys) => {
+                for key in keys {
+                    memory.invalidate(&MemorySelector::Digest(key.digest()), mode);
+                }
+            }
+            Selector::AnyTag(tags) => {
+                memory.invalidate(&MemorySelector::AnyTag(tags), mode);
+            }
+            Selector::AllTags(tags) => {
+                memory.invalidate(&MemorySelector::AllTags(tags), mode);
+            }
+            Selector::Pattern(_) | Selector::Namespace(_) => match key_test {
+                Some(KeyTest(test)) => {
+                    let test = |key: &MemoryKey, _: &MemoryEntry| test(key);
+                    memory.invalidate(&MemorySelector::Where(&test), mode);
+                }
+                None => {
+                    memory.invalidate(&MemorySelector::All, mode);
+                }
+            },
+        }
+    }
+}
+
+fn queue(
+    shared: &Arc<Shared>,
+    storage: &Arc<Registered>,
+    key_test: &Option<KeyTest>,
+    selector: &Selector,
+    mode: InvalidationMode,
+) {
+    if storage.pending.add(selector.clone(), mode, key_test.clone(), &shared.prefix) {
+        shared.spawn_until_closing(replay(Arc::downgrade(shared), Arc::clone(storage)));
+    }
+}
+
+/// Tries until everything that waits for this storage has landed. Another process may have carried
+/// the old value nearer meanwhile, so all nearer tiers are invalidated again after it.
+/// Ends with the cache.
+async fn replay(shared: Weak<Shared>, storage: Arc<Registered>) {
+    const PAUSE_MIN: Duration = Duration::from_millis(50);
+    const PAUSE_MAX: Duration = Duration::from_secs(10);
+    let mut pause = PAUSE_MIN;
+    while let Some(waiting) = storage.pending.next() {
+        let Some(clock) = shared.upgrade().map(|shared| Arc::clone(&shared.clock)) else { return };
+        clock.sleep(pause.mul_f64(0.5 + 0.5 * fastrand::f64())).await;
+        let Some(shared) = shared.upgrade() else { return };
+        if land(&shared, &storage, &waiting).await {
+            storage.pending.landed(&waiting);
+            pause = PAUSE_MIN;
+        } else {
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+    }
+}
+
+async fn land(shared: &Shared, storage: &Arc<Registered>, waiting: &Waiting) -> bool {
+    if storage.invalidate(&waiting.selector, waiting.mode).await.is_err() {
+        return false;
+    }
+    let nearer = shared.order.nearer_than(storage);
+    if !cfg!(mutant = "no_second_round") {
+        for tier in nearer {
+            if tier.invalidate(&waiting.selector, waiting.mode).await.is_err() {
+                return false;
+            }
+        }
+        in_process(shared, waiting.key_test.as_ref(), &waiting.selector, waiting.mode);
+    }
+    true
+}

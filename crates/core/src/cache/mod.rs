@@ -1,0 +1,29 @@
+//! The engine: registered storages, bound node types, and what is done to all of them at once.
+//!
+//! - `builder`: names, storages, clock and runtime become a [`Cache`].
+//! - `bind`: a definition is checked against them and becomes a binding.
+//! - `binding`: what a handle works on. `registered`: a storage under its name.
+//! - `invalidate`, `pending`: invalidation across tiers, and what could not be reached.
+//! - `close`: finishing or aborting what runs, flushing, refusing.
+
+mod backend;
+mod bind;
+mod binding;
+mod builder;
+mod close;
+mod invalidate;
+mod order;
+mod pending;
+mod registered;
+mod registry;
+mod shared;
+mod whole;
+
+pub use backend::Backend;
+pub(crate) use binding::{Binding, MemoryFill, StorageTier, typed};
+pub use builder::CacheBuilder;
+pub use close::CloseError;
+pub use invalidate::{Invalidation, PendingInvalidation};
+pub(crate) use invalidate::{KeyTest, Reached, invalidate, invalidate_storages};
+pub(crate) use registered::Registered;
+pub use whole::Cache;

@@ -1,0 +1,126 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+
+use super::invalidate::KeyTest;
+use crate::key::{Key, Tags};
+use crate::storage::{InvalidationMode, Selector};
+
+/// How many invalidations are kept apart; beyond it one for the whole namespace takes their place.
+const PENDING_MAX: usize = 1024;
+
+/// Invalidations that a storage could not be told yet. Until they land, this process neither reads
+/// nor fills there what they name.
+#[derive(Debug, Default)]
+pub(crate) struct Pending {
+    count: AtomicUsize,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: Vec<Waiting>,
+    next_id: u64,
+    /// A task is replaying them.
+    replaying: bool,
+}
+
+/// One invalidation that waits.
+#[derive(Clone, Debug)]
+pub(super) struct Waiting {
+    id: u64,
+    pub(super) selector: Selector,
+    pub(super) mode: InvalidationMode,
+    pub(super) key_test: Option<KeyTest>,
+}
+
+impl Pending {
+    /// How many wait.
+    pub(crate) fn len(&self) -> usize {
+        self.count.load(Ordering::SeqCst)
+    }
+
+    /// Whether an entry with this key and these tags is waiting to be invalidated. Costs one load
+    /// where nothing waits.
+    pub(crate) fn covers(&self, key: &Key, tags: &Tags) -> bool {
+        self.len() > 0
+            && self.state.lock().waiting.iter().any(|one| one.selector.selects(key, tags))
+    }
+
+    /// Adds one; `true` if the caller has to start the task that replays them.
+    pub(super) fn add(
+        &self,
+        selector: Selector,
+        mode: InvalidationMode,
+        key_test: Option<KeyTest>,
+        prefix: &str,
+    ) -> bool {
+        let mut state = self.state.lock();
+        let known = |one: &Waiting| one.selector == selector && one.mode == mode;
+        if !state.waiting.iter().any(known) {
+            let id = state.next_id;
+            state.next_id += 1;
+            if state.waiting.len() >= PENDING_MAX {
+                state.waiting.clear();
+                let selector = Selector::Namespace(prefix.to_owned());
+                let mode = InvalidationMode::Remove;
+                state.waiting.push(Waiting { id, selector, mode, key_test: None });
+            } else {
+                state.waiting.push(Waiting { id, selector, mode, key_test });
+            }
+        }
+        self.count.store(state.waiting.len(), Ordering::SeqCst);
+        !std::mem::replace(&mut state.replaying, true)
+    }
+
+    /// The oldest; `None` ends the task.
+    pub(super) fn next(&self) -> Option<Waiting> {
+        let mut state = self.state.lock();
+        let next = state.waiting.first().cloned();
+        state.replaying = next.is_some();
+        next
+    }
+
+    /// It has landed, here and in every nearer tier.
+    pub(super) fn landed(&self, landed: &Waiting) {
+        let mut state = self.state.lock();
+        state.waiting.retain(|one| one.id != landed.id);
+        self.count.store(state.waiting.len(), Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(name: &str) -> Key {
+        Key::parse(&format!("p:{name}:v1")).expect("a valid key")
+    }
+
+    #[test]
+    fn what_waits_is_covered_until_it_has_landed() {
+        let pending = Pending::default();
+        assert!(!pending.covers(&key("a"), &Tags::NONE));
+        assert!(pending.add(Selector::Keys(vec![key("a")]), InvalidationMode::Remove, None, "p"));
+        assert!(!pending.add(Selector::Keys(vec![key("b")]), InvalidationMode::Remove, None, "p"));
+        assert!(pending.covers(&key("a"), &Tags::NONE) && !pending.covers(&key("c"), &Tags::NONE));
+        let first = pending.next().expect("two wait");
+        pending.landed(&first);
+        assert!(!pending.covers(&key("a"), &Tags::NONE) && pending.covers(&key("b"), &Tags::NONE));
+        pending.landed(&pending.next().expect("one waits"));
+        assert!(pending.next().is_none());
+        assert!(pending.add(Selector::Keys(vec![key("a")]), InvalidationMode::Remove, None, "p"));
+    }
+
+    #[test]
+    fn too_many_become_one_for_the_namespace() {
+        let pending = Pending::default();
+        for at in 0..=PENDING_MAX {
+            let selector = Selector::Keys(vec![key(&at.to_string())]);
+            pending.add(selector, InvalidationMode::Expire, None, "p");
+            assert!(pending.len() <= PENDING_MAX);
+        }
+        assert_eq!(pending.len(), 1);
+        assert!(pending.covers(&key("anything"), &Tags::NONE));
+    }
+}

@@ -1,0 +1,114 @@
+use std::any::Any;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use parking_lot::RwLock;
+
+use super::binding::Binding;
+use crate::error::ConfigError;
+use crate::key::{Key, KeyTemplate};
+use crate::memory::{BindingId, MemoryKey};
+use crate::node::Node;
+use crate::stats::NodeStats;
+
+/// A binding whose node type has been forgotten.
+pub(super) trait ErasedBinding: Any + Send + Sync {
+    fn id(&self) -> BindingId;
+    fn name(&self) -> &str;
+    fn template(&self) -> &KeyTemplate;
+    fn version(&self) -> &str;
+    fn stats(&self) -> NodeStats;
+    /// The key of one of its nodes in memory.
+    fn key_in_memory(&self, key: &MemoryKey) -> Option<Key>;
+    /// How many of its loads are in the air.
+    fn flying(&self) -> usize;
+}
+
+impl<N: Node> ErasedBinding for Binding<N> {
+    fn id(&self) -> BindingId {
+        self.id
+    }
+
+    fn name(&self) -> &str {
+        &self.definition.name
+    }
+
+    fn template(&self) -> &KeyTemplate {
+        &self.template
+    }
+
+    fn version(&self) -> &str {
+        &self.definition.version
+    }
+
+    fn stats(&self) -> NodeStats {
+        self.stats()
+    }
+
+    fn key_in_memory(&self, key: &MemoryKey) -> Option<Key> {
+        self.key(key.downcast::<N>()?).ok()
+    }
+
+    fn flying(&self) -> usize {
+        self.flights.len() + self.refreshes.len()
+    }
+}
+
+/// All bindings of a cache.
+#[derive(Default)]
+pub(super) struct Registry {
+    bindings: RwLock<Vec<Arc<dyn ErasedBinding>>>,
+}
+
+impl BindingId {
+    /// An id that no other binding of this process has.
+    pub(super) fn next() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl Registry {
+    /// Adds a binding whose name and keys are its own.
+    pub(super) fn add(&self, binding: Arc<dyn ErasedBinding>) -> Result<(), ConfigError> {
+        let mut bindings = self.bindings.write();
+        for other in &*bindings {
+            if other.name() == binding.name() {
+                return Err(ConfigError::AlreadyBound { node: binding.name().to_owned() });
+            }
+            let same_version = other.version() == binding.version();
+            if same_version && other.template().overlaps(binding.template()) {
+                return Err(ConfigError::KeysOverlap {
+                    node: binding.name().to_owned(),
+                    template: binding.template().as_str().to_owned(),
+                    other: other.name().to_owned(),
+                    other_template: other.template().as_str().to_owned(),
+                });
+            }
+        }
+        bindings.push(binding);
+        Ok(())
+    }
+
+    pub(super) fn all(&self) -> Vec<Arc<dyn ErasedBinding>> {
+        self.bindings.read().clone()
+    }
+
+    pub(super) fn named(&self, name: &str) -> Option<Arc<dyn ErasedBinding>> {
+        self.bindings.read().iter().find(|binding| binding.name() == name).cloned()
+    }
+
+    /// The key of an entry in memory, whichever binding it belongs to.
+    pub(super) fn key_in_memory(&self, key: &MemoryKey) -> Option<Key> {
+        let bindings = self.bindings.read();
+        let binding = bindings.iter().find(|binding| binding.id() == key.binding)?;
+        binding.key_in_memory(key)
+    }
+}
+
+impl std::fmt::Debug for Registry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let bindings = self.bindings.read();
+        f.debug_list().entries(bindings.iter().map(|binding| binding.name())).finish()
+    }
+}

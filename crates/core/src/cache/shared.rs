@@ -1,0 +1,134 @@
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::runtime::Handle as Runtime;
+use tokio::task::{AbortHandle, JoinError};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::order::TierOrder;
+use super::registered::{Registered, RegisteredMemory};
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::fence::Fence;
+
+/// What all bindings of a cache share. It knows no node type.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) prefix: String,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// The fence of this process: raised by every invalidation, asked by every fill of memory.
+    pub(crate) fence: Fence,
+    pub(crate) hasher: foldhash::quality::RandomState,
+    pub(crate) storages: Vec<Arc<Registered>>,
+    pub(crate) memories: Vec<RegisteredMemory>,
+    pub(crate) order: TierOrder,
+    runtime: Runtime,
+    tasks: TaskTracker,
+    closing: CancellationToken,
+    aborting: CancellationToken,
+    closed: AtomicBool,
+}
+
+impl Shared {
+    pub(super) fn new(
+        prefix: String,
+        clock: Arc<dyn Clock>,
+        runtime: Runtime,
+        storages: Vec<Arc<Registered>>,
+        memories: Vec<RegisteredMemory>,
+    ) -> Self {
+        Self {
+            prefix,
+            clock,
+            fence: Fence::new(),
+            hasher: foldhash::quality::RandomState::default(),
+            order: TierOrder::new(storages.clone()),
+            storages,
+            memories,
+            runtime,
+            tasks: TaskTracker::new(),
+            closing: CancellationToken::new(),
+            aborting: CancellationToken::new(),
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn check_open(&self) -> Result<(), Error> {
+        if self.closed.load(Ordering::Relaxed) { Err(Error::Closed) } else { Ok(()) }
+    }
+
+    /// Runs a task of the cache: counted, so that closing waits for it, and dropped where closing
+    /// has waited long enough.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
+        let aborting = self.aborting.clone();
+        let task = async move {
+            // Given up or done, the task's own guards have settled its part.
+            let _ = aborting.run_until_cancelled_owned(task).await;
+        };
+        self.tasks.spawn_on(task, &self.runtime).abort_handle()
+    }
+
+    /// Runs a task that ends when closing begins: it has nothing to finish.
+    pub(crate) fn spawn_until_closing(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let closing = self.closing.clone();
+        self.spawn(async move {
+            let _ = closing.run_until_cancelled_owned(task).await;
+        });
+    }
+
+    /// Runs an operation to its end even if its caller goes away half-way, which would leave some
+    /// tiers changed and others not. A panic in it is the caller's.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        operation: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.check_open()?;
+        let aborting = self.aborting.clone();
+        let operation = async move {
+            aborting.run_until_cancelled_owned(operation).await.unwrap_or(Err(Error::Closed))
+        };
+        match self.tasks.spawn_on(operation, &self.runtime).await {
+            Ok(done) => done,
+            Err(error) => resume(error).ok_or(Error::Closed)?,
+        }
+    }
+
+    /// Runs what takes long without awaiting on a thread made for that.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> T {
+        match self.runtime.spawn_blocking(work).await {
+            Ok(done) => done,
+            Err(error) => match resume(error) {
+                Some(never) => never,
+                // The runtime is shutting down and drops this future, too, at its next await.
+                None => std::future::pending().await,
+            },
+        }
+    }
+
+    pub(super) fn refuse(&self) -> bool {
+        self.tasks.close();
+        self.closing.cancel();
+        !self.closed.swap(true, Ordering::SeqCst)
+    }
+
+    pub(super) async fn finished(&self) {
+        self.tasks.wait().await;
+    }
+
+    pub(super) fn abort(&self) {
+        self.aborting.cancel();
+    }
+}
+
+/// Lets the caller have the panic of a task; `None` if it was cancelled instead.
+fn resume<T>(error: JoinError) -> Option<T> {
+    match error.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        Err(_) => None,
+    }
+}

@@ -1,0 +1,230 @@
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::bind::bind;
+use super::binding::Binding;
+use super::builder::CacheBuilder;
+use super::close::{CloseError, close};
+use super::invalidate::{Invalidation, KeyTest, Reached, invalidate};
+use super::registry::Registry;
+use super::shared::Shared;
+use crate::error::{ConfigError, Error};
+use crate::handle::Handle;
+use crate::key::{Glob, KeyError, KeyPattern, Tag};
+use crate::node::Node;
+use crate::source::Source;
+use crate::stats::{CacheStats, MemoryStorageStats, StorageReport};
+use crate::storage::{InvalidationMode, Selector};
+
+/// How long [`Cache::close`] lets what runs finish.
+const CLOSE_GRACE: Duration = Duration::from_secs(10);
+
+/// Registered storages and bound node types; cheap to clone, and clones are one cache.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use cache_core::cache::Cache;
+/// # use cache_core::entry::Codec;
+/// # use cache_core::error::Error;
+/// # use cache_core::node::{DynamicNode, NodeDefinition, TierDefinition};
+/// # use cache_core::source::{LoadError, source_fn};
+/// # async fn example(storage: Arc<dyn cache_core::storage::Storage>) -> Result<(), Box<dyn std::error::Error>> {
+/// let cache = Cache::builder().prefix("shop").storage("sqlite", storage).build()?;
+/// let definition = NodeDefinition::new("page", "page:{*path}").tier(TierDefinition::new("sqlite"));
+/// let pages = cache.bind_as(definition, source_fn(|node: DynamicNode| async move {
+///     Ok::<_, LoadError>(bytes::Bytes::from(format!("content of {}", node.key())))
+/// }))?;
+/// let page = pages.get(&DynamicNode::new("page:about")).await?;
+/// cache.close().await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Cache {
+    shared: Arc<Shared>,
+    registry: Arc<Registry>,
+}
+
+impl Cache {
+    /// A cache without storages yet, with the prefix `tiers` and the machine's clock.
+    pub fn builder() -> CacheBuilder {
+        CacheBuilder::new()
+    }
+
+    pub(super) fn new(shared: Shared) -> Self {
+        Self { shared: Arc::new(shared), registry: Arc::default() }
+    }
+
+    /// Binds a node type to its source, by its own definition.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if the definition is not valid or does not fit this cache: an unknown
+    /// storage, a TTL of zero, keys that another node type could have, a value without a codec on
+    /// a storage, ..
+    pub fn bind<N: Node>(&self, source: impl Source<N>) -> Result<Handle<N>, ConfigError> {
+        self.bind_as(N::definition(), source)
+    }
+
+    /// Binds a node type by a definition made at run time: with the tiers of this environment, or
+    /// for a [`DynamicNode`](crate::node::DynamicNode).
+    ///
+    /// # Errors
+    /// As [`bind`](Self::bind).
+    pub fn bind_as<N: Node>(
+        &self,
+        definition: crate::node::NodeDefinition,
+        source: impl Source<N>,
+    ) -> Result<Handle<N>, ConfigError> {
+        let binding = Arc::new(bind::<N>(&self.shared, definition, source)?);
+        self.registry.add(Arc::clone(&binding) as _)?;
+        Ok(Handle::new(binding))
+    }
+
+    /// The handle of a node type that was bound under its own name.
+    pub fn handle<N: Node>(&self) -> Option<Handle<N>> {
+        self.handle_named(&N::definition().name)
+    }
+
+    /// The handle of the node type that was bound under this name, if it is of type `N`.
+    pub fn handle_named<N: Node>(&self, name: &str) -> Option<Handle<N>> {
+        let binding: Arc<dyn Any + Send + Sync> = self.registry.named(name)?;
+        binding.downcast::<Binding<N>>().ok().map(Handle::new)
+    }
+
+    /// The prefix of its stored keys.
+    pub fn prefix(&self) -> &str {
+        &self.shared.prefix
+    }
+
+    /// The names of the bound node types, in the order in which they were bound.
+    pub fn nodes(&self) -> Vec<String> {
+        self.registry.all().iter().map(|binding| binding.name().to_owned()).collect()
+    }
+
+    /// What was counted, and what the storages say of themselves. Asks every storage.
+    pub async fn stats(&self) -> CacheStats {
+        let nodes = self.registry.all().iter().map(|binding| binding.stats()).collect();
+        let memories = self.shared.memories.iter().map(|memory| MemoryStorageStats {
+            storage: memory.name.to_string(),
+            stats: memory.engine.stats(),
+        });
+        let mut storages = Vec::new();
+        for storage in &self.shared.storages {
+            storages.push(StorageReport {
+                storage: storage.name.to_string(),
+                stats: storage.stats().await,
+                pending_invalidations: storage.pending.len(),
+            });
+        }
+        CacheStats { nodes, memories: memories.collect(), storages }
+    }
+
+    /// How many loads are in the air.
+    pub fn loads_in_flight(&self) -> usize {
+        self.registry.all().iter().map(|binding| binding.flying()).sum()
+    }
+
+    /// Removes every entry that bears this tag, from every tier, and keeps out what was loaded
+    /// before.
+    ///
+    /// # Errors
+    /// [`Error::Key`] if the tag is not valid, [`Error::Closed`].
+    pub async fn invalidate_tag(&self, label: &str) -> Result<Invalidation, Error> {
+        self.invalidate_any_tag([label]).await
+    }
+
+    /// Removes every entry that bears at least one of these tags.
+    ///
+    /// # Errors
+    /// As [`invalidate_tag`](Self::invalidate_tag).
+    pub async fn invalidate_any_tag<L: AsRef<str>>(
+        &self,
+        labels: impl IntoIterator<Item = L>,
+    ) -> Result<Invalidation, Error> {
+        self.invalidate(Selector::AnyTag(self.tags(labels)?)).await
+    }
+
+    /// Removes every entry that bears all of these tags; nothing if there are none.
+    ///
+    /// # Errors
+    /// As [`invalidate_tag`](Self::invalidate_tag).
+    pub async fn invalidate_all_tags<L: AsRef<str>>(
+        &self,
+        labels: impl IntoIterator<Item = L>,
+    ) -> Result<Invalidation, Error> {
+        self.invalidate(Selector::AllTags(self.tags(labels)?)).await
+    }
+
+    /// Removes every entry of this cache whose key, without prefix and version, matches a pattern:
+    /// `*` any run of characters, `?` one, `\` the next one as it is. Refuses all loads that run.
+    ///
+    /// # Errors
+    /// [`Error::Key`] if the pattern is not valid, [`Error::Closed`].
+    pub async fn invalidate_pattern(&self, pattern: &str) -> Result<Invalidation, Error> {
+        let glob = Glob::parse(pattern).map_err(|source| self.key_error(source))?;
+        let pattern = KeyPattern::new(&*self.shared.prefix, glob, None);
+        self.invalidate(Selector::Pattern(pattern)).await
+    }
+
+    /// Removes every entry of this cache, and no other's. Refuses all loads that run.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub async fn clear(&self) -> Result<Invalidation, Error> {
+        self.invalidate(Selector::Namespace(self.shared.prefix.clone())).await
+    }
+
+    /// Refuses new operations, lets loads and writes finish for ten seconds and cancels what still
+    /// runs then, whose waiters get [`Error::LoadCancelled`]; flushes and closes the storages.
+    ///
+    /// # Errors
+    /// [`CloseError`] if a storage could not be flushed, or an invalidation was still pending. The
+    /// cache is closed all the same.
+    pub async fn close(&self) -> Result<(), CloseError> {
+        self.close_within(CLOSE_GRACE).await
+    }
+
+    /// As [`close`](Self::close), with another time for what runs.
+    ///
+    /// # Errors
+    /// As [`close`](Self::close).
+    pub async fn close_within(&self, grace: Duration) -> Result<(), CloseError> {
+        close(&self.shared, grace).await
+    }
+
+    async fn invalidate(&self, selector: Selector) -> Result<Invalidation, Error> {
+        let shared = Arc::clone(&self.shared);
+        let storages = shared.order.far_first();
+        let key_test = self.key_test(&selector);
+        let reached = Reached { storages, key_test };
+        let operation = async move {
+            Ok(invalidate(&shared, reached, selector, InvalidationMode::Remove).await)
+        };
+        self.shared.run(operation).await
+    }
+
+    fn key_test(&self, selector: &Selector) -> Option<KeyTest> {
+        // A memory may be shared with another cache, whose entries are not ours to remove.
+        let registry = Arc::clone(&self.registry);
+        match selector.clone() {
+            Selector::Pattern(pattern) => Some(KeyTest::new(move |key| {
+                registry.key_in_memory(key).is_some_and(|key| pattern.matches(&key))
+            })),
+            Selector::Namespace(_) => {
+                let ids: Vec<_> = registry.all().iter().map(|binding| binding.id()).collect();
+                Some(KeyTest::new(move |key| ids.contains(&key.binding)))
+            }
+            _ => None,
+        }
+    }
+
+    fn tags<L: AsRef<str>>(&self, labels: impl IntoIterator<Item = L>) -> Result<Vec<Tag>, Error> {
+        let labels = labels.into_iter();
+        let tags = labels.map(|label| Tag::new(&self.shared.prefix, label.as_ref()));
+        tags.collect::<Result<_, _>>().map_err(|source| self.key_error(source))
+    }
+
+    fn key_error(&self, source: KeyError) -> Error {
+        Error::Key { node: "cache".to_owned(), source }
+    }
+}

@@ -1,0 +1,217 @@
+//! Filling tiers on the way back: each with its own stamp, its own TTL and its own bounds on size.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::batch::Item;
+use super::decode::BLOCKING_BYTES_MIN;
+use crate::cache::{Binding, MemoryFill, StorageTier};
+use crate::clock::Timestamp;
+use crate::entry::{CodecError, Compression, Entry, EntryKind, Token};
+use crate::fence::Stamp;
+use crate::key::{Key, Tags};
+use crate::node::Node;
+use crate::observe;
+use crate::policy::lifetime::Lifetime;
+use crate::storage::{Outcome, Write, WriteAction};
+
+/// The writes of one batch, gathered by tier.
+pub(super) struct Fills<'a, N: Node> {
+    binding: &'a Binding<N>,
+    by_tier: Vec<Vec<Write>>,
+}
+
+impl<'a, N: Node> Fills<'a, N> {
+    pub(super) fn new(binding: &'a Binding<N>) -> Self {
+        let by_tier = binding.tiers.iter().map(|_| Vec::new()).collect();
+        Self { binding, by_tier }
+    }
+
+    /// Copies what the tier at `depth` holds into those above it, none of which may outlive it.
+    pub(super) fn copy(
+        &mut self,
+        depth: usize,
+        item: &Item<N>,
+        entry: &Entry,
+        value: Option<&Arc<N::Value>>,
+    ) {
+        let now = self.binding.cache.clock.wall();
+        let slides = entry.idle.is_some();
+        // The copy in memory ends while the original still slides, so that some reads of a busy
+        // entry reach it and renew it.
+        let remaining =
+            entry.fresh_until.remaining(now).map(|left| if slides { left / 2 } else { left });
+        for above in 0..depth {
+            let tier = &self.binding.tiers[above];
+            let lifetime = Lifetime { remaining, ..tier.lifetime(&self.binding.definition) };
+            self.storage(above, item, entry, lifetime, now);
+        }
+        self.binding.fill_memory(MemoryFill {
+            node: &item.led.node,
+            key: &item.key,
+            value,
+            tags: entry.tags.clone(),
+            created: entry.created,
+            stamp: item.led.flight.begun,
+            encoded_bytes: Some(u64::from(entry.decoded_bytes)),
+            asked_ttl: None,
+            remaining,
+        });
+    }
+
+    /// Stores what a load brought into every storage tier.
+    pub(super) fn load(&mut self, item: &Item<N>, entry: &Entry, asked_ttl: Option<Duration>) {
+        let now = self.binding.cache.clock.wall();
+        for depth in 0..self.binding.tiers.len() {
+            let tier = &self.binding.tiers[depth];
+            let lifetime = Lifetime { asked_ttl, ..tier.lifetime(&self.binding.definition) };
+            self.storage(depth, item, entry, lifetime, now);
+        }
+    }
+
+    fn storage(
+        &mut self,
+        depth: usize,
+        item: &Item<N>,
+        entry: &Entry,
+        lifetime: Lifetime,
+        now: Timestamp,
+    ) {
+        let tier = &self.binding.tiers[depth];
+        let takes = tier.size.takes(u64::from(entry.decoded_bytes));
+        let Some(stamp) = item.stamps[depth].filter(|_| takes) else {
+            tier.recorder.fills_skipped(1);
+            return;
+        };
+        if tier.storage.pending.covers(&item.key, &entry.tags) {
+            tier.recorder.fills_skipped(1);
+            return;
+        }
+        let entry = with_lifetime(entry.clone(), lifetime, now);
+        let action = WriteAction::Fill { entry, stamp: late_stamp(stamp) };
+        self.by_tier[depth].push(Write { key: item.key.clone(), action });
+    }
+
+    /// Carries the writes out, one batch a tier. What fails is counted; a value that could not be
+    /// stored is still good for its waiters.
+    pub(super) async fn write(&mut self) {
+        for (tier, writes) in self.binding.tiers.iter().zip(&mut self.by_tier) {
+            if writes.is_empty() {
+                continue;
+            }
+            write_counted(tier, std::mem::take(writes)).await;
+        }
+    }
+}
+
+/// Where the model's mutant "stamp taken when filling" would take it.
+fn late_stamp(stamp: Stamp) -> Stamp {
+    if cfg!(mutant = "late_stamp") { Stamp { mark: u64::MAX, ..stamp } } else { stamp }
+}
+
+async fn write_counted(tier: &StorageTier, writes: Vec<Write>) {
+    let count = writes.len() as u64;
+    let bytes: Vec<u64> = writes.iter().map(payload_bytes).collect();
+    let outcomes = match tier.storage.write(writes).await {
+        Ok(outcomes) => outcomes,
+        Err(error) => {
+            tier.recorder.errors(count);
+            observe::tier_failed(&tier.storage.name, &error);
+            return;
+        }
+    };
+    for (outcome, bytes) in outcomes.into_iter().zip(bytes) {
+        match outcome {
+            Ok(Outcome::Stored) => {
+                tier.recorder.fills(1);
+                tier.recorder.bytes_written(bytes);
+            }
+            Ok(Outcome::Fenced | Outcome::ConditionFailed) => tier.recorder.fills_refused(1),
+            Ok(Outcome::TooLarge) => tier.recorder.fills_skipped(1),
+            Err(error) => {
+                tier.recorder.errors(1);
+                observe::tier_failed(&tier.storage.name, &error);
+            }
+        }
+    }
+}
+
+fn payload_bytes(write: &Write) -> u64 {
+    match &write.action {
+        WriteAction::Fill { entry, .. } => entry.payload.len() as u64,
+        _ => 0,
+    }
+}
+
+/// An entry with the times that it has in a tier.
+pub(crate) fn with_lifetime(mut entry: Entry, lifetime: Lifetime, now: Timestamp) -> Entry {
+    let spans = lifetime.spans(fastrand::f64());
+    entry.fresh_until = now.after_ttl(spans.fresh);
+    entry.kept_until = now.after_ttl(spans.kept);
+    entry.idle = lifetime.idle;
+    entry
+}
+
+/// Encodes a value, or a negative result, as the entry that all storage tiers store, still without
+/// an end.
+pub(crate) async fn encode<N: Node>(
+    binding: &Binding<N>,
+    key: &Key,
+    value: Option<&Arc<N::Value>>,
+    tags: Tags,
+    created: Timestamp,
+) -> Result<Entry, CodecError> {
+    let codec = binding.codec;
+    let payload = match value {
+        Some(value) => codec.encode(value)?,
+        None => Bytes::new(),
+    };
+    let decoded_bytes = u32::try_from(payload.len())
+        .map_err(|_| CodecError::message(codec.id(), "the value takes 4 GiB or more"))?;
+    let policy = binding.definition.compression;
+    let compress = move || policy.compress(payload);
+    let compressed = if (decoded_bytes as usize) < BLOCKING_BYTES_MIN {
+        compress()
+    } else {
+        binding.cache.blocking(compress).await
+    };
+    let (compression, payload): (Compression, Bytes) =
+        compressed.map_err(|error| CodecError::new(codec.id(), error))?;
+    let entry = Entry {
+        kind: if value.is_some() { EntryKind::Value } else { EntryKind::Absent },
+        codec: codec.id(),
+        compression,
+        decoded_bytes,
+        created,
+        fresh_until: Timestamp::NEVER,
+        kept_until: Timestamp::NEVER,
+        idle: None,
+        stamp: 0,
+        token: Token::random(),
+        tags,
+        payload,
+        checksum: 0,
+    };
+    Ok(entry.sealed(key))
+}
+
+/// The renewal of a sliding entry that was used, once a good part of its idle time has passed:
+/// one write for many uses.
+pub(super) fn renew<N: Node>(
+    binding: &Binding<N>,
+    tier: &StorageTier,
+    key: &Key,
+    entry: &Entry,
+) -> Option<Write> {
+    let idle = entry.idle.filter(|_| tier.idle.is_some())?;
+    let now = binding.cache.clock.wall();
+    let fresh_until = now.after(idle).min(entry.kept_until);
+    if fresh_until.since(entry.fresh_until) < idle / 8 {
+        return None;
+    }
+    let action =
+        WriteAction::Touch { token: entry.token, fresh_until, kept_until: entry.kept_until };
+    Some(Write { key: key.clone(), action })
+}

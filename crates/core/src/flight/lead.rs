@@ -1,0 +1,252 @@
+//! The task that leads: memory once more, the storage tiers, the source, and the fill.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use futures_util::FutureExt;
+use parking_lot::Mutex;
+
+use super::answer::{Answer, Origin};
+use super::batch::{Batch, Item};
+use super::cycle::{LOADING, LoadScope};
+use super::fill::{Fills, encode};
+use super::load::{LoadOnce, load};
+use super::map::Joined;
+use super::read;
+use super::wait::Waiter;
+use crate::cache::{Binding, MemoryFill};
+use crate::error::Error;
+use crate::node::Node;
+use crate::observe;
+use crate::source::{Loaded, LoadedValue, SharedError};
+use crate::storage::{Write, WriteAction};
+
+/// How a flight comes by its value.
+pub(crate) enum LoadBy<N: Node> {
+    /// From the tiers, then the source.
+    Tiers,
+    /// From the tiers, then this closure in the source's place. For one node. Whoever leads takes
+    /// it; it is still there for a second round where somebody else led the first.
+    Once(Arc<Mutex<Option<LoadOnce<N::Value>>>>),
+    /// From the source, whatever the tiers hold.
+    Refresh,
+}
+
+/// Joins the flights of `nodes`, which differ, and starts one task for those that nobody leads.
+/// Gives a waiter for each node, in order.
+pub(crate) fn start<N: Node>(
+    binding: &Arc<Binding<N>>,
+    nodes: &[N],
+    by: LoadBy<N>,
+) -> Vec<Waiter<N>> {
+    let arrival = binding.cache.fence.stamp();
+    let refresh = matches!(by, LoadBy::Refresh);
+    let flights = if refresh { &binding.refreshes } else { &binding.flights };
+    let Joined { flights, joined_others, led, lead } = flights.join(nodes, arrival, refresh);
+    let waiters = flights
+        .into_iter()
+        .zip(joined_others)
+        .map(|(flight, joined)| Waiter::new(Arc::clone(binding), flight, arrival, joined))
+        .collect();
+    if !led.is_empty() {
+        let batch = Batch::new(Arc::clone(binding), led);
+        let scope = Arc::new(LoadScope { lead: lead.id, place: Mutex::new(None) });
+        let task = LOADING.scope(scope, carry(batch, by));
+        let task = observe::in_load_span(&binding.definition.name, task);
+        lead.set_task(binding.cache.spawn(task));
+    }
+    waiters
+}
+
+/// Carries a batch to its end. A panic anywhere on the way, of the source, a codec or a storage,
+/// becomes the error of all that is still in the air.
+async fn carry<N: Node>(mut batch: Batch<N>, by: LoadBy<N>) {
+    let outcome = AssertUnwindSafe(through_tiers(&mut batch, by)).catch_unwind().await;
+    if let Err(panic) = outcome {
+        let message = panic_message(&*panic);
+        let failed = batch.flying().len() as u64;
+        batch.binding.recorder.loads_failed(failed);
+        batch.land_rest(|key| Error::LoadPanicked { key, message: message.clone() });
+    }
+}
+
+async fn through_tiers<N: Node>(batch: &mut Batch<N>, by: LoadBy<N>) {
+    let once = match by {
+        LoadBy::Tiers => None,
+        LoadBy::Once(once) => once.lock().take(),
+        LoadBy::Refresh => {
+            mark_asked(batch);
+            if let Err(error) = read::stamps(batch).await {
+                batch.land_rest(|_| error.clone());
+                return;
+            }
+            if batch.items.len() == 1 && batch.binding.source.compares() {
+                read::previous(batch).await;
+            }
+            return from_source(batch, None).await;
+        }
+    };
+    mark_asked(batch);
+    read::memory(batch);
+    read::storages(batch).await;
+    from_source(batch, once).await;
+}
+
+fn mark_asked<N: Node>(batch: &Batch<N>) {
+    for item in &batch.items {
+        item.led.flight.asked.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Loads what no tier had, fills the tiers with it and lands it.
+async fn from_source<N: Node>(batch: &mut Batch<N>, once: Option<LoadOnce<N::Value>>) {
+    let flying = batch.flying();
+    if flying.is_empty() {
+        return;
+    }
+    let loads = load(batch, &flying, once).await;
+    let binding = Arc::clone(&batch.binding);
+    let mut fills = Fills::new(&binding);
+    let mut answers = Vec::with_capacity(flying.len());
+    for (at, loaded) in flying.into_iter().zip(loads) {
+        let answer = match loaded {
+            Ok(loaded) => prepare(batch, at, loaded, &mut fills).await,
+            Err(error) => Err(error),
+        };
+        answers.push((at, answer));
+    }
+    fills.write().await;
+    for (at, answer) in answers {
+        batch.land(at, answer);
+    }
+}
+
+/// Turns what the source said into an answer, fills memory and prepares the other fills.
+async fn prepare<N: Node>(
+    batch: &Batch<N>,
+    at: usize,
+    loaded: Loaded<N::Value>,
+    fills: &mut Fills<'_, N>,
+) -> Result<Answer<N::Value>, Error> {
+    let binding = &batch.binding;
+    let item = &batch.items[at];
+    let Loaded { value, ttl, tags } = loaded;
+    let value = match value {
+        LoadedValue::Value(value) => Some(Arc::new(value)),
+        LoadedValue::Absent => None,
+        LoadedValue::NotModified => return extend(batch, at, ttl).await,
+    };
+    let tags = binding.tags(&item.led.node, tags)?;
+    let created = binding.cache.clock.wall();
+    let answer = Answer {
+        key: item.key.clone(),
+        value: value.clone(),
+        tags: tags.clone(),
+        created,
+        origin: Origin::Source,
+    };
+    let asked_ttl = match (&value, ttl, binding.definition.absent_ttl) {
+        (Some(_), ttl, _) => ttl,
+        (None, Some(ttl), _) | (None, None, Some(ttl)) => Some(ttl),
+        // Negative results are not kept.
+        (None, None, None) => return Ok(answer),
+    };
+    if !binding.admits(&item.key) {
+        binding.count_skipped();
+        return Ok(answer);
+    }
+    let mut encoded_bytes = None;
+    if !binding.tiers.is_empty() {
+        match encode(binding, &item.key, value.as_ref(), tags.clone(), created).await {
+            Ok(entry) => {
+                encoded_bytes = Some(u64::from(entry.decoded_bytes));
+                fills.load(item, &entry, asked_ttl);
+            }
+            Err(error) => {
+                binding.recorder.encode_failures(1);
+                observe::encode_failed(&item.key, &error);
+            }
+        }
+    }
+    binding.fill_memory(MemoryFill {
+        node: &item.led.node,
+        key: &item.key,
+        value: value.as_ref(),
+        tags,
+        created,
+        stamp: item.led.flight.begun,
+        encoded_bytes,
+        asked_ttl,
+        remaining: None,
+    });
+    Ok(answer)
+}
+
+/// Not modified: the copy that the source went by lives on, wherever exactly it stands.
+async fn extend<N: Node>(
+    batch: &Batch<N>,
+    at: usize,
+    ttl: Option<std::time::Duration>,
+) -> Result<Answer<N::Value>, Error> {
+    let binding = &batch.binding;
+    let item = &batch.items[at];
+    let Item { key, led, stale: Some(stale), .. } = item else {
+        let message = "the source answered `not modified`, but was given nothing to compare with";
+        let error = crate::source::LoadError::message(message);
+        let source: SharedError = error.shared();
+        return Err(Error::Load { key: item.key.clone(), source, permanent: false });
+    };
+    let now = binding.cache.clock.wall();
+    for tier in &binding.tiers {
+        let lifetime = crate::policy::lifetime::Lifetime {
+            asked_ttl: ttl,
+            ..tier.lifetime(&binding.definition)
+        };
+        let Some(entry) = &stale.entry else { break };
+        let timed = super::fill::with_lifetime(entry.clone(), lifetime, now);
+        let action = WriteAction::Touch {
+            token: entry.token,
+            fresh_until: timed.fresh_until,
+            kept_until: timed.kept_until,
+        };
+        let touch = vec![Write { key: key.clone(), action }];
+        if let Err(error) = tier.storage.write(touch).await {
+            tier.recorder.errors(1);
+            observe::tier_failed(&tier.storage.name, &error);
+        }
+    }
+    let value = stale.previous.value.clone();
+    let created = stale.previous.created;
+    binding.fill_memory(MemoryFill {
+        node: &led.node,
+        key,
+        value: value.as_ref(),
+        tags: stale.tags.clone(),
+        created,
+        stamp: led.flight.begun,
+        encoded_bytes: stale.entry.as_ref().map(|entry| u64::from(entry.decoded_bytes)),
+        asked_ttl: ttl,
+        remaining: None,
+    });
+    let tags = stale.tags.clone();
+    Ok(Answer { key: key.clone(), value, tags, created, origin: Origin::Source })
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a value that is not text".to_owned())
+}
+
+// By hand, for a derive would ask for `N::Value: Clone`.
+impl<N: Node> Clone for LoadBy<N> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Tiers => Self::Tiers,
+            Self::Once(once) => Self::Once(Arc::clone(once)),
+            Self::Refresh => Self::Refresh,
+        }
+    }
+}

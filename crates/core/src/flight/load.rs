@@ -1,0 +1,123 @@
+//! The source: called under its timeout and its bound on concurrent loads.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::future::{BoxFuture, Either, select};
+
+use super::batch::Batch;
+use super::cycle::LOADING;
+use crate::error::Error;
+use crate::key::Key;
+use crate::node::Node;
+use crate::source::{LoadError, Loaded};
+
+/// A closure that stands in for the source, for one call.
+pub(crate) type LoadOnce<V> =
+    Box<dyn FnOnce() -> BoxFuture<'static, Result<Loaded<V>, LoadError>> + Send>;
+
+/// What the source said of one flight.
+pub(super) type Load<V> = Result<Loaded<V>, Error>;
+
+/// Calls the source for all flights in the air; answers stand in the order of `flying`.
+pub(super) async fn load<N: Node>(
+    batch: &Batch<N>,
+    flying: &[usize],
+    once: Option<LoadOnce<N::Value>>,
+) -> Vec<Load<N::Value>> {
+    let binding = &batch.binding;
+    take_place(binding.loads.clone()).await;
+    let started = Instant::now();
+    let answers = match (once, flying) {
+        (Some(once), _) => within(batch, async move { vec![once().await] }).await,
+        (None, [at]) => {
+            let item = &batch.items[*at];
+            let load = async {
+                vec![match &item.stale {
+                    Some(stale) => binding.source.reload(&item.led.node, &stale.previous).await,
+                    None => binding.source.load(&item.led.node).await,
+                }]
+            };
+            within(batch, load).await
+        }
+        (None, _) => {
+            let nodes: Vec<N> = flying.iter().map(|at| batch.items[*at].led.node.clone()).collect();
+            within(batch, async { binding.source.load_many(&nodes).await }).await
+        }
+    };
+    give_up_place();
+    binding.recorder.load_time(started.elapsed());
+    let mut answers = answers.map(Vec::into_iter);
+    let mut loads = Vec::with_capacity(flying.len());
+    for at in flying {
+        let key = batch.items[*at].key.clone();
+        let answer = match &mut answers {
+            Ok(answers) => answers.next(),
+            Err(TimedOut) => Some(Err(timeout(batch, key.clone()))),
+        };
+        loads.push(to_load(key, answer));
+    }
+    let failed = loads.iter().filter(|load| load.is_err()).count() as u64;
+    binding.recorder.loads_failed(failed);
+    binding.recorder.loads_succeeded(loads.len() as u64 - failed);
+    loads
+}
+
+struct TimedOut;
+
+/// Either the source's error or the engine's own.
+type Answered<V> = Result<Loaded<V>, Failed>;
+
+enum Failed {
+    Source(LoadError),
+    Engine(Error),
+}
+
+async fn within<N: Node>(
+    batch: &Batch<N>,
+    load: impl Future<Output = Vec<Result<Loaded<N::Value>, LoadError>>>,
+) -> Result<Vec<Answered<N::Value>>, TimedOut> {
+    let to_answers = |loads: Vec<Result<Loaded<N::Value>, LoadError>>| {
+        loads.into_iter().map(|load| load.map_err(Failed::Source)).collect()
+    };
+    let Some(timeout) = batch.binding.definition.load_timeout else {
+        return Ok(to_answers(load.await));
+    };
+    let sleep = batch.binding.cache.clock.sleep(timeout);
+    match select(std::pin::pin!(load), sleep).await {
+        Either::Left((loads, _)) => Ok(to_answers(loads)),
+        Either::Right(_) => Err(TimedOut),
+    }
+}
+
+fn timeout<N: Node>(batch: &Batch<N>, key: Key) -> Failed {
+    let after = batch.binding.definition.load_timeout.unwrap_or_default();
+    Failed::Engine(Error::LoadTimeout { key, after })
+}
+
+fn to_load<V>(key: Key, answer: Option<Answered<V>>) -> Load<V> {
+    match answer {
+        Some(Ok(loaded)) => Ok(loaded),
+        Some(Err(Failed::Engine(error))) => Err(error),
+        Some(Err(Failed::Source(error))) => {
+            Err(Error::Load { key, source: error.shared(), permanent: error.is_permanent() })
+        }
+        None => {
+            let error = LoadError::message("the source left out the answer for this node");
+            Err(Error::Load { key, source: error.shared(), permanent: false })
+        }
+    }
+}
+
+/// Waits for a place among the loads that run at once, and keeps it with the load's scope.
+async fn take_place(places: Arc<tokio::sync::Semaphore>) {
+    // An error means that the semaphore was closed, which nobody does.
+    if let Ok(place) = places.acquire_owned().await {
+        let _ = LOADING.try_with(|scope| *scope.place.lock() = Some(place));
+    }
+}
+
+fn give_up_place() {
+    let _ = LOADING.try_with(|scope| drop(scope.place.lock().take()));
+}

@@ -1,0 +1,231 @@
+//! The tiers, from the nearest to the farthest: one batch each for what is still missing.
+
+use std::sync::Arc;
+
+use super::answer::{Answer, Origin};
+use super::batch::{Batch, StaleCopy};
+use super::decode::decode;
+use super::fill::{Fills, renew};
+use crate::cache::StorageTier;
+use crate::entry::Entry;
+use crate::error::Error;
+use crate::key::Key;
+use crate::node::{Node, TierFailure};
+use crate::observe;
+use crate::source::Previous;
+use crate::storage::{Lookup, StorageError};
+
+/// A fresh entry that a tier held.
+struct Found<N: Node> {
+    at: usize,
+    entry: Entry,
+    value: Option<Arc<N::Value>>,
+}
+
+/// Looks once more in memory: the flight before this one may have filled it between the caller's
+/// look and this flight's begin.
+pub(super) fn memory<N: Node>(batch: &mut Batch<N>) {
+    let binding = Arc::clone(&batch.binding);
+    for at in batch.flying() {
+        let item = &batch.items[at];
+        let Some(found) = binding.memory_peek(&item.led.node) else { continue };
+        let answer = Answer {
+            key: item.key.clone(),
+            value: found.value,
+            tags: found.tags,
+            created: found.created,
+            origin: Origin::Memory,
+        };
+        batch.land_answer(at, answer);
+    }
+}
+
+/// Asks the storage tiers; lands what they have, after the tiers above were filled with it.
+pub(super) async fn storages<N: Node>(batch: &mut Batch<N>) {
+    let binding = Arc::clone(&batch.binding);
+    for (depth, tier) in binding.tiers.iter().enumerate() {
+        let flying = batch.flying();
+        if flying.is_empty() {
+            return;
+        }
+        let keys: Vec<Key> = flying.iter().map(|at| batch.items[*at].key.clone()).collect();
+        let lookups = match ask(tier, &keys).await {
+            Ok(lookups) => lookups,
+            Err(error) => {
+                tier.recorder.errors(keys.len() as u64);
+                tier.recorder.misses(keys.len() as u64);
+                observe::tier_failed(&tier.storage.name, &error);
+                if tier.on_failure == TierFailure::Error {
+                    batch.land_rest(|_| tier.storage.error(error.clone()));
+                }
+                continue;
+            }
+        };
+        let mut found = Vec::new();
+        for (at, lookup) in flying.into_iter().zip(lookups) {
+            if let Some(hit) = judge(batch, depth, tier, at, lookup).await {
+                found.push(hit);
+            }
+        }
+        land_found(batch, depth, tier, found).await;
+    }
+}
+
+async fn ask(
+    tier: &StorageTier,
+    keys: &[Key],
+) -> Result<Vec<Result<Lookup, StorageError>>, StorageError> {
+    match keys {
+        [key] => Ok(vec![Ok(tier.storage.get(key).await?)]),
+        _ => {
+            let lookups = tier.storage.get_many(keys).await?;
+            tier.storage.expect_answers(keys.len(), lookups.len())?;
+            Ok(lookups)
+        }
+    }
+}
+
+/// Whether a lookup is a hit; a miss leaves its stamp with the flight.
+async fn judge<N: Node>(
+    batch: &mut Batch<N>,
+    depth: usize,
+    tier: &StorageTier,
+    at: usize,
+    lookup: Result<Lookup, StorageError>,
+) -> Option<Found<N>> {
+    let binding = Arc::clone(&batch.binding);
+    let item = &mut batch.items[at];
+    let lookup = match lookup {
+        Ok(lookup) => lookup,
+        Err(error) => {
+            tier.recorder.errors(1);
+            tier.recorder.misses(1);
+            observe::tier_failed(&tier.storage.name, &error);
+            if tier.on_failure == TierFailure::Error {
+                let error = tier.storage.error(error);
+                batch.land(at, Err(error));
+            }
+            return None;
+        }
+    };
+    let Some(entry) = lookup.entry else {
+        item.stamps[depth] = Some(lookup.stamp);
+        tier.recorder.misses(1);
+        return None;
+    };
+    if tier.storage.pending.covers(&item.key, &entry.tags) {
+        // An invalidation of it waits to reach this storage: neither read nor filled meanwhile.
+        tier.recorder.misses(1);
+        return None;
+    }
+    item.stamps[depth] = Some(lookup.stamp);
+    let is_fresh = entry.is_fresh(binding.cache.clock.wall());
+    let value = match decode(&binding, &item.key, &entry).await {
+        Ok(value) => value,
+        Err(error) => {
+            tier.recorder.damaged(1);
+            tier.recorder.misses(1);
+            observe::entry_damaged(&tier.storage.name, &item.key, &error);
+            return None;
+        }
+    };
+    tier.recorder.bytes_read(entry.payload.len() as u64);
+    if is_fresh {
+        tier.recorder.hits(1);
+        return Some(Found { at, entry, value });
+    }
+    tier.recorder.stale(1);
+    tier.recorder.misses(1);
+    let previous = Previous { value, created: entry.created };
+    let tags = entry.tags.clone();
+    batch.items[at].stale = Some(StaleCopy { entry: Some(entry), tags, previous });
+    None
+}
+
+/// Fills the tiers above with what was found, lands it, and then renews what slides.
+async fn land_found<N: Node>(
+    batch: &mut Batch<N>,
+    depth: usize,
+    tier: &StorageTier,
+    found: Vec<Found<N>>,
+) {
+    let binding = Arc::clone(&batch.binding);
+    let mut fills = Fills::new(&binding);
+    for Found { at, entry, value } in &found {
+        let item = &batch.items[*at];
+        fills.copy(depth, item, entry, value.as_ref());
+    }
+    fills.write().await;
+    let mut slid = Vec::new();
+    for Found { at, entry, value } in found {
+        let key = batch.items[at].key.clone();
+        slid.extend(renew(&binding, tier, &key, &entry));
+        let answer = Answer {
+            key,
+            value,
+            tags: entry.tags,
+            created: entry.created,
+            origin: Origin::Storage,
+        };
+        batch.land_answer(at, answer);
+    }
+    if !slid.is_empty() {
+        // A renewal that is lost ends an entry early, and nothing else.
+        if let Err(error) = tier.storage.write(slid).await {
+            tier.recorder.errors(1);
+            observe::tier_failed(&tier.storage.name, &error);
+        }
+    }
+}
+
+/// The stamps of loads that begin now, without looking for entries: before a refresh.
+pub(super) async fn stamps<N: Node>(batch: &mut Batch<N>) -> Result<(), Error> {
+    let binding = Arc::clone(&batch.binding);
+    let keys: Vec<Key> = batch.items.iter().map(|item| item.key.clone()).collect();
+    for (depth, tier) in binding.tiers.iter().enumerate() {
+        match tier.storage.stamps(&keys).await {
+            Ok(stamps) => {
+                for (item, stamp) in batch.items.iter_mut().zip(stamps) {
+                    item.stamps[depth] = Some(stamp);
+                }
+            }
+            Err(error) => {
+                tier.recorder.errors(1);
+                observe::tier_failed(&tier.storage.name, &error);
+                if tier.on_failure == TierFailure::Error {
+                    return Err(tier.storage.error(error));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The copy in the farthest tier that has one: what a refresh may let the source go by. Memory is
+/// asked only where it is the only tier, or it would pass its age on to the others.
+pub(super) async fn previous<N: Node>(batch: &mut Batch<N>) {
+    let binding = Arc::clone(&batch.binding);
+    for at in batch.flying() {
+        let key = batch.items[at].key.clone();
+        if binding.tiers.is_empty()
+            && let Some(found) = binding.memory_peek(&batch.items[at].led.node)
+        {
+            let previous = Previous { value: found.value, created: found.created };
+            batch.items[at].stale = Some(StaleCopy { entry: None, tags: found.tags, previous });
+        }
+        for tier in binding.tiers.iter().rev() {
+            let Ok(Lookup { entry: Some(entry), .. }) = tier.storage.get(&key).await else {
+                continue;
+            };
+            if tier.storage.pending.covers(&key, &entry.tags) {
+                continue;
+            }
+            if let Ok(value) = decode(&binding, &key, &entry).await {
+                let previous = Previous { value, created: entry.created };
+                let tags = entry.tags.clone();
+                batch.items[at].stale = Some(StaleCopy { entry: Some(entry), tags, previous });
+                break;
+            }
+        }
+    }
+}

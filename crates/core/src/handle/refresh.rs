@@ -1,0 +1,22 @@
+use std::sync::Arc;
+
+use super::Handle;
+use crate::error::Error;
+use crate::flight::LoadBy;
+use crate::node::Node;
+
+impl<N: Node> Handle<N> {
+    /// Loads a node from the source, whatever the tiers hold, and fills them with it. Readers are
+    /// served what is there until then. Loads that began before this call are not joined; refreshes
+    /// that have not asked the source yet are.
+    ///
+    /// A source that can compare is given the copy at hand and may answer
+    /// [`Loaded::not_modified`](crate::source::Loaded::not_modified).
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub async fn refresh(&self, node: &N) -> Result<Arc<N::Value>, Error> {
+        self.binding.cache.check_open()?;
+        self.fly(node, LoadBy::Refresh).await?.into_value()
+    }
+}

@@ -1,0 +1,311 @@
+use std::sync::Arc;
+
+use super::Handle;
+use super::options::SetOptions;
+use crate::cache::{Binding, MemoryFill, Reached, Registered, invalidate_storages};
+use crate::clock::Timestamp;
+use crate::entry::Entry;
+use crate::error::Error;
+use crate::fence::{Stamp, cell_of_key};
+use crate::flight::{encode, with_lifetime};
+use crate::key::{Key, Tags};
+use crate::node::Node;
+use crate::policy::lifetime::Lifetime;
+use crate::storage::{InvalidationMode, Outcome, Selector, StorageError, Write, WriteAction};
+
+/// A value on its way into the tiers.
+pub(super) struct Change<N: Node> {
+    pub(super) node: N,
+    pub(super) key: Key,
+    pub(super) value: Arc<N::Value>,
+    pub(super) tags: Tags,
+    pub(super) created: Timestamp,
+    /// Encoded; `None` where the node uses memory only.
+    pub(super) entry: Option<Entry>,
+    pub(super) options: SetOptions,
+}
+
+/// What lets a change be stored.
+#[derive(Clone, Copy)]
+pub(super) enum Claim {
+    /// Whatever was there.
+    Set,
+    /// Nothing of it was invalidated since.
+    Update { process: u64, farthest: Option<Stamp> },
+}
+
+impl<N: Node> Handle<N> {
+    /// Stores a value in every tier. It beats every load that began before; of two at the same time
+    /// the last to arrive stays. Where the source changes too, [`update`](Self::update) is the way
+    /// without a race.
+    ///
+    /// # Errors
+    /// [`Error::Encode`] and [`Error::Key`] before anything is changed; [`Error::Storage`] if the
+    /// farthest storage could not be written: the node is then invalidated in the others.
+    pub async fn set(&self, node: &N, value: impl Into<Arc<N::Value>>) -> Result<(), Error> {
+        self.set_with(node, value, SetOptions::new()).await
+    }
+
+    /// As [`set`](Self::set), with a TTL or tags of its own.
+    ///
+    /// # Errors
+    /// As [`set`](Self::set).
+    pub async fn set_with(
+        &self,
+        node: &N,
+        value: impl Into<Arc<N::Value>>,
+        options: SetOptions,
+    ) -> Result<(), Error> {
+        let mut results = self.set_many_with([(node.clone(), value.into())], options).await;
+        // One node, one result.
+        results.pop().unwrap_or(Err(Error::Closed))
+    }
+
+    /// Stores many values, each tier in one batch; results stand in the order of `values`. Where a
+    /// node stands twice the last value stays.
+    ///
+    /// # Errors
+    /// For each node on its own, as [`set`](Self::set).
+    pub async fn set_many<V: Into<Arc<N::Value>>>(
+        &self,
+        values: impl IntoIterator<Item = (N, V)>,
+    ) -> Vec<Result<(), Error>> {
+        let values = values.into_iter().map(|(node, value)| (node, value.into()));
+        self.set_many_with(values, SetOptions::new()).await
+    }
+
+    /// As [`set_many`](Self::set_many), with a TTL or tags for all of them.
+    ///
+    /// # Errors
+    /// For each node on its own, as [`set`](Self::set).
+    pub async fn set_many_with(
+        &self,
+        values: impl IntoIterator<Item = (N, Arc<N::Value>)>,
+        options: SetOptions,
+    ) -> Vec<Result<(), Error>> {
+        let binding = Arc::clone(&self.binding);
+        let values: Vec<(N, Arc<N::Value>)> = values.into_iter().collect();
+        let count = values.len();
+        let operation = async move {
+            let mut changes = Vec::with_capacity(values.len());
+            let mut results = Vec::with_capacity(values.len());
+            for (node, value) in values {
+                match prepare(&binding, node, value, options.clone()).await {
+                    Ok(change) => {
+                        changes.push(change);
+                        results.push(Ok(()));
+                    }
+                    Err(error) => results.push(Err(error)),
+                }
+            }
+            let stored = store(&binding, &changes, Claim::Set).await;
+            let prepared = results.iter_mut().filter(|result| result.is_ok());
+            for (result, stored) in prepared.zip(stored) {
+                *result = stored.map(|_| ());
+            }
+            Ok(results)
+        };
+        match self.binding.cache.run(operation).await {
+            Ok(results) => results,
+            Err(error) => (0..count).map(|_| Err(error.clone())).collect(),
+        }
+    }
+}
+
+/// Makes key, tags and entry of a value, before anything is changed.
+pub(super) async fn prepare<N: Node>(
+    binding: &Binding<N>,
+    node: N,
+    value: Arc<N::Value>,
+    options: SetOptions,
+) -> Result<Change<N>, Error> {
+    let key = binding.key(&node)?;
+    let tags = binding.tags(&node, options.tags.clone())?;
+    let created = binding.cache.clock.wall();
+    let entry = if binding.tiers.is_empty() {
+        None
+    } else {
+        let entry = encode(binding, &key, Some(&value), tags.clone(), created).await;
+        Some(entry.map_err(|source| Error::Encode { key: key.clone(), source })?)
+    };
+    Ok(Change { node, key, value, tags, created, entry, options })
+}
+
+/// Whether a change was stored, or only invalidated because something else came in between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stored {
+    Yes,
+    OnlyInvalidated,
+}
+
+/// Carries changes through the tiers: the process, the farthest storage that takes them (where
+/// they are stored), the nearer ones (where they are invalidated), memory.
+pub(super) async fn store<N: Node>(
+    binding: &Arc<Binding<N>>,
+    changes: &[Change<N>],
+    claim: Claim,
+) -> Vec<Result<Stored, Error>> {
+    let mut results: Vec<Result<Stored, Error>> = changes.iter().map(|_| Ok(Stored::Yes)).collect();
+    if binding.tiers.is_empty() {
+        for (change, result) in changes.iter().zip(&mut results) {
+            *result = Ok(into_memory_only(binding, change, claim));
+        }
+        return results;
+    }
+    let fence = &binding.cache.fence;
+    let begun = fence.raise(changes.iter().map(|change| cell_of_key(&change.key)));
+    changes.iter().for_each(|change| binding.remove_from_memory(&change.node));
+    // Once a change has found its storage, the nearer ones are only invalidated.
+    let mut settled = vec![false; changes.len()];
+    for at in &binding.far_first {
+        let tier = &binding.tiers[*at];
+        let now = binding.cache.clock.wall();
+        let mut writes = Vec::new();
+        let mut written = Vec::new();
+        let mut only_invalidated = Vec::new();
+        for (place, change) in changes.iter().enumerate() {
+            let entry = change.entry.as_ref().filter(|entry| {
+                !settled[place]
+                    && results[place].is_ok()
+                    && tier.size.takes(u64::from(entry.decoded_bytes))
+            });
+            let Some(entry) = entry else {
+                only_invalidated.push(change.key.clone());
+                continue;
+            };
+            let asked_ttl = change.options.ttl;
+            let lifetime = Lifetime { asked_ttl, ..tier.lifetime(&binding.definition) };
+            let entry = with_lifetime(entry.clone(), lifetime, now);
+            let action = match claim {
+                Claim::Set => WriteAction::Set { entry },
+                Claim::Update { farthest: Some(stamp), .. } => WriteAction::Update { entry, stamp },
+                Claim::Update { farthest: None, .. } => {
+                    only_invalidated.push(change.key.clone());
+                    results[place] = Ok(Stored::OnlyInvalidated);
+                    continue;
+                }
+            };
+            writes.push(Write { key: change.key.clone(), action });
+            written.push(place);
+        }
+        if !writes.is_empty() {
+            let bytes: Vec<u64> = writes.iter().map(payload_bytes).collect();
+            let outcomes = outcomes(tier.storage.write(writes).await, written.len());
+            for ((place, outcome), bytes) in written.into_iter().zip(outcomes).zip(bytes) {
+                match outcome {
+                    Ok(Outcome::Stored) => {
+                        tier.recorder.fills(1);
+                        tier.recorder.bytes_written(bytes);
+                        settled[place] = true;
+                    }
+                    Ok(Outcome::Fenced | Outcome::ConditionFailed) => {
+                        tier.recorder.fills_refused(1);
+                        results[place] = Ok(Stored::OnlyInvalidated);
+                        settled[place] = true;
+                    }
+                    // It is gone from here; a nearer tier may take it.
+                    Ok(Outcome::TooLarge) => tier.recorder.fills_skipped(1),
+                    Err(error) => {
+                        tier.recorder.errors(1);
+                        results[place] = Err(tier.storage.error(error));
+                        // Nobody knows what stands there now.
+                        only_invalidated.push(changes[place].key.clone());
+                    }
+                }
+            }
+        }
+        if !only_invalidated.is_empty() {
+            invalidate_in(binding, &tier.storage, only_invalidated).await;
+        }
+    }
+    finish_in_memory(binding, changes, &results, begun, claim);
+    results
+}
+
+fn outcomes(
+    written: Result<Vec<Result<Outcome, StorageError>>, StorageError>,
+    count: usize,
+) -> Vec<Result<Outcome, StorageError>> {
+    match written {
+        Ok(outcomes) => outcomes,
+        Err(error) => (0..count).map(|_| Err(error.clone())).collect(),
+    }
+}
+
+fn payload_bytes(write: &Write) -> u64 {
+    match &write.action {
+        WriteAction::Set { entry } | WriteAction::Update { entry, .. } => {
+            entry.payload.len() as u64
+        }
+        _ => 0,
+    }
+}
+
+async fn invalidate_in<N: Node>(
+    binding: &Arc<Binding<N>>,
+    storage: &Arc<Registered>,
+    keys: Vec<Key>,
+) {
+    let reached = Reached { storages: vec![Arc::clone(storage)], key_test: None };
+    // What could not be reached is queued there, and not read until it was.
+    let _queued = invalidate_storages(
+        &binding.cache,
+        &reached,
+        &Selector::Keys(keys),
+        InvalidationMode::Remove,
+    )
+    .await;
+}
+
+/// Memory is filled only if nothing came in between; otherwise the next read takes it from below.
+fn finish_in_memory<N: Node>(
+    binding: &Binding<N>,
+    changes: &[Change<N>],
+    results: &[Result<Stored, Error>],
+    begun: u64,
+    claim: Claim,
+) {
+    let entries = changes.iter().map(|change| (change.key.digest(), &change.tags));
+    let (stamp, unpassed) = binding.cache.fence.raise_unless_passed(begun, entries);
+    for ((change, result), unpassed) in changes.iter().zip(results).zip(unpassed) {
+        binding.remove_from_memory(&change.node);
+        let is_set = matches!((result, claim), (Ok(Stored::Yes), Claim::Set));
+        if is_set && unpassed {
+            fill(binding, change, stamp);
+        }
+    }
+}
+
+/// Where memory is the only tier, it is the farthest.
+fn into_memory_only<N: Node>(binding: &Binding<N>, change: &Change<N>, claim: Claim) -> Stored {
+    let fence = &binding.cache.fence;
+    let (stamp, unpassed) = match claim {
+        Claim::Set => (fence.raise([cell_of_key(&change.key)]), true),
+        Claim::Update { process, .. } => {
+            let entry = std::iter::once((change.key.digest(), &change.tags));
+            let (stamp, unpassed) = fence.raise_unless_passed(process, entry);
+            (stamp, unpassed == [true])
+        }
+    };
+    binding.remove_from_memory(&change.node);
+    if unpassed {
+        fill(binding, change, stamp);
+        Stored::Yes
+    } else {
+        Stored::OnlyInvalidated
+    }
+}
+
+fn fill<N: Node>(binding: &Binding<N>, change: &Change<N>, stamp: u64) {
+    binding.fill_memory(MemoryFill {
+        node: &change.node,
+        key: &change.key,
+        value: Some(&change.value),
+        tags: change.tags.clone(),
+        created: change.created,
+        stamp,
+        encoded_bytes: change.entry.as_ref().map(|entry| u64::from(entry.decoded_bytes)),
+        asked_ttl: change.options.ttl,
+        remaining: None,
+    });
+}

@@ -1,0 +1,99 @@
+use std::future::Future;
+use std::sync::Arc;
+
+use super::Handle;
+use super::invalidate::forget;
+use super::options::SetOptions;
+use super::set::{Claim, prepare, store};
+use crate::error::Error;
+use crate::node::Node;
+use crate::source::{LoadError, Loaded, LoadedValue};
+use crate::storage::InvalidationMode;
+
+impl<N: Node> Handle<N> {
+    /// Changes the source by `change`, and then the cache, without a race: what `change` gives is
+    /// stored unless somebody else changed or invalidated the node meanwhile; then it is only
+    /// invalidated, and the next read loads what the source has.
+    ///
+    /// `change` runs to its end even if this future is dropped. Gives the new value; `None` where
+    /// it says that there is none any more.
+    ///
+    /// # Errors
+    /// [`Error::Load`] if `change` fails: the node is then invalidated, for nobody knows what the
+    /// source holds. [`Error::Storage`] if the farthest storage could not be written; the source
+    /// has been changed, and the invalidation is pending there.
+    pub async fn update<F, Change, L>(
+        &self,
+        node: &N,
+        change: F,
+    ) -> Result<Option<Arc<N::Value>>, Error>
+    where
+        F: FnOnce() -> Change + Send + 'static,
+        Change: Future<Output = Result<L, LoadError>> + Send + 'static,
+        L: Into<Loaded<N::Value>>,
+    {
+        let binding = Arc::clone(&self.binding);
+        let node = node.clone();
+        let operation = async move {
+            let key = binding.key(&node)?;
+            let process = binding.cache.fence.stamp();
+            let farthest = match binding.far_first.first() {
+                // Without a stamp nothing is stored there, only invalidated.
+                Some(at) => {
+                    let stamps = binding.tiers[*at].storage.stamps(std::slice::from_ref(&key));
+                    stamps.await.ok().and_then(|stamps| stamps.first().copied())
+                }
+                None => None,
+            };
+            let changed: Result<Loaded<N::Value>, LoadError> = change().await.map(Into::into);
+            let Loaded { value, ttl, tags } = match changed {
+                Ok(loaded) => loaded,
+                Err(error) => {
+                    let _ = forget(&binding, vec![key.clone()], InvalidationMode::Remove).await;
+                    let permanent = error.is_permanent();
+                    return Err(Error::Load { key, source: error.shared(), permanent });
+                }
+            };
+            let LoadedValue::Value(value) = value else {
+                let _ = forget(&binding, vec![key], InvalidationMode::Remove).await;
+                return Ok(None);
+            };
+            let value = Arc::new(value);
+            let options = SetOptions { ttl, tags };
+            let change = match prepare(&binding, node, Arc::clone(&value), options).await {
+                Ok(change) => change,
+                Err(error) => {
+                    let _ = forget(&binding, vec![key], InvalidationMode::Remove).await;
+                    return Err(error);
+                }
+            };
+            let claim = Claim::Update { process, farthest };
+            let mut stored = store(&binding, std::slice::from_ref(&change), claim).await;
+            stored.pop().unwrap_or(Err(Error::Closed))?;
+            Ok(Some(value))
+        };
+        self.binding.cache.run(operation).await
+    }
+
+    /// Stores a value in the source, by its [`store`](crate::source::Source::store), and then in
+    /// the cache as [`update`](Self::update) does.
+    ///
+    /// # Errors
+    /// As [`update`](Self::update).
+    pub async fn write_through(
+        &self,
+        node: &N,
+        value: impl Into<Arc<N::Value>>,
+    ) -> Result<(), Error>
+    where
+        N::Value: Clone,
+    {
+        let source = Arc::clone(&self.binding.source);
+        let (node_to_store, value) = (node.clone(), value.into());
+        let change = move || async move {
+            source.store(&node_to_store, &value).await?;
+            Ok::<_, LoadError>(Loaded::new(N::Value::clone(&value)))
+        };
+        self.update(node, change).await.map(|_| ())
+    }
+}

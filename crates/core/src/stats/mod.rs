@@ -1,0 +1,8 @@
+//! Counters per node type and tier: one relaxed addition on a hit, read as a snapshot.
+
+mod counters;
+mod recorder;
+mod snapshot;
+
+pub(crate) use recorder::{NodeRecorder, TierRecorder};
+pub use snapshot::{CacheStats, MemoryStorageStats, NodeStats, StorageReport, TierStats};

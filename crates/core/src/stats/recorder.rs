@@ -1,0 +1,129 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::counters::Counters;
+use super::snapshot::{NodeStats, TierStats};
+
+/// Names the counters of a recorder once: as constants, as methods, and for the snapshot.
+macro_rules! recorder {
+    ($recorder:ident { $($counter:ident = $index:literal),+ $(,)? }) => {
+        impl $recorder {
+            $(
+                pub(crate) fn $counter(&self, count: u64) {
+                    self.counters.add($index, count);
+                }
+            )+
+        }
+    };
+}
+
+/// What is counted of one node type. Hits in memory are counted by the memory tier alone.
+#[derive(Debug)]
+pub(crate) struct NodeRecorder {
+    counters: Counters<8>,
+}
+
+recorder!(NodeRecorder {
+    storage_hits = 0,
+    misses = 1,
+    coalesced = 2,
+    loads_succeeded = 3,
+    loads_failed = 4,
+    load_time_ns = 5,
+    encode_failures = 6,
+    abandoned = 7,
+});
+
+/// What is counted of one tier of a node type.
+#[derive(Debug)]
+pub(crate) struct TierRecorder {
+    storage: Arc<str>,
+    counters: Counters<10>,
+}
+
+recorder!(TierRecorder {
+    hits = 0,
+    misses = 1,
+    errors = 2,
+    damaged = 3,
+    fills = 4,
+    fills_refused = 5,
+    fills_skipped = 6,
+    bytes_read = 7,
+    bytes_written = 8,
+    stale = 9,
+});
+
+impl NodeRecorder {
+    pub(crate) fn new() -> Self {
+        Self { counters: Counters::new() }
+    }
+
+    pub(crate) fn load_time(&self, time: Duration) {
+        self.load_time_ns(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+    }
+
+    pub(crate) fn snapshot(
+        &self,
+        node: &str,
+        memory: Option<TierStats>,
+        storages: Vec<TierStats>,
+    ) -> NodeStats {
+        let [
+            storage_hits,
+            misses,
+            coalesced,
+            loads_succeeded,
+            loads_failed,
+            load_time_ns,
+            encode_failures,
+            abandoned,
+        ] = self.counters.read();
+        NodeStats {
+            node: node.to_owned(),
+            hits: storage_hits + memory.as_ref().map_or(0, |memory| memory.hits),
+            misses,
+            coalesced,
+            loads_succeeded,
+            loads_failed,
+            load_time: Duration::from_nanos(load_time_ns),
+            encode_failures,
+            abandoned,
+            tiers: memory.into_iter().chain(storages).collect(),
+        }
+    }
+}
+
+impl TierRecorder {
+    pub(crate) fn new(storage: Arc<str>) -> Self {
+        Self { storage, counters: Counters::new() }
+    }
+
+    pub(crate) fn snapshot(&self) -> TierStats {
+        let [
+            hits,
+            misses,
+            errors,
+            damaged,
+            fills,
+            fills_refused,
+            fills_skipped,
+            bytes_read,
+            bytes_written,
+            stale,
+        ] = self.counters.read();
+        TierStats {
+            storage: self.storage.to_string(),
+            hits,
+            misses,
+            errors,
+            damaged,
+            fills,
+            fills_refused,
+            fills_skipped,
+            bytes_read,
+            bytes_written,
+            stale,
+        }
+    }
+}

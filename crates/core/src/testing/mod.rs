@@ -1,0 +1,22 @@
+//! For tests: the behaviour suite that every storage passes, and doubles for storages, sources and
+//! time.
+//!
+//! | item | what it is |
+//! |---|---|
+//! | [`suite`] | named cases over [`Storage`](crate::storage::Storage), and a runner for them |
+//! | [`TestStorage`] | a storage in memory that counts calls, fails, damages and hangs on demand |
+//! | [`ScriptedSource`] | a source that counts loads and answers as it is told |
+//! | [`ManualClock`] | a clock that moves only when it is told to |
+
+mod gate;
+mod source;
+mod storage;
+pub mod suite;
+
+pub use gate::Gate;
+pub use source::{LoadCounts, ScriptedSource};
+#[doc(hidden)]
+pub use storage::Mutant;
+pub use storage::{Calls, Operation, ReadDamage, TestStorage, TestStorageBuilder};
+
+pub use crate::clock::ManualClock;

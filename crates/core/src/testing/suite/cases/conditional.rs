@@ -1,0 +1,139 @@
+use super::super::case::{Case, case};
+use super::super::context::Context;
+use super::super::failure::{CaseResult, ensure, ensure_eq};
+
+use crate::entry::Token;
+use crate::storage::Outcome;
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        case!(a_put_that_expects_nothing_stores_once),
+        case!(a_put_that_expects_an_entry_replaces_that_one_only),
+        case!(a_conditional_put_is_fenced),
+        case!(a_conditional_put_raises_nothing),
+        case!(a_conditional_put_replaces_tags),
+        case!(one_of_many_conditional_puts_wins),
+    ]
+}
+
+async fn a_put_that_expects_nothing_stores_once(context: Context) -> CaseResult {
+    let client = context.client();
+    let key = context.key("once")?;
+    let stamp = client.look(&key).await?.stamp;
+    let outcome = client.put_if_unchanged(&key, context.value(&key, "first"), None, stamp).await?;
+    ensure_eq!(outcome, Outcome::Stored, "a put where nothing was");
+    let outcome = client.put_if_unchanged(&key, context.value(&key, "second"), None, stamp).await?;
+    ensure_eq!(outcome, Outcome::ConditionFailed, "a put that expects nothing where something is");
+    ensure_eq!(client.payload(&key).await?.as_deref(), Some(&b"first"[..]), "what stands");
+    Ok(())
+}
+
+async fn a_put_that_expects_an_entry_replaces_that_one_only(context: Context) -> CaseResult {
+    let client = context.client();
+    let key = context.key("that-one")?;
+    let stamp = client.stamp(&key).await?;
+    let put = |payload: &'static str, expected| {
+        client.put_if_unchanged(&key, context.value(&key, payload), expected, stamp)
+    };
+    let outcome = put("x", Some(Token(7))).await?;
+    ensure_eq!(outcome, Outcome::ConditionFailed, "a put that expects what is not there");
+    ensure!(!client.holds(&key).await?, "stored though its condition failed");
+    client.fill(&key, context.value(&key, "first"), stamp).await?;
+    let first = client.present(&key).await?.token;
+    let other = Some(Token(first.0.wrapping_add(1)));
+    ensure_eq!(put("x", other).await?, Outcome::ConditionFailed, "a put by another's token");
+    ensure_eq!(put("second", Some(first)).await?, Outcome::Stored, "a put by the entry's token");
+    ensure_eq!(put("x", Some(first)).await?, Outcome::ConditionFailed, "a put by a former token");
+    ensure_eq!(client.payload(&key).await?.as_deref(), Some(&b"second"[..]), "what stands");
+    Ok(())
+}
+
+async fn a_conditional_put_is_fenced(context: Context) -> CaseResult {
+    let client = context.client();
+    let (key, tag) = (context.key("fenced")?, context.tag("fenced")?);
+    let entry = |payload: &str| context.tagged(&key, payload, &[&tag]);
+    for by_tag in [false, true] {
+        let missed = client.look(&key).await?;
+        ensure_eq!(missed.entry, None, "the entry before");
+        if by_tag {
+            client.remove_tag(&tag).await?
+        } else {
+            client.remove_key(&key).await?
+        };
+        let outcome = client.put_if_unchanged(&key, entry("old"), None, missed.stamp).await?;
+        ensure_eq!(
+            outcome,
+            Outcome::Fenced,
+            "a put loaded before an invalidation (by tag: {by_tag})"
+        );
+        ensure!(!client.holds(&key).await?, "stored though fenced");
+    }
+    // The entry is the expected one, and its new value was loaded before the tag was invalidated.
+    client.set(&key, context.value(&key, "there")).await?;
+    let read = client.look(&key).await?;
+    client.remove_tag(&tag).await?;
+    let expected = read.entry.map(|entry| entry.token);
+    let outcome = client.put_if_unchanged(&key, entry("old"), expected, read.stamp).await?;
+    ensure_eq!(outcome, Outcome::Fenced, "a put whose new tag was invalidated");
+    ensure_eq!(client.payload(&key).await?.as_deref(), Some(&b"there"[..]), "what stands");
+    let read = client.look(&key).await?;
+    let outcome = client.put_if_unchanged(&key, entry("new"), expected, read.stamp).await?;
+    ensure_eq!(outcome, Outcome::Stored, "the same put with a stamp of now");
+    Ok(())
+}
+
+async fn a_conditional_put_raises_nothing(context: Context) -> CaseResult {
+    let client = context.client();
+    let (key, tag) = (context.key("quiet")?, context.tag("quiet")?);
+    let stamp = client.stamp(&key).await?;
+    let entry = |payload: &str| context.tagged(&key, payload, &[&tag]);
+    let outcome = client.put_if_unchanged(&key, entry("x"), None, stamp).await?;
+    ensure_eq!(outcome, Outcome::Stored, "a put");
+    let outcome = client.fill(&key, entry("y"), stamp).await?;
+    ensure_eq!(outcome, Outcome::Stored, "a fill whose load began before a conditional put");
+    Ok(())
+}
+
+async fn a_conditional_put_replaces_tags(context: Context) -> CaseResult {
+    let client = context.client();
+    let (key, old, new) = (context.key("tags")?, context.tag("old")?, context.tag("new")?);
+    client.set(&key, context.tagged(&key, "old", &[&old])).await?;
+    let read = client.look(&key).await?;
+    let expected = read.entry.map(|entry| entry.token);
+    let entry = context.tagged(&key, "new", &[&new]);
+    let outcome = client.put_if_unchanged(&key, entry, expected, read.stamp).await?;
+    ensure_eq!(outcome, Outcome::Stored, "a put");
+    client.remove_tag(&old).await?;
+    ensure!(client.holds(&key).await?, "removed by a tag of what was replaced");
+    client.remove_tag(&new).await?;
+    ensure!(!client.holds(&key).await?, "not removed by its tag");
+    Ok(())
+}
+
+async fn one_of_many_conditional_puts_wins(context: Context) -> CaseResult {
+    let client = context.client();
+    for round in 0..20 {
+        let key = context.key(&format!("race{round}"))?;
+        let stamp = client.stamp(&key).await?;
+        let mut puts = tokio::task::JoinSet::new();
+        for number in 0..8u8 {
+            let (client, key) = (client.clone(), key.clone());
+            let entry = context.value(&key, [number]);
+            puts.spawn(
+                async move { (number, client.put_if_unchanged(&key, entry, None, stamp).await) },
+            );
+        }
+        let mut winners = Vec::new();
+        while let Some(put) = puts.join_next().await {
+            let (number, outcome) = put?;
+            match outcome? {
+                Outcome::Stored => winners.push(number),
+                outcome => ensure_eq!(outcome, Outcome::ConditionFailed, "a put that came second"),
+            }
+        }
+        ensure_eq!(winners.len(), 1, "puts that were stored in round {round}");
+        let found = client.payload(&key).await?;
+        ensure_eq!(found.as_deref(), Some(&winners[..]), "what stands is the winner's");
+    }
+    Ok(())
+}

@@ -1,0 +1,59 @@
+//! The cases, by theme.
+
+mod cancellation;
+mod concurrency;
+mod conditional;
+mod expiry;
+mod fence;
+mod fence_tags;
+mod invalidate;
+mod lifecycle;
+mod limits;
+mod maintain;
+mod pattern;
+mod read;
+mod reopen;
+mod scan;
+mod touch;
+mod update;
+mod write;
+
+use super::case::Case;
+
+/// All cases, cheap ones first.
+pub fn cases() -> Vec<Case> {
+    let themes = [
+        read::cases(),
+        write::cases(),
+        expiry::cases(),
+        touch::cases(),
+        conditional::cases(),
+        fence::cases(),
+        fence_tags::cases(),
+        update::cases(),
+        invalidate::cases(),
+        pattern::cases(),
+        scan::cases(),
+        limits::cases(),
+        maintain::cases(),
+        lifecycle::cases(),
+        reopen::cases(),
+        cancellation::cases(),
+        concurrency::cases(),
+    ];
+    themes.into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_case_has_a_name_of_its_own() {
+        let mut names: Vec<_> = cases().iter().map(Case::name).collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+}

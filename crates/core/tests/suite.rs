@@ -1,0 +1,68 @@
+//! The suite over the storage for tests; and, against it with one rule broken at a time, whether
+//! the suite notices.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use cache_core::storage::Storage;
+use cache_core::testing::suite::{self, Failure, Setup, StorageFactory, Verdict};
+use cache_core::testing::{Mutant, TestStorage};
+use libtest_mimic::{Arguments, Failed, Trial};
+
+/// Storages for tests, with at most one rule broken.
+struct InMemory(Option<Mutant>);
+
+impl StorageFactory for InMemory {
+    type Store = TestStorage;
+
+    async fn create(&self) -> Result<TestStorage, Failure> {
+        Ok(TestStorage::new())
+    }
+
+    async fn open(&self, store: &TestStorage, setup: &Setup) -> Result<Arc<dyn Storage>, Failure> {
+        let mut client = store.client_with(setup.clock()).persistent(true);
+        if let Some(value_bytes_max) = setup.value_bytes_max() {
+            client = client.value_bytes_max(value_bytes_max);
+        }
+        if let Some(mutant) = self.0 {
+            client = client.mutant(mutant);
+        }
+        Ok(Arc::new(client.build()))
+    }
+}
+
+/// Passes if a case fails on a storage that breaks this rule.
+fn is_found(mutant: Mutant) -> Result<(), Failed> {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let factory = Arc::new(InMemory(Some(mutant)));
+    // What only a race shows may need more than one.
+    for _ in 0..10 {
+        for case in suite::cases() {
+            let factory = Arc::clone(&factory);
+            let name = case.name();
+            let checked = runtime.block_on(async {
+                tokio::spawn(async move { case.check(&factory).await }).await
+            })?;
+            match checked {
+                Err(failure) => {
+                    if std::env::var_os("SHOW_FINDINGS").is_some() {
+                        println!("{mutant:?} is found by {name}: {failure}");
+                    }
+                    return Ok(());
+                }
+                Ok(Verdict::Passed | Verdict::Ignored(_)) => {}
+            }
+        }
+    }
+    Err(Failed::from(format!("no case fails on a storage that breaks {mutant:?}")))
+}
+
+fn main() -> ExitCode {
+    let mut trials = suite::trials("test", InMemory(None));
+    trials.extend(Mutant::ALL.iter().map(|mutant| {
+        let mutant = *mutant;
+        Trial::test(format!("mutant::{mutant:?}"), move || is_found(mutant))
+    }));
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}

@@ -1,0 +1,13 @@
+//! What stands inside of an attribute: lists of options, their values, and the options that every
+//! attribute which defines a node shares.
+
+mod definition;
+mod list;
+mod name;
+mod tier;
+mod value;
+
+pub(crate) use definition::{Codec, DefinitionOptions, Doorkeeper};
+pub(crate) use list::{OptionList, listed, nearest};
+pub(crate) use tier::TierOptions;
+pub(crate) use value::{syntax, text};

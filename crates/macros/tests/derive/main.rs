@@ -1,0 +1,13 @@
+//! What `#[derive(Node)]` makes, and what it refuses.
+
+mod definition;
+mod key;
+mod value;
+
+/// `TRYBUILD=overwrite` writes the messages anew.
+#[test]
+fn what_is_no_node_is_refused_with_a_clear_error() {
+    let cases = trybuild::TestCases::new();
+    cases.pass("tests/ui/pass/*.rs");
+    cases.compile_fail("tests/ui/fail/*.rs");
+}

@@ -1,0 +1,279 @@
+use std::fmt;
+use std::num::NonZeroU64;
+use std::str::FromStr;
+
+use cache_core::error::ConfigError;
+use moka::policy::EvictionPolicy;
+use url::Url;
+
+use crate::Memory;
+
+/// The bound of a memory for which none is given.
+pub const MAX_ENTRIES_DEFAULT: u64 = 10_000;
+
+/// Which entry goes when there is no room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Policy {
+    /// The least recently used of those that are used least often; what is used less than that
+    /// is not let in. Best where some entries are wanted again and again.
+    #[default]
+    TinyLfu,
+    /// The least recently used. Best where what is wanted changes with time.
+    Lru,
+}
+
+/// What a memory is bounded by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Bound {
+    /// How many entries it holds.
+    Entries(NonZeroU64),
+    /// The sum of its entries' weights in bytes. An entry weighs at least one.
+    Bytes(NonZeroU64),
+}
+
+/// Everything that a memory is made from; checked already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct MemoryOptions {
+    /// Which entry goes when there is no room.
+    pub policy: Policy,
+    /// When there is no room.
+    pub bound: Bound,
+}
+
+/// Makes a [`Memory`].
+#[derive(Clone, Debug, Default)]
+pub struct MemoryBuilder {
+    policy: Policy,
+    entries_max: Option<u64>,
+    bytes_max: Option<u64>,
+}
+
+impl Policy {
+    /// Its name in URLs and statistics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::TinyLfu => "tinylfu",
+            Self::Lru => "lru",
+        }
+    }
+
+    pub(crate) fn to_moka(self) -> EvictionPolicy {
+        match self {
+            Self::TinyLfu => EvictionPolicy::tiny_lfu(),
+            Self::Lru => EvictionPolicy::lru(),
+        }
+    }
+}
+
+impl fmt::Display for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Policy {
+    type Err = ConfigError;
+
+    /// Reads `tinylfu`, `tlfu` or `lru`, in any case.
+    fn from_str(name: &str) -> Result<Self, ConfigError> {
+        if name.eq_ignore_ascii_case("tinylfu") || name.eq_ignore_ascii_case("tlfu") {
+            Ok(Self::TinyLfu)
+        } else if name.eq_ignore_ascii_case("lru") {
+            Ok(Self::Lru)
+        } else {
+            Err(option("memory", "policy", format!("is `{name}`, not `tinylfu` or `lru`")))
+        }
+    }
+}
+
+impl Bound {
+    pub(crate) const fn limit(self) -> u64 {
+        match self {
+            Self::Entries(limit) | Self::Bytes(limit) => limit.get(),
+        }
+    }
+}
+
+impl MemoryBuilder {
+    /// Holds at most this many entries. Excludes [`max_bytes`](Self::max_bytes).
+    pub fn max_entries(mut self, entries_max: u64) -> Self {
+        self.entries_max = Some(entries_max);
+        self
+    }
+
+    /// Holds entries that weigh at most this many bytes together. Excludes
+    /// [`max_entries`](Self::max_entries).
+    pub fn max_bytes(mut self, bytes_max: u64) -> Self {
+        self.bytes_max = Some(bytes_max);
+        self
+    }
+
+    /// Which entry goes when there is no room; [`Policy::TinyLfu`] if not said.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Checks what was said. Without a bound it is [`MAX_ENTRIES_DEFAULT`] entries.
+    ///
+    /// # Errors
+    /// [`ConfigError::Option`] for a bound of zero, or two bounds.
+    pub fn options(&self) -> Result<MemoryOptions, ConfigError> {
+        self.options_in("memory")
+    }
+
+    /// Makes the memory. Without a bound it holds [`MAX_ENTRIES_DEFAULT`] entries.
+    ///
+    /// # Errors
+    /// [`ConfigError::Option`] for a bound of zero, or two bounds.
+    pub fn build(self) -> Result<Memory, ConfigError> {
+        Ok(Memory::new(self.options()?))
+    }
+
+    fn options_in(&self, context: &str) -> Result<MemoryOptions, ConfigError> {
+        let bound = match (self.entries_max, self.bytes_max) {
+            (Some(_), Some(_)) => {
+                let problem = "cannot be combined with `max_entries`".to_owned();
+                return Err(option(context, "max_bytes", problem));
+            }
+            (None, Some(bytes)) => Bound::Bytes(positive(context, "max_bytes", bytes)?),
+            (entries, None) => {
+                let entries = entries.unwrap_or(MAX_ENTRIES_DEFAULT);
+                Bound::Entries(positive(context, "max_entries", entries)?)
+            }
+        };
+        Ok(MemoryOptions { policy: self.policy, bound })
+    }
+}
+
+impl MemoryOptions {
+    /// Reads a URL: `memory://tinylfu?max_entries=10000`, `memory://lru?max_bytes=67108864`.
+    ///
+    /// The scheme `local`, the policy `tlfu` and the option `size` (for `max_entries`) are read
+    /// too. Without a policy it is `tinylfu`, without a bound [`MAX_ENTRIES_DEFAULT`] entries.
+    ///
+    /// # Errors
+    /// [`ConfigError::Url`] if it is no such URL, [`ConfigError::Option`] for an unknown policy or
+    /// option, one given twice, or a bound that is zero or no number.
+    pub fn from_url(url: &str) -> Result<Self, ConfigError> {
+        let parsed = Url::parse(url).map_err(|error| refuse(url, &error.to_string()))?;
+        if !matches!(parsed.scheme(), "memory" | "local") {
+            return Err(refuse(url, "its scheme is not `memory` or `local`"));
+        }
+        if !parsed.username().is_empty() || parsed.password().is_some() {
+            return Err(refuse(url, "a memory has no user or password"));
+        }
+        if parsed.cannot_be_a_base()
+            || parsed.port().is_some()
+            || !matches!(parsed.path(), "" | "/")
+            || parsed.fragment().is_some()
+        {
+            return Err(refuse(url, "it is not of the form `memory://policy?option=value`"));
+        }
+        let policy = match parsed.host_str() {
+            None | Some("") => Policy::default(),
+            Some(policy) => policy.parse()?,
+        };
+        let context = format!("{}://{policy}", parsed.scheme());
+        let mut builder = MemoryBuilder { policy, ..MemoryBuilder::default() };
+        for (name, value) in parsed.query_pairs() {
+            let place = match &*name {
+                "max_entries" | "size" => &mut builder.entries_max,
+                "max_bytes" => &mut builder.bytes_max,
+                _ => return Err(option(&context, &name, "is not an option here".to_owned())),
+            };
+            let Ok(number) = value.parse() else {
+                return Err(option(&context, &name, "is not a whole number".to_owned()));
+            };
+            if place.replace(number).is_some() {
+                return Err(option(&context, &name, "is given twice".to_owned()));
+            }
+        }
+        builder.options_in(&context)
+    }
+}
+
+pub(crate) fn positive(context: &str, name: &str, number: u64) -> Result<NonZeroU64, ConfigError> {
+    NonZeroU64::new(number)
+        .ok_or_else(|| option(context, name, "must be larger than zero".to_owned()))
+}
+
+pub(crate) fn option(context: &str, name: &str, problem: String) -> ConfigError {
+    ConfigError::Option { context: context.to_owned(), option: name.to_owned(), problem }
+}
+
+/// Names the URL by what comes before anything that could be a secret.
+fn refuse(url: &str, problem: &str) -> ConfigError {
+    let url = match url.split_once(':') {
+        Some((scheme, _)) => format!("{scheme}:.."),
+        None => "..".to_owned(),
+    };
+    ConfigError::Url { url, problem: problem.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entries(entries: u64) -> Bound {
+        Bound::Entries(NonZeroU64::new(entries).expect("not zero"))
+    }
+
+    #[test]
+    fn urls_say_policy_and_bound() {
+        let bytes = Bound::Bytes(NonZeroU64::new(1 << 20).expect("not zero"));
+        for (url, policy, bound) in [
+            ("memory://tinylfu?max_entries=500", Policy::TinyLfu, entries(500)),
+            ("memory://lru?max_bytes=1048576", Policy::Lru, bytes),
+            ("local://tlfu?size=10000", Policy::TinyLfu, entries(10_000)),
+            ("local://lru", Policy::Lru, entries(MAX_ENTRIES_DEFAULT)),
+            ("memory://", Policy::TinyLfu, entries(MAX_ENTRIES_DEFAULT)),
+            ("memory://LRU/", Policy::Lru, entries(MAX_ENTRIES_DEFAULT)),
+        ] {
+            assert_eq!(MemoryOptions::from_url(url), Ok(MemoryOptions { policy, bound }), "{url}");
+        }
+    }
+
+    #[test]
+    fn urls_that_say_something_else_are_refused() {
+        for url in [
+            "",
+            "lru",
+            "redis://lru",
+            "memory:lru",
+            "memory://lru/path",
+            "memory://lru:80",
+            "memory://lru#x",
+            "memory://user:secret@lru",
+            "memory://us er:secret@lru",
+        ] {
+            let error = MemoryOptions::from_url(url).expect_err(url);
+            assert!(matches!(error, ConfigError::Url { .. }), "{url}: {error}");
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
+        for (url, name) in [
+            ("memory://fifo", "policy"),
+            ("memory://lru?max_entries=0", "max_entries"),
+            ("memory://lru?max_bytes=0", "max_bytes"),
+            ("memory://lru?max_entries=-1", "max_entries"),
+            ("memory://lru?max_entries=1&size=2", "size"),
+            ("memory://lru?max_entries=1&max_bytes=2", "max_bytes"),
+            ("memory://lru?entries=1", "entries"),
+        ] {
+            match MemoryOptions::from_url(url) {
+                Err(ConfigError::Option { option, .. }) => assert_eq!(option, name, "{url}"),
+                other => panic!("{url}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_bound_of_zero_and_two_bounds_are_refused() {
+        assert!(Memory::builder().max_entries(0).build().is_err());
+        assert!(Memory::builder().max_bytes(0).build().is_err());
+        assert!(Memory::builder().max_entries(1).max_bytes(1).build().is_err());
+        assert!(Memory::builder().build().is_ok());
+    }
+}

@@ -1,0 +1,9 @@
+//! A plain typed cache with synchronous calls.
+
+mod builder;
+mod cache;
+mod entry;
+
+pub use builder::SyncCacheBuilder;
+pub use cache::SyncCache;
+pub use entry::CacheEntry;

@@ -1,0 +1,64 @@
+use cache_core::cache::Backend;
+use cache_core::error::ConfigError;
+use cache_core::storage::StorageError;
+
+/// Why a URL could not be opened.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The URL is not valid, or names something that this build leaves out.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The storage could not be opened.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// Opens what a URL names, to be registered with a cache.
+///
+/// | URL | what it opens |
+/// |---|---|
+/// | `memory://tinylfu?max_entries=10000`, `memory://lru?max_bytes=1000000` | objects in this process |
+/// | `local://tlfu`, `local://lru` | the same, as Cacheme writes it |
+/// | `sqlite://cache.db?table=cache&pool_size=10`, `sqlite:///cache.db` | a file beside the program |
+/// | `sqlite:////var/cache/tiers.db` | a file by its absolute path |
+///
+/// The options of each are documented with its crate.
+///
+/// # Errors
+/// [`OpenError::Config`] for a URL that is not valid or a storage that this build leaves out (with
+/// the feature that brings it), [`OpenError::Storage`] if opening failed. Neither shows a password.
+pub async fn open(url: &str) -> Result<Backend, OpenError> {
+    let Some((scheme, _)) = url.split_once(':') else {
+        return Err(not_a_url(url, "it has no scheme, such as `sqlite://`").into());
+    };
+    match scheme {
+        #[cfg(feature = "memory")]
+        "memory" | "local" => Ok(cache_memory::Memory::open(url)?.into()),
+        #[cfg(not(feature = "memory"))]
+        "memory" | "local" => Err(missing(scheme, "memory").into()),
+        #[cfg(feature = "sqlite")]
+        "sqlite" => Ok(cache_sqlite::Sqlite::open(url).await?.into()),
+        #[cfg(not(feature = "sqlite"))]
+        "sqlite" => Err(missing(scheme, "sqlite").into()),
+        "redis" | "rediss" | "valkey" => Err(missing(scheme, "redis").into()),
+        "postgres" | "postgresql" => Err(missing(scheme, "postgres").into()),
+        "mysql" | "mariadb" => Err(missing(scheme, "mysql").into()),
+        "mongodb" | "mongodb+srv" => Err(missing(scheme, "mongodb").into()),
+        "file" => Err(missing(scheme, "filesystem").into()),
+        _ => Err(not_a_url(url, "its scheme is none that is known").into()),
+    }
+}
+
+fn missing(scheme: &str, feature: &'static str) -> ConfigError {
+    ConfigError::FeatureMissing { what: format!("`{scheme}://`"), feature }
+}
+
+/// Everything behind the scheme may hold a password, and is left out.
+fn not_a_url(url: &str, problem: &str) -> ConfigError {
+    let shown = match url.split_once("://") {
+        Some((scheme, _)) => format!("{scheme}://.."),
+        None => "..".to_owned(),
+    };
+    ConfigError::Url { url: shown, problem: problem.to_owned() }
+}

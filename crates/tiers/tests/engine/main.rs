@@ -1,0 +1,14 @@
+//! The tier engine over real memory and SQLite, each promise with a test of its own.
+
+mod config;
+mod dynamic;
+mod examples;
+mod failing_tier;
+mod lifetimes;
+mod one_load;
+mod operations;
+mod predecessor;
+mod scope;
+mod stale_write_back;
+mod statistics;
+mod support;
