@@ -3,7 +3,8 @@ use std::sync::Arc;
 use crate::memory::MemoryEngine;
 use crate::storage::Storage;
 
-/// What can be registered under a name: a memory or a storage. Storage crates convert into it.
+/// What can be registered under a name: a memory or a storage. Every storage converts into it, and
+/// so do the memories of this project.
 #[derive(Clone, Debug)]
 pub enum Backend {
     /// Objects in this process.
@@ -21,5 +22,11 @@ impl From<Arc<dyn MemoryEngine>> for Backend {
 impl From<Arc<dyn Storage>> for Backend {
     fn from(storage: Arc<dyn Storage>) -> Self {
         Self::Storage(storage)
+    }
+}
+
+impl<S: Storage> From<S> for Backend {
+    fn from(storage: S) -> Self {
+        Self::Storage(Arc::new(storage))
     }
 }
