@@ -101,7 +101,7 @@ impl SqliteOptions {
             max_entries: 1_000_000,
             max_bytes: 4 << 30,
             value_bytes_max: 64 << 20,
-            wal_bytes_max: 16 << 20,
+            wal_bytes_max: 64 << 20,
             clock: Arc::new(SystemClock),
         }
     }
@@ -226,7 +226,7 @@ impl SqliteOptions {
     }
 
     /// Above how many bytes the log is brought into the file; at twice as many, writes wait for
-    /// it. A read transaction that another program holds open delays both. Default 16 MiB.
+    /// it. A read transaction that another program holds open delays both. Default 64 MiB.
     pub fn wal_bytes_max(mut self, wal_bytes_max: u64) -> Self {
         self.wal_bytes_max = wal_bytes_max;
         self
