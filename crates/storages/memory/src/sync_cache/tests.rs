@@ -111,6 +111,7 @@ fn by_the_machines_clock_entries_expire_and_are_freed() {
     let cache = SyncCache::builder().default_ttl(Duration::from_millis(1)).build();
     let cache = cache.expect("valid options");
     cache.set(1, 10);
+    cache.set(2, 10);
     cache.set_with_ttl(2, 20, seconds(3600));
     thread::sleep(Duration::from_millis(30));
     assert_eq!((cache.get(&1), cache.contains(&1)), (None, false));
