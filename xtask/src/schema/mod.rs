@@ -1,8 +1,9 @@
 //! `cargo xtask schema`: hands over to the program beside this file, which links the storages.
 
+use anyhow::Context as _;
 use clap::Args;
 
-use crate::command::{self, cargo};
+use crate::command::cargo;
 use crate::packages;
 use crate::workspace::Workspace;
 
@@ -21,5 +22,10 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()
     // From the caller's folder, so that a relative path in the URL is the caller's.
     program.args(["run", "--quiet", "--manifest-path"]).arg(workspace.root().join("Cargo.toml"));
     program.args(["--package", "xtask", "--features", "storages", "--bin", "xtask-schema", "--"]);
-    command::run(program.args(&options.arguments))
+    let status = program.args(&options.arguments).status().context("cannot start cargo")?;
+    if !status.success() {
+        // The program has said why.
+        std::process::exit(status.code().unwrap_or(1));
+    }
+    Ok(())
 }

@@ -3,7 +3,7 @@
 //! | module | what it holds to |
 //! |---|---|
 //! | [`manifests`] | what every `Cargo.toml` inherits, and which crate may use which |
-//! | [`sources`] | the length of files, unfinished code, paths of somebody's machine |
+//! | [`sources`] | the length of files, unfinished code, paths of somebody's machine, conflicts |
 //! | [`rooms`] | the same modules in every storage |
 
 mod manifests;

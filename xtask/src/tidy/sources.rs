@@ -1,4 +1,4 @@
-//! The length of files, unfinished code, paths of somebody's machine.
+//! The length of files, unfinished code, paths of somebody's machine, conflicts.
 
 use std::fs;
 use std::path::Path;
@@ -18,6 +18,7 @@ const MACHINE_PATHS: [&str; 5] = [
     concat!("C:\\Us", "ers\\"),
     concat!("/wo", "rk/"),
 ];
+const CONFLICTS: [&str; 2] = [concat!("<<<<", "<<< "), concat!(">>>>", ">>> ")];
 
 /// The lines that hold one of the words, as a macro or a path begins: not within a longer name.
 fn lines_with<'text>(text: &'text str, words: &[&str]) -> Vec<(usize, &'text str)> {
@@ -73,6 +74,13 @@ fn no_file_names_a_path_of_somebodys_machine() {
     let workspace = Workspace::load().unwrap();
     let found = offences(workspace.root(), &MACHINE_PATHS, |_| true);
     assert_none("The project speaks of itself alone", &found);
+}
+
+#[test]
+fn no_merge_is_half_done() {
+    let workspace = Workspace::load().unwrap();
+    let found = offences(workspace.root(), &CONFLICTS, |_| true);
+    assert_none("Both sides of a conflict were committed", &found);
 }
 
 #[test]
