@@ -116,7 +116,8 @@ fn start_threads(
     for index in 0..READERS_MAX.min(shared.options.pool_size) {
         threads.push(spawn("sqlite-reader", Box::new(move |shared| read::run(shared, index)))?);
     }
-    let keep = Box::new(move |shared: &Shared| maintain::run(shared, &keeper));
+    let now = shared.clock.monotonic();
+    let keep = Box::new(move |shared: &Shared| maintain::run(shared, &keeper, now));
     threads.push(spawn("sqlite-keeper", keep)?);
     Ok(threads)
 }

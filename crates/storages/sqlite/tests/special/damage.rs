@@ -89,7 +89,10 @@ async fn keys_of_one_digest_never_stand_for_each_other() {
     // Another key with the same digest: none is known, so it is made by hand.
     other.execute_batch("UPDATE cache SET key = 't:theirs:v1'").unwrap();
     assert!(!holds(&storage, "mine").await);
-    assert_eq!(storage.get_many(&[mine.clone()]).await.unwrap()[0].as_ref().unwrap().entry, None);
+    assert_eq!(
+        storage.get_many(std::slice::from_ref(&mine)).await.unwrap()[0].as_ref().unwrap().entry,
+        None
+    );
     let selector = Selector::Keys(vec![mine.clone()]);
     let removed = storage.invalidate(&selector, InvalidationMode::Remove).await.unwrap();
     assert_eq!(removed.entries, 0);

@@ -1,5 +1,7 @@
 //! What is special to SQLite: files, processes, bounds, the log, damage; and a model.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+
 mod bounds;
 mod common;
 mod concurrency;

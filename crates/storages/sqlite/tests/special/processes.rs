@@ -138,3 +138,28 @@ async fn a_fence_raised_through_one_storage_refuses_fills_through_another() {
     one.invalidate(&everything, InvalidationMode::Remove).await.unwrap();
     assert_eq!(write(&two, &wanted, fill(&["other"])).await, Outcome::Fenced);
 }
+
+/// Opens the file as any program would, and closes it.
+#[test]
+#[ignore = "run by `locks_outlive_a_storage_that_is_closed_beside`"]
+fn child_that_looks() {
+    let other = connection(&path());
+    println!("entries {}", number(&other, "SELECT count(*) FROM cache"));
+}
+
+#[tokio::test]
+async fn locks_outlive_a_storage_that_is_closed_beside() {
+    let (folder, options) = folder();
+    let one = options.clone().open().await.unwrap();
+    put(&one, "a").await;
+    let two = options.open().await.unwrap();
+    two.close().await.unwrap();
+    drop(two);
+    // The last to close a database takes its log along; whoever finds no locks believes to be it.
+    let child = spawn("processes::child_that_looks", one.path());
+    let output = child.wait_with_output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stdout).contains("entries 1"));
+    assert!(folder.path().join("cache.db-wal").exists(), "the locks were lost");
+    put(&one, "b").await;
+    assert!(holds(&one, "a").await && holds(&one, "b").await);
+}
