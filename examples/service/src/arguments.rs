@@ -21,7 +21,8 @@ pub(crate) struct Arguments {
     /// How long every query takes at least, such as `20ms`: as if the database were far away.
     #[arg(long, default_value = "0s", value_parser = humantime::parse_duration)]
     pub(crate) latency: Duration,
-    /// How long requests may go on after the service was told to end.
+    /// How long requests, and then the loads behind them, may go on after the service was told to
+    /// end.
     #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
     pub(crate) grace: Duration,
     /// Prints JSON, one object a line.

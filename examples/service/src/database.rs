@@ -68,7 +68,11 @@ impl Database {
         self.run(|connection| connection.query_row("SELECT 1", [], |_| Ok(()))).await
     }
 
-    pub(crate) async fn order(&self, customer: u32, order: u32) -> Result<Option<Order>, DatabaseError> {
+    pub(crate) async fn order(
+        &self,
+        customer: u32,
+        order: u32,
+    ) -> Result<Option<Order>, DatabaseError> {
         self.delay().await;
         self.run(move |connection| find(connection, customer, order)).await
     }
@@ -77,7 +81,8 @@ impl Database {
     pub(crate) async fn orders(&self, customer: u32) -> Result<Vec<Order>, DatabaseError> {
         self.delay().await;
         self.run(move |connection| {
-            let sql = format!("SELECT {COLUMNS} FROM orders WHERE customer = ?1 ORDER BY \"order\"");
+            let sql =
+                format!("SELECT {COLUMNS} FROM orders WHERE customer = ?1 ORDER BY \"order\"");
             let mut statement = connection.prepare_cached(&sql)?;
             statement.query_map([customer], read)?.collect()
         })
@@ -86,7 +91,8 @@ impl Database {
 
     pub(crate) async fn put(&self, order: Order) -> Result<(), DatabaseError> {
         self.run(move |connection| {
-            let sql = format!("INSERT OR REPLACE INTO orders ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5)");
+            let sql =
+                format!("INSERT OR REPLACE INTO orders ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5)");
             let Order { customer, order, item, cents, shipped } = order;
             let values = params![customer, order, item, cents, shipped];
             connection.execute(&sql, values).map(|_| ())
@@ -95,7 +101,11 @@ impl Database {
     }
 
     /// Marks an order as shipped; gives it as it is then, if it is there.
-    pub(crate) async fn ship(&self, customer: u32, order: u32) -> Result<Option<Order>, DatabaseError> {
+    pub(crate) async fn ship(
+        &self,
+        customer: u32,
+        order: u32,
+    ) -> Result<Option<Order>, DatabaseError> {
         self.run(move |connection| {
             let sql = "UPDATE orders SET shipped = 1 WHERE customer = ?1 AND \"order\" = ?2";
             connection.execute(sql, [customer, order])?;

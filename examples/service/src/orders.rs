@@ -1,7 +1,10 @@
 //! What is cached, where its values come from, and how changes go through.
 
+use std::time::Duration;
+
 use tiers::cache::CloseError;
 use tiers::prelude::*;
+use tiers::sqlite::SqliteOptions;
 
 use crate::AnyError;
 use crate::arguments::{Arguments, Environment};
@@ -51,7 +54,7 @@ impl Orders {
         let memory = Memory::builder().max_entries(100_000).build()?;
         let mut builder = Cache::builder().prefix("shop").storage("memory", memory);
         if arguments.environment == Environment::Production {
-            let file = tiers::sqlite::SqliteOptions::new(&arguments.cache).open().await?;
+            let file = SqliteOptions::new(&arguments.cache).open().await?;
             builder = builder.storage("sqlite", file);
         }
         let cache = builder.build()?;
@@ -107,8 +110,8 @@ impl Orders {
         change.await?
     }
 
-    pub(crate) async fn close(&self) -> Result<(), CloseError> {
-        self.cache.close().await
+    pub(crate) async fn close(&self, grace: Duration) -> Result<(), CloseError> {
+        self.cache.close_within(grace).await
     }
 }
 

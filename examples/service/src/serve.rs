@@ -32,7 +32,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), AnyError> {
         () = overdue => finished = false,
     }
     // After the last request, so that none finds the cache closed.
-    let closed = orders.close().await;
+    let closed = orders.close(arguments.grace).await;
     report_end(&arguments, &orders, finished);
     Ok(closed?)
 }
