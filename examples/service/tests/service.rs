@@ -1,5 +1,7 @@
 //! The service, run as its operator would and asked by a real HTTP client.
+
 #![cfg(unix)]
+#![allow(clippy::expect_used, reason = "a test says what it expects")]
 
 mod running;
 
