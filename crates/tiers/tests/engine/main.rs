@@ -6,6 +6,7 @@ mod config;
 mod dynamic;
 mod examples;
 mod failing_tier;
+mod guide;
 mod lifetimes;
 mod one_load;
 mod operations;
