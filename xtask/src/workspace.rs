@@ -49,14 +49,16 @@ impl Workspace {
         self.metadata.workspace_default_members.contains(id)
     }
 
+    /// Whether the package is a storage's crate.
+    pub(crate) fn is_storage(&self, package: &Package) -> bool {
+        package.manifest_path.as_std_path().starts_with(self.root().join("crates/storages"))
+    }
+
     /// The storages that have a crate, by the names that programs call them, in order.
     pub(crate) fn storages(&self) -> Vec<String> {
-        let folder = self.root().join("crates/storages");
-        let mut names: Vec<_> = self
-            .packages()
-            .filter(|package| package.manifest_path.as_std_path().starts_with(&folder))
-            .map(|package| storage_name(&package.name).to_owned())
-            .collect();
+        let storages = self.packages().filter(|package| self.is_storage(package));
+        let mut names: Vec<_> =
+            storages.map(|package| storage_name(&package.name).to_owned()).collect();
         names.sort();
         names
     }

@@ -5,7 +5,7 @@ mod url;
 
 pub use pragma::{AutoVacuum, IntegrityCheck, JournalMode, Synchronous, TempStore};
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -112,6 +112,19 @@ impl SqliteOptions {
     pub fn table(mut self, table: impl Into<String>) -> Self {
         self.table = table.into();
         self
+    }
+
+    /// The name of the entries' table.
+    pub fn table_name(&self) -> &str {
+        &self.table
+    }
+
+    /// The file; none of a temporary database.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.location {
+            Location::File(path) => Some(path),
+            Location::Temporary => None,
+        }
     }
 
     /// How many connections read at most, 1 to 256; two more write and bring the log into the file.
