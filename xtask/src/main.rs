@@ -2,8 +2,8 @@
 //!
 //! | module | what is in it |
 //! |---|---|
-//! | [`test`] | every suite of the workspace, and which storage passes which case |
-//! | [`bench`] | measurements, merged into one summary of speed targets |
+//! | [`mod@test`] | every suite of the workspace, and which storage passes which case |
+//! | [`mod@bench`] | measurements, merged into one summary of speed targets |
 //! | [`schema`] | the schemas of the storages: print, apply, check |
 //! | [`ci`] | what a submission must pass |
 //! | [`packages`] | what the system must have, and how it gets it |

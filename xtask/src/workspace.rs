@@ -14,7 +14,8 @@ pub(crate) struct Workspace {
 impl Workspace {
     /// Asks cargo about the workspace that this program was built from.
     pub(crate) fn load() -> anyhow::Result<Self> {
-        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+        // The workspace's own manifest: asked from a member's, cargo takes that one for the default.
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("Cargo.toml");
         let mut command = MetadataCommand::new();
         if let Some(cargo) = std::env::var_os("CARGO") {
             command.cargo_path(cargo);
@@ -120,5 +121,8 @@ mod tests {
         assert!(storages.contains(&"memory".to_owned()), "{storages:?}");
         assert!(storages.contains(&"sqlite".to_owned()), "{storages:?}");
         assert!(workspace.root().join("Cargo.lock").is_file());
+        let facade = workspace.packages().find(|package| *package.name == "tiers").unwrap();
+        let core = workspace.packages().find(|package| *package.name == "cache-core").unwrap();
+        assert!(workspace.is_default(&facade.id) && !workspace.is_default(&core.id));
     }
 }

@@ -59,6 +59,11 @@ impl Programs {
             Some(TestProgram { package, target, kind: TargetKind::Test, .. }) => {
                 format!("{package} {target}")
             }
+            Some(TestProgram { package, target, kind: TargetKind::Bin, .. })
+                if target != package =>
+            {
+                format!("{package} units of {target}")
+            }
             Some(TestProgram { package, .. }) => format!("{package} units"),
         }
     }
@@ -170,6 +175,7 @@ mod tests {
         let programs = programs();
         assert_eq!(programs.title("target/debug/deps/special-3c"), "cache-sqlite special");
         assert_eq!(programs.title("target/debug/deps/cache_core-4d"), "cache-core units");
+        assert_eq!(programs.title("target/debug/deps/suite-2b"), "cache-sqlite units of suite");
         assert_eq!(programs.title("documentation of tiers"), "documentation of tiers");
         assert_eq!(programs.count(), 7);
     }
