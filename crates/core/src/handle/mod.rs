@@ -6,6 +6,7 @@ mod invalidate;
 mod keys;
 mod look;
 mod options;
+mod pinned;
 mod refresh;
 mod set;
 mod touch;
@@ -14,6 +15,7 @@ mod warm;
 
 pub use look::CachedEntry;
 pub use options::{SetOptions, WarmOptions, WarmProgress, WarmReport};
+pub use pinned::NodeHandle;
 
 use std::fmt;
 use std::sync::Arc;
