@@ -1,6 +1,7 @@
 //! The macros of Tiers. Programs reach them through the facade crate `tiers`; whoever depends on
 //! `cache-core` alone adds this crate beside it.
 
+mod cached;
 mod core_path;
 mod errors;
 mod node;
@@ -110,4 +111,10 @@ use proc_macro::TokenStream;
 pub fn derive_node(input: TokenStream) -> TokenStream {
     let input = syn::parse_macro_input!(input as syn::DeriveInput);
     node::derive(&input).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// Caches an async function: its arguments make a node, its body is the load.
+#[proc_macro_attribute]
+pub fn cached(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    cached::cached(attribute.into(), item.into()).into()
 }
