@@ -47,6 +47,7 @@ impl Database {
 #[error("no connection for {0}")]
 struct Unreachable(u64);
 
+#[allow(clippy::expect_used)]
 fn cache_at(clock: &ManualClock) -> Cache {
     let memory = Memory::builder().max_entries(100).build().expect("a valid memory");
     let storage = TestStorage::builder().clock(clock.clone()).build();
@@ -220,6 +221,7 @@ async fn none_is_kept_as_a_negative_result() {
 }
 
 #[cached(cache = cache, key = "loaded:{text}", tiers(memory(ttl = "1h")), codec = none)]
+#[allow(clippy::needless_lifetimes)]
 async fn loaded<'a>(
     cache: &'a Cache,
     mut text: String,
