@@ -2,17 +2,22 @@
 //!
 //! | module | what is in it |
 //! |---|---|
-//! | [`test`] | every suite of the workspace, and which storage passes which case |
-//! | [`bench`] | measurements, merged into one summary of speed targets |
+//! | [`mod@test`] | every suite of the workspace, and which storage passes which case |
+//! | [`mod@bench`] | measurements, merged into one summary of speed targets |
+//! | [`schema`] | the schemas of the storages: print, apply, check |
 //! | [`ci`] | what a submission must pass |
 //! | [`packages`] | what the system must have, and how it gets it |
 //! | [`workspace`], [`command`] | this workspace as cargo sees it; running its programs |
+//! | `tidy` | the rules of the repository, as tests of this crate |
 
 mod bench;
 mod ci;
 mod command;
 mod packages;
+mod schema;
 mod test;
+#[cfg(test)]
+mod tidy;
 mod workspace;
 
 use std::process::ExitCode;
@@ -33,6 +38,7 @@ struct Arguments {
 enum Task {
     Test(test::Options),
     Bench(bench::Options),
+    Schema(schema::Options),
     /// Run what a submission must pass: format, lints, documentation, dependencies, tests
     Ci,
 }
@@ -52,6 +58,7 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
     match arguments.task {
         Task::Test(options) => test::run(&workspace, &options),
         Task::Bench(options) => bench::run(&workspace, &options),
+        Task::Schema(options) => schema::run(&workspace, &options),
         Task::Ci => ci::run(&workspace),
     }
 }

@@ -14,7 +14,8 @@ pub(crate) struct Workspace {
 impl Workspace {
     /// Asks cargo about the workspace that this program was built from.
     pub(crate) fn load() -> anyhow::Result<Self> {
-        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+        // The workspace's own manifest: asked from a member's, cargo takes that one for the default.
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("Cargo.toml");
         let mut command = MetadataCommand::new();
         if let Some(cargo) = std::env::var_os("CARGO") {
             command.cargo_path(cargo);
@@ -49,14 +50,16 @@ impl Workspace {
         self.metadata.workspace_default_members.contains(id)
     }
 
+    /// Whether the package is a storage's crate.
+    pub(crate) fn is_storage(&self, package: &Package) -> bool {
+        package.manifest_path.as_std_path().starts_with(self.root().join("crates/storages"))
+    }
+
     /// The storages that have a crate, by the names that programs call them, in order.
     pub(crate) fn storages(&self) -> Vec<String> {
-        let folder = self.root().join("crates/storages");
-        let mut names: Vec<_> = self
-            .packages()
-            .filter(|package| package.manifest_path.as_std_path().starts_with(&folder))
-            .map(|package| storage_name(&package.name).to_owned())
-            .collect();
+        let storages = self.packages().filter(|package| self.is_storage(package));
+        let mut names: Vec<_> =
+            storages.map(|package| storage_name(&package.name).to_owned()).collect();
         names.sort();
         names
     }
@@ -118,5 +121,8 @@ mod tests {
         assert!(storages.contains(&"memory".to_owned()), "{storages:?}");
         assert!(storages.contains(&"sqlite".to_owned()), "{storages:?}");
         assert!(workspace.root().join("Cargo.lock").is_file());
+        let facade = workspace.packages().find(|package| *package.name == "tiers").unwrap();
+        let core = workspace.packages().find(|package| *package.name == "cache-core").unwrap();
+        assert!(workspace.is_default(&facade.id) && !workspace.is_default(&core.id));
     }
 }

@@ -100,6 +100,9 @@ impl Summary {
 
     /// An array, one row a line.
     fn to_json(&self) -> anyhow::Result<String> {
+        if self.rows.is_empty() {
+            return Ok("[]\n".to_owned());
+        }
         let rows: Result<Vec<_>, _> = self.rows.iter().map(serde_json::to_string).collect();
         let rows = rows.context("a row has no JSON form")?;
         Ok(format!("[\n{}\n]\n", rows.join(",\n")))
@@ -253,6 +256,7 @@ mod tests {
         summary.write(&path).unwrap();
         assert_eq!(Summary::read(&path).unwrap(), summary);
         Summary::default().write(&path).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "[]\n");
         assert_eq!(Summary::read(&path).unwrap(), Summary::default());
     }
 

@@ -36,6 +36,7 @@ struct TestProgram {
     package: String,
     target: String,
     kind: TargetKind,
+    storage: bool,
 }
 
 /// An example that was built.
@@ -55,8 +56,13 @@ impl Programs {
     pub(super) fn title(&self, name: &str) -> String {
         match self.tests.get(file_name(name)) {
             None => name.to_owned(),
-            Some(TestProgram { package, target, kind: TargetKind::Test }) => {
+            Some(TestProgram { package, target, kind: TargetKind::Test, .. }) => {
                 format!("{package} {target}")
+            }
+            Some(TestProgram { package, target, kind: TargetKind::Bin, .. })
+                if target != package =>
+            {
+                format!("{package} units of {target}")
             }
             Some(TestProgram { package, .. }) => format!("{package} units"),
         }
@@ -65,7 +71,8 @@ impl Programs {
     /// The storage whose behaviour suite cargo announces by `name`, if it is one.
     pub(super) fn suite_of(&self, name: &str) -> Option<&str> {
         let program = self.tests.get(file_name(name))?;
-        let suite = program.kind == TargetKind::Test && program.target == "suite";
+        let suite =
+            program.kind == TargetKind::Test && program.target == "suite" && program.storage;
         suite.then(|| storage_name(&program.package))
     }
 
@@ -88,6 +95,7 @@ impl Programs {
                 package: package.name.to_string(),
                 target: target.name.clone(),
                 kind,
+                storage: workspace.is_storage(package),
             };
             self.tests.insert(file_name(&executable.to_string_lossy()).to_owned(), program);
         }
@@ -150,10 +158,12 @@ mod tests {
             package: package.to_owned(),
             target: target.to_owned(),
             kind,
+            storage: package != "cache-core",
         };
         let tests = HashMap::from([
             ("suite-1a".to_owned(), program("cache-sqlite", "suite", TargetKind::Test)),
             ("suite-2b".to_owned(), program("cache-sqlite", "suite", TargetKind::Bin)),
+            ("suite-5e".to_owned(), program("cache-core", "suite", TargetKind::Test)),
             ("special-3c".to_owned(), program("cache-sqlite", "special", TargetKind::Test)),
             ("cache_core-4d".to_owned(), program("cache-core", "cache_core", TargetKind::Lib)),
         ]);
@@ -165,16 +175,18 @@ mod tests {
         let programs = programs();
         assert_eq!(programs.title("target/debug/deps/special-3c"), "cache-sqlite special");
         assert_eq!(programs.title("target/debug/deps/cache_core-4d"), "cache-core units");
+        assert_eq!(programs.title("target/debug/deps/suite-2b"), "cache-sqlite units of suite");
         assert_eq!(programs.title("documentation of tiers"), "documentation of tiers");
-        assert_eq!(programs.count(), 6);
+        assert_eq!(programs.count(), 7);
     }
 
     #[test]
-    fn only_a_test_target_named_suite_is_a_suite() {
+    fn only_a_storages_test_target_named_suite_is_a_suite() {
         let programs = programs();
         assert_eq!(programs.suite_of("/elsewhere/deps/suite-1a"), Some("sqlite"));
         assert_eq!(programs.suite_of("target/debug/deps/suite-2b"), None);
         assert_eq!(programs.suite_of("target/debug/deps/special-3c"), None);
+        assert_eq!(programs.suite_of("target/debug/deps/suite-5e"), None);
         assert_eq!(programs.suite_of("documentation of suite"), None);
     }
 

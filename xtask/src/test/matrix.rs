@@ -14,11 +14,14 @@ pub(super) struct Matrix {
 }
 
 impl Matrix {
-    /// Adds what came of a storage's cases. Of a case told twice, the worse outcome stands.
+    /// Adds what came of a storage's cases. The suite puts the storage before each name, with its
+    /// setting where a storage is tried in several: `sqlite::ttl`, `sqlite-delete::ttl`. Of a case
+    /// told twice, the worse outcome stands.
     pub(super) fn add(&mut self, storage: &str, cases: &[Case]) {
-        let column = self.storages.entry(storage.to_owned()).or_default();
         for Case { name, outcome } in cases {
-            let known = column.entry(name.clone()).or_insert_with(|| outcome.clone());
+            let (setting, name) = split(storage, name);
+            let column = self.storages.entry(setting.to_owned()).or_default();
+            let known = column.entry(name.to_owned()).or_insert_with(|| outcome.clone());
             if badness(outcome) > badness(known) {
                 *known = outcome.clone();
             }
@@ -28,6 +31,14 @@ impl Matrix {
     pub(super) fn is_empty(&self) -> bool {
         self.storages.values().all(BTreeMap::is_empty)
     }
+}
+
+fn split<'name>(storage: &'name str, name: &'name str) -> (&'name str, &'name str) {
+    let is_setting = |prefix: &str| {
+        prefix.strip_prefix(storage).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    };
+    let parts = name.split_once("::").filter(|(prefix, _)| is_setting(prefix));
+    parts.unwrap_or((storage, name))
 }
 
 fn badness(outcome: &Outcome) -> u8 {
@@ -138,6 +149,22 @@ mod tests {
                 assert_eq!(matrix.storages["a"]["x"], outcomes[better.max(worse)]);
             }
         }
+    }
+
+    #[test]
+    fn each_setting_of_a_storage_has_its_column() {
+        let mut matrix = Matrix::default();
+        let names =
+            ["sqlite::ttl::ends", "sqlite-delete::ttl::ends", "special::lock", "sqlites::x"];
+        matrix.add("sqlite", &names.map(|name| case(name, Outcome::Passed)));
+        let lines = lines(&matrix);
+        let expected = [
+            "| special::lock | passed | - |",
+            "| sqlites::x | passed | - |",
+            "| ttl::ends | passed | passed |",
+        ];
+        assert_eq!(lines[0], "| case | sqlite | sqlite-delete |");
+        assert_eq!(lines[2..5], expected);
     }
 
     #[test]

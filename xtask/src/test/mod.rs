@@ -109,7 +109,10 @@ fn run_tests(
     mut log: &File,
 ) -> anyhow::Result<Finished> {
     let mut cargo = build::cargo_test(workspace, selection);
-    cargo.args(["--no-fail-fast", "--"]).args(arguments);
+    cargo.arg("--no-fail-fast");
+    if !arguments.is_empty() {
+        cargo.arg("--").args(arguments);
+    }
     eprintln!("$ {}", command::spelled(&cargo));
     // One pipe for both outputs, so that what cargo announces stays before what the program prints.
     let (output, input) = std::io::pipe().context("cannot make a pipe")?;

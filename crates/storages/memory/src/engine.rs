@@ -193,7 +193,7 @@ impl Inner {
             // What is not kept still outdates what is there.
             index.strike(probe.hash, entry.digest, &entry.tags);
             if let Some(held) = &current {
-                self.map.invalidate(&held.key);
+                self.remove(held);
             }
             return if is_too_large { Inserted::TooLarge } else { Inserted::Stored };
         }
@@ -206,6 +206,15 @@ impl Inner {
         drop((current, replaced));
         self.keep_bound();
         Inserted::Stored
+    }
+
+    /// Removes a member; the stripe is held by the caller. Says whether it was still there.
+    fn remove(&self, member: &Member) -> bool {
+        let has_left_map = self.map.remove(&member.key).is_some();
+        // Where another thread is just evicting it, the map has it no more, and the listener has not
+        // come to take it out of the index yet; but no reader may find it from here on.
+        let has_left_index = self.index().take(member.key.hash, member.id).is_some();
+        has_left_map || has_left_index
     }
 
     fn is_too_large(&self, entry: &MemoryEntry) -> bool {
@@ -281,7 +290,7 @@ impl MemoryEngine for Memory {
         let held = inner.index().find(probe).filter(|held| Arc::ptr_eq(&held.entry, entry));
         if let Some(held) = held {
             inner.index().mark_expired(probe.hash, held.id);
-            inner.map.invalidate(&held.key);
+            inner.remove(&held);
         }
     }
 

@@ -50,7 +50,7 @@ impl Fence {
         if stamp.mark == self.counter {
             return Ok(true);
         }
-        for cell in cells_of(key, tags) {
+        for cell in tags.into_iter().map(cell_of_tag).chain([cell_of_key(key)]) {
             if self.cell(connection, statements, cell)? > stamp.mark {
                 return Ok(false);
             }
@@ -106,9 +106,4 @@ impl Fence {
     pub(crate) fn raise_floor(&mut self, mark: u64) {
         self.floor = self.floor.max(mark);
     }
-}
-
-/// The cells of an entry.
-pub(crate) fn cells_of<'a>(key: &Key, tags: &'a Tags) -> impl Iterator<Item = usize> + use<'a> {
-    tags.into_iter().map(cell_of_tag).chain([cell_of_key(key)])
 }

@@ -3,10 +3,12 @@
 #![allow(clippy::expect_used, reason = "a test says what it expects")]
 
 mod cached;
+mod compatibility;
 mod config;
 mod dynamic;
 mod examples;
 mod failing_tier;
+mod guide;
 mod lifetimes;
 mod one_load;
 mod operations;

@@ -56,7 +56,7 @@ impl Inner {
         for member in members.iter().filter(|member| meant(member)) {
             match mode {
                 InvalidationMode::Remove => {
-                    ended += u64::from(self.map.remove(&member.key).is_some());
+                    ended += u64::from(self.remove(member));
                 }
                 InvalidationMode::Expire => {
                     member.entry.expire();

@@ -7,6 +7,7 @@ mod policy;
 mod stress;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cache_core::clock::ManualClock;
@@ -17,6 +18,7 @@ use cache_core::memory::{
 use cache_core::storage::InvalidationMode::{Expire, Remove};
 
 use self::kit::{Kit, Spec, probe, probe_hashed, tag};
+use crate::index::Member;
 use crate::{EVICTIONS_BUFFERED, Memory, Policy};
 
 #[test]
@@ -176,6 +178,7 @@ fn time_on_the_machine_frees_what_nobody_asks_for() {
     let kit = Kit::new();
     let (short, long, dead) = (1_u64, 2_u64, 3_u64);
     kit.insert(&probe(&short), Spec::default().kept(Duration::from_millis(1)));
+    kit.insert(&probe(&long), Spec::default().kept(Duration::from_millis(1)));
     kit.insert(&probe(&long), Spec::default().kept(Duration::from_secs(3600)));
     let start = std::time::Instant::now();
     while kit.memory.stats().evicted_expired == 0 {
@@ -281,14 +284,33 @@ fn a_removal_is_for_what_was_there_before_it() {
     // By a predicate that inserts what it would mean: the newcomer has been checked after the
     // raise, and stays.
     let kit = Kit::new();
-    let (old, new) = (1_u64, 2_u64);
-    kit.insert(&probe(&old), Spec::default().digest(1));
+    kit.insert(&probe(&0), Spec::default());
+    let has_inserted = AtomicBool::new(false);
     let insert_too = |_: &_, _: &_| {
-        kit.insert(&probe(&new), Spec::default().digest(2));
+        if !has_inserted.swap(true, Ordering::Relaxed) {
+            for id in 1..1000 {
+                kit.insert(&probe(&id), Spec::default());
+            }
+        }
         true
     };
     assert_eq!(kit.memory.invalidate(&MemorySelector::Where(&insert_too), Remove), 1);
-    assert!(kit.value(&probe(&old)).is_none() && kit.value(&probe(&new)).is_some());
+    assert_eq!((kit.value(&probe(&0)), kit.memory.stats().entries), (None, 999));
+}
+
+#[test]
+fn what_is_just_being_evicted_is_found_by_a_removal() {
+    // The map has let go of it already, and its listener has not told the index yet.
+    let kit = Kit::new();
+    let index = kit.memory.inner.index();
+    let entry = Arc::new(Spec::default().digest(1).entry(&kit.clock));
+    let key = Arc::new(probe(&1).to_key(1));
+    let id = index.next_id();
+    index.enroll(key.hash, 1, &entry.tags);
+    index.put(Member { key, entry, id, is_expired: false });
+    assert!(kit.memory.get(&probe(&1)).is_some());
+    assert_eq!(kit.remove(&MemorySelector::Digest(1)), 1);
+    assert!(kit.memory.get(&probe(&1)).is_none());
 }
 
 #[test]

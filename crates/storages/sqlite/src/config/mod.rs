@@ -5,7 +5,7 @@ mod url;
 
 pub use pragma::{AutoVacuum, IntegrityCheck, JournalMode, Synchronous, TempStore};
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -101,7 +101,7 @@ impl SqliteOptions {
             max_entries: 1_000_000,
             max_bytes: 4 << 30,
             value_bytes_max: 64 << 20,
-            wal_bytes_max: 16 << 20,
+            wal_bytes_max: 64 << 20,
             clock: Arc::new(SystemClock),
         }
     }
@@ -112,6 +112,19 @@ impl SqliteOptions {
     pub fn table(mut self, table: impl Into<String>) -> Self {
         self.table = table.into();
         self
+    }
+
+    /// The name of the entries' table.
+    pub fn table_name(&self) -> &str {
+        &self.table
+    }
+
+    /// The file; none of a temporary database.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.location {
+            Location::File(path) => Some(path),
+            Location::Temporary => None,
+        }
     }
 
     /// How many connections read at most, 1 to 256; two more write and bring the log into the file.
@@ -226,7 +239,7 @@ impl SqliteOptions {
     }
 
     /// Above how many bytes the log is brought into the file; at twice as many, writes wait for
-    /// it. A read transaction that another program holds open delays both. Default 16 MiB.
+    /// it. A read transaction that another program holds open delays both. Default 64 MiB.
     pub fn wal_bytes_max(mut self, wal_bytes_max: u64) -> Self {
         self.wal_bytes_max = wal_bytes_max;
         self

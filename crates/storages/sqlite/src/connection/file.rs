@@ -54,7 +54,8 @@ impl DatabaseFile {
         }
         let (file, created) = open_or_create(path, create)?;
         let identity = identity_of(path, &file)?;
-        let known = opened.entry(identity).or_default();
+        #[cfg_attr(unix, allow(clippy::clone_on_copy, reason = "elsewhere it is a path"))]
+        let known = opened.entry(identity.clone()).or_default();
         known.files.push(Arc::new(file));
         known.users += 1;
         Ok(Self { path: path.to_owned(), identity, created })

@@ -24,6 +24,9 @@ const OPERATION: &str = "open";
 /// More than there are statements, so that none is ever prepared twice.
 const STATEMENTS_MAX: usize = 64;
 
+/// What SQLite needs to work on a few pages at once.
+const CACHE_KIB_MIN: u64 = 256;
+
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
@@ -39,18 +42,18 @@ pub(crate) fn connect(
     options: &SqliteOptions,
     path: &Path,
     role: Role,
-    connections: usize,
+    cache_bytes: u64,
 ) -> Result<Connection, StorageError> {
     // The file is there already: without CREATE none is made where one was taken away.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let open = || -> rusqlite::Result<Connection> {
         let connection = Connection::open_with_flags(path, flags)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-        let timeout = if role == Role::ReadAtOnce { Duration::ZERO } else { options.timeout };
-        connection.busy_timeout(timeout)?;
+        // Some of the settings look into the file, and may have to wait for it.
+        connection.busy_timeout(options.timeout)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
-        let cache_kib = (options.cache_bytes / 1024 / connections as u64).max(256);
+        let cache_kib = (cache_bytes / 1024).max(CACHE_KIB_MIN);
         connection.execute_batch(&format!(
             "PRAGMA query_only = {};\nPRAGMA cache_size = -{cache_kib};\nPRAGMA temp_store = {};\n\
              PRAGMA synchronous = {};\nPRAGMA mmap_size = {};\nPRAGMA wal_autocheckpoint = 0;\n\
@@ -61,6 +64,9 @@ pub(crate) fn connect(
             options.mmap_bytes,
             options.wal_bytes_max,
         ))?;
+        if role == Role::ReadAtOnce {
+            connection.busy_timeout(Duration::ZERO)?;
+        }
         Ok(connection)
     };
     open().map_err(|source| failure(OPERATION, source))
@@ -72,7 +78,7 @@ pub(crate) fn examine(options: &SqliteOptions) -> Result<(DatabaseFile, Connecti
         return Err(error(OPERATION, StorageErrorKind::Invalid, "a temporary file has no path"));
     };
     let file = open_file(path, false)?;
-    let connection = connect(options, path, Role::Read, 1)?;
+    let connection = connect(options, path, Role::Read, options.cache_bytes)?;
     schema::inspect(&connection, &options.table)?;
     check(&connection, IntegrityCheck::Full)?;
     Ok((file, connection))
@@ -101,11 +107,11 @@ pub(crate) fn open_file(path: &Path, create: bool) -> Result<DatabaseFile, Stora
 pub(crate) fn prepare(
     options: &SqliteOptions,
     file: &DatabaseFile,
-    connections: usize,
+    cache_bytes: u64,
 ) -> Result<Connection, StorageError> {
     let deadline = Instant::now() + options.timeout;
     let driver = |source| failure(OPERATION, source);
-    let mut connection = connect(options, file.path(), Role::Write, connections)?;
+    let mut connection = connect(options, file.path(), Role::Write, cache_bytes)?;
     if connection.is_readonly(c"main").map_err(driver)? {
         return Err(error(OPERATION, StorageErrorKind::Denied, "the file is read-only"));
     }

@@ -35,10 +35,9 @@ impl Due {
     }
 }
 
-/// Works until the storage is closed.
-pub(crate) fn run(shared: &Shared, connection: &Connection) {
+/// Works until the storage is closed. Intervals begin at `now`, when it was opened.
+pub(crate) fn run(shared: &Shared, connection: &Connection, now: Tick) {
     let options = &shared.options;
-    let now = shared.clock.monotonic();
     let mut cleanup = Due::new(options.cleanup_interval, now);
     let mut accesses = Due::new(Some(options.access_interval), now);
     let mut sample = Due::new(options.stats_interval, now);

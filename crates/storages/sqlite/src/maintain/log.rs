@@ -6,7 +6,7 @@
 //! write lock to let the log begin anew.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use cache_core::storage::StorageError;
@@ -23,6 +23,8 @@ use crate::storage::Shared;
 const RESTART_TIMEOUT: Duration = Duration::from_millis(20);
 /// How long the writer waits for the keeper before it looks for itself.
 const RELIEF_PAUSE: Duration = Duration::from_millis(100);
+/// How often it waits for a keeper that is at work: a disk may take long.
+const RELIEF_PAUSES_MAX: u32 = 100;
 
 thread_local! {
     /// The pages in the log after the last commit of this thread's connection.
@@ -38,6 +40,10 @@ pub(crate) struct Log {
     pub(super) wanted: Bell,
     /// Wakes the writer.
     done: Bell,
+    /// The keeper is at it.
+    working: AtomicBool,
+    /// The keeper was at it, and a reader was in the way.
+    blocked: AtomicBool,
     waiting: Mutex<Vec<oneshot::Sender<Result<(), StorageError>>>>,
 }
 
@@ -54,6 +60,8 @@ impl Log {
             pages_max: u32::try_from(pages_max).unwrap_or(u32::MAX),
             wanted: Bell::default(),
             done: Bell::default(),
+            working: AtomicBool::new(false),
+            blocked: AtomicBool::new(false),
             waiting: Mutex::new(Vec::new()),
         }
     }
@@ -97,16 +105,20 @@ pub(crate) fn written(shared: &Shared) {
     }
 }
 
-/// On the writer's thread: where the log is twice as long as it may be, waits for the keeper, then
-/// does the keeper's work.
+/// On the writer's thread: where the log is twice as long as it may be, waits for the keeper, and
+/// does its work where it does not come. Where a reader is in the way, neither would help.
 pub(crate) fn relieve(shared: &Shared, connection: &Connection) {
-    if !shared.log.is_too_long() {
-        return;
+    let log = &shared.log;
+    let is_pressing = || log.is_too_long() && !log.blocked.load(Ordering::Acquire);
+    for _ in 0..RELIEF_PAUSES_MAX {
+        if !is_pressing() {
+            return;
+        }
+        if !log.done.wait_for(RELIEF_PAUSE) && !log.working.load(Ordering::Acquire) {
+            break;
+        }
     }
-    shared.log.done.wait_for(RELIEF_PAUSE);
-    if shared.log.is_too_long()
-        && checkpoint(shared, connection, "RESTART").is_ok_and(|reset| reset)
-    {
+    if is_pressing() && checkpoint(shared, connection, "RESTART").is_ok_and(|done| done) {
         reset(shared);
     }
 }
@@ -116,23 +128,31 @@ fn reset(shared: &Shared) {
     shared.log.pages.store(0, Ordering::Relaxed);
 }
 
-/// On the keeper's thread: brings the log into the file and lets it begin anew.
+/// On the keeper's thread: brings the log into the file and lets it begin anew; whether nobody was
+/// in the way.
 pub(super) fn shorten(shared: &Shared, connection: &Connection) -> Result<bool, StorageError> {
-    let driver = |source| failure("checkpoint", source);
-    // SQLite syncs by itself what has to be; here the wait is only taken out of the lock. If it
-    // fails, the checkpoint that counts fails too, and says so.
+    let log = &shared.log;
+    log.working.store(true, Ordering::Release);
+    let done = restart(shared, connection).map_err(|source| failure("checkpoint", source));
+    if matches!(done, Ok(true)) {
+        reset(shared);
+    }
+    log.blocked.store(!matches!(done, Ok(true)), Ordering::Release);
+    log.working.store(false, Ordering::Release);
+    log.done.ring();
+    done
+}
+
+fn restart(shared: &Shared, connection: &Connection) -> rusqlite::Result<bool> {
     for _ in 0..2 {
-        checkpoint(shared, connection, "PASSIVE").map_err(driver)?;
+        checkpoint(shared, connection, "PASSIVE")?;
+        // SQLite syncs by itself what has to be; here the wait is only taken out of the lock. If
+        // it fails, the checkpoint that counts fails too, and says so.
         let _ = shared.file.sync();
     }
     let long_file = shared.file.wal_bytes() > 2 * shared.options.wal_bytes_max;
-    let mode = if long_file || shared.log.is_waited_for() { "TRUNCATE" } else { "RESTART" };
-    let done = checkpoint(shared, connection, mode).map_err(driver)?;
-    if done {
-        reset(shared);
-        shared.log.done.ring();
-    }
-    Ok(done)
+    let cut = long_file || shared.log.is_waited_for();
+    checkpoint(shared, connection, if cut { "TRUNCATE" } else { "RESTART" })
 }
 
 /// On the keeper's thread: what is in the log reaches the file, which bounds what is lost where

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use cache_core::fence::CELL_FUNCTION;
 use cache_core::storage::{StorageError, StorageErrorKind};
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, ErrorCode, OptionalExtension};
 
 use crate::config::SqliteOptions;
 use crate::connection;
@@ -145,9 +145,16 @@ pub(crate) fn inspect(connection: &Connection, table: &str) -> Result<Found, Sto
              this release knows"
         ))),
         Ok(Some(version)) => Ok(Found::Table(version)),
-        Err(source) if crate::error::is_busy(&source) => Err(failure(OPERATION, source)),
-        Err(_) => Err(another_shape(table, "it does not say its version")),
+        Err(source) if says_another_shape(&source) => {
+            Err(another_shape(table, "it does not say its version"))
+        }
+        Err(source) => Err(failure(OPERATION, source)),
     }
+}
+
+/// Whether a statement failed because there is no such table or column, or no such number in it.
+fn says_another_shape(source: &rusqlite::Error) -> bool {
+    matches!(source.sqlite_error_code(), None | Some(ErrorCode::Unknown))
 }
 
 fn another_shape(table: &str, difference: &str) -> StorageError {

@@ -13,7 +13,8 @@ pub(crate) struct Statements {
     pub(crate) cell: String,
     pub(crate) cell_raise: String,
     pub(crate) old: String,
-    pub(crate) upsert: String,
+    pub(crate) insert: String,
+    pub(crate) replace: String,
     pub(crate) touch: String,
     pub(crate) expire: String,
     pub(crate) delete: String,
@@ -73,15 +74,18 @@ impl Statements {
                 "SELECT key, expire_at, fresh_until, stamp, token, size_bytes, tags \
                  FROM {entries} WHERE id = ?1"
             ),
-            upsert: format!(
+            insert: format!(
                 "INSERT INTO {entries} (id, expire_at, fresh_until, created_at, last_accessed, \
                  idle_ms, stamp, token, checksum, kind, data_type, compressed, decoded_bytes, \
-                 size_bytes, key, tags, value) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, \
-                 ?11, ?12, ?13, ?14, ?15, ?16, ?17) ON CONFLICT (id) DO UPDATE SET \
-                 expire_at = ?2, fresh_until = ?3, created_at = ?4, last_accessed = ?5, \
-                 idle_ms = ?6, stamp = ?7, token = ?8, checksum = ?9, kind = ?10, \
-                 data_type = ?11, compressed = ?12, decoded_bytes = ?13, size_bytes = ?14, \
-                 key = ?15, tags = ?16, value = ?17"
+                 size_bytes, tags, value, key) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, \
+                 ?11, ?12, ?13, ?14, ?15, ?16, ?17)"
+            ),
+            // The key is not assigned: its index would be written for nothing.
+            replace: format!(
+                "UPDATE {entries} SET expire_at = ?2, fresh_until = ?3, created_at = ?4, \
+                 last_accessed = ?5, idle_ms = ?6, stamp = ?7, token = ?8, checksum = ?9, \
+                 kind = ?10, data_type = ?11, compressed = ?12, decoded_bytes = ?13, \
+                 size_bytes = ?14, tags = ?15, value = ?16 WHERE id = ?1"
             ),
             touch: format!("UPDATE {entries} SET fresh_until = ?2, expire_at = ?3 WHERE id = ?1"),
             expire: format!("UPDATE {entries} SET fresh_until = ?2 WHERE id = ?1"),

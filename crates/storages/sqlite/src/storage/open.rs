@@ -58,7 +58,7 @@ fn live(options: SqliteOptions, answer: oneshot::Sender<Result<Arc<Shared>, Stor
         shared.stop();
     }
     Writer::new(&shared, &writer).run();
-    end.orderly(&writer);
+    end.orderly(writer);
 }
 
 fn prepare(
@@ -83,12 +83,13 @@ fn prepare(
     // No more can be in use at the same moment than there are processors.
     let processors = thread::available_parallelism().map_or(1, usize::from);
     let at_once = options.pool_size.saturating_sub(readers).clamp(1, processors.max(2));
-    let connections = at_once + readers + 2;
-    let writer = connection::prepare(&options, &file, connections)?;
-    let connect = |role| connection::connect(&options, &path, role, connections);
-    let some = |count, role| (0..count).map(|_| connect(role)).collect::<Result<Vec<_>, _>>();
+    // The writer touches four trees for each entry, and gets half. The keeper goes by the log.
+    let writer = connection::prepare(&options, &file, options.cache_bytes / 2)?;
+    let share = options.cache_bytes / 2 / (at_once + readers) as u64;
+    let connect = |role, cache_bytes| connection::connect(&options, &path, role, cache_bytes);
+    let some = |count, role| (0..count).map(|_| connect(role, share)).collect::<Result<_, _>>();
     let pool = Pool::new(some(at_once, Role::ReadAtOnce)?, some(readers, Role::Read)?);
-    let keeper = connect(Role::Write)?;
+    let keeper = connect(Role::Write, 0)?;
     let driver = |source| failure(OPERATION, source);
     let page_bytes: i64 =
         writer.query_row("PRAGMA page_size", [], |row| row.get(0)).map_err(driver)?;
@@ -115,7 +116,8 @@ fn start_threads(
     for index in 0..READERS_MAX.min(shared.options.pool_size) {
         threads.push(spawn("sqlite-reader", Box::new(move |shared| read::run(shared, index)))?);
     }
-    let keep = Box::new(move |shared: &Shared| maintain::run(shared, &keeper));
+    let now = shared.clock.monotonic();
+    let keep = Box::new(move |shared: &Shared| maintain::run(shared, &keeper, now));
     threads.push(spawn("sqlite-keeper", keep)?);
     Ok(threads)
 }
@@ -127,11 +129,12 @@ struct End {
 }
 
 impl End {
-    fn orderly(mut self, writer: &Connection) {
+    fn orderly(mut self, writer: Connection) {
         self.stop();
         // The other connections are closed: what is left is to empty the log.
-        let finished = maintain::finish(&self.shared, writer);
-        let result = finished.map_err(|source| failure("close", source));
+        let finished = maintain::finish(&self.shared, &writer);
+        let closed = finished.and(writer.close().map_err(|(_, source)| source));
+        let result = closed.map_err(|source| failure("close", source));
         self.shared.stopped.send_replace(Some(result));
     }
 

@@ -2,15 +2,15 @@
 
 use cache_core::clock::Timestamp;
 use cache_core::entry::{Entry, Token};
-use cache_core::fence::{Stamp, cell_of_tag};
+use cache_core::fence::{Stamp, cell_of_key};
 use cache_core::key::{Key, Tag, Tags};
 use cache_core::storage::{Outcome, Write, WriteAction};
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, ToSql, params};
 
 use super::Transaction;
-use crate::fence::cells_of;
 use crate::invalidate::EXPIRED;
 use crate::read::{kind_number, tags_from, tags_text, timestamp};
+use crate::schema::Statements;
 
 /// What stands in the row of a key.
 struct Old {
@@ -43,7 +43,7 @@ pub(crate) fn apply(txn: &mut Transaction<'_>, write: &Write) -> rusqlite::Resul
     match &write.action {
         WriteAction::Fill { entry, stamp } => fill(txn, key, entry, *stamp, old.as_ref()),
         WriteAction::Set { entry } => {
-            let mark = raise(txn, key, entry, kept)?;
+            let mark = raise(txn, key)?;
             if is_too_large(txn, entry) {
                 return remove(txn, id, old.as_ref(), Outcome::TooLarge);
             }
@@ -55,7 +55,7 @@ pub(crate) fn apply(txn: &mut Transaction<'_>, write: &Write) -> rusqlite::Resul
                     Some(old) => admits(txn, *stamp, key, &old.tags())?,
                     None => true,
                 };
-            let mark = raise(txn, key, entry, kept)?;
+            let mark = raise(txn, key)?;
             if !admitted {
                 return remove(txn, id, old.as_ref(), Outcome::Fenced);
             }
@@ -111,18 +111,11 @@ fn admits(
     txn.fence.admits(connection, statements, stamp, key, tags)
 }
 
-/// Raises the cells of a key and of its old and new tags.
-fn raise(
-    txn: &mut Transaction<'_>,
-    key: &Key,
-    entry: &Entry,
-    kept: Option<&Old>,
-) -> rusqlite::Result<u64> {
+/// Raises the cell of a key past every load that has begun.
+fn raise(txn: &mut Transaction<'_>, key: &Key) -> rusqlite::Result<u64> {
     let mark = txn.fence.advance();
-    let old_tags = kept.map_or(Tags::NONE, Old::tags);
-    let cells = cells_of(key, &entry.tags).chain(old_tags.into_iter().map(cell_of_tag));
     let (connection, statements) = (txn.connection, txn.statements());
-    txn.fence.raise(connection, statements, cells, mark)?;
+    txn.fence.raise(connection, statements, [cell_of_key(key)], mark)?;
     Ok(mark)
 }
 
@@ -150,41 +143,61 @@ fn store(
     old: Option<&Old>,
 ) -> rusqlite::Result<Outcome> {
     let id = key.digest() as i64;
+    let same = old.filter(|old| old.key == key.as_str());
+    if let (Some(old), None) = (old, same) {
+        // Another key with the same digest: one of them has to go.
+        txn.remove(id, old.size_bytes, old.tags.as_deref())?;
+    }
     let tags = tags_text(&entry.tags);
-    let (last_accessed, statements) = (txn.shared.next_use(txn.now), txn.statements());
-    let mut statement = txn.connection.prepare_cached(&statements.upsert)?;
-    statement.execute(params![
-        id,
-        entry.kept_until.unix_ms() as i64,
-        entry.fresh_until.unix_ms() as i64,
-        entry.created.unix_ms() as i64,
-        last_accessed,
-        entry.idle.map(|idle| i64::try_from(idle.as_millis()).unwrap_or(i64::MAX)),
-        mark as i64,
-        entry.token.0 as i64,
-        entry.checksum as i64,
-        kind_number(entry.kind),
-        entry.codec.number(),
-        entry.compression.number(),
-        entry.decoded_bytes,
-        entry.payload.len() as i64,
-        key.as_str(),
-        tags,
-        &entry.payload[..],
-    ])?;
-    if old.is_none_or(|old| old.tags != tags) {
-        if let Some(old) = old {
-            txn.remove_tags(id, old.tags.as_deref())?;
-        }
-        let mut statement = txn.connection.prepare_cached(&statements.tag_insert)?;
+    put_row(txn, key, entry, mark, tags.as_deref(), same.is_some())?;
+    let old_tags = same.and_then(|old| old.tags.as_deref());
+    if old_tags != tags.as_deref() {
+        txn.remove_tags(id, old_tags)?;
+        let mut statement = txn.connection.prepare_cached(&txn.statements().tag_insert)?;
         for tag in entry.tags.into_iter().map(Tag::as_str) {
             statement.execute(params![tag, id])?;
         }
     }
-    txn.entries += i64::from(old.is_none());
-    txn.payload_bytes += entry.payload.len() as i64 - old.map_or(0, |old| old.size_bytes);
+    txn.entries += i64::from(same.is_none());
+    txn.payload_bytes += entry.payload.len() as i64 - same.map_or(0, |old| old.size_bytes);
     txn.bytes += entry.payload.len();
     Ok(Outcome::Stored)
+}
+
+fn put_row(
+    txn: &Transaction<'_>,
+    key: &Key,
+    entry: &Entry,
+    mark: u64,
+    tags: Option<&str>,
+    there: bool,
+) -> rusqlite::Result<()> {
+    let last_accessed = txn.shared.next_use(txn.now);
+    let idle_ms = entry.idle.map(|idle| i64::try_from(idle.as_millis()).unwrap_or(i64::MAX));
+    let (kind, payload) = (kind_number(entry.kind), &entry.payload[..]);
+    let columns: [&dyn ToSql; 17] = [
+        &(key.digest() as i64),
+        &(entry.kept_until.unix_ms() as i64),
+        &(entry.fresh_until.unix_ms() as i64),
+        &(entry.created.unix_ms() as i64),
+        &last_accessed,
+        &idle_ms,
+        &(mark as i64),
+        &(entry.token.0 as i64),
+        &(entry.checksum as i64),
+        &kind,
+        &entry.codec.number(),
+        &entry.compression.number(),
+        &entry.decoded_bytes,
+        &(payload.len() as i64),
+        &tags,
+        &payload,
+        &key.as_str(),
+    ];
+    let Statements { insert, replace, .. } = txn.statements();
+    // The key stands last, and is not among what replaces.
+    let (sql, columns) = if there { (replace, &columns[..16]) } else { (insert, &columns[..]) };
+    txn.connection.prepare_cached(sql)?.execute(columns).map(drop)
 }
 
 fn old(txn: &Transaction<'_>, id: i64) -> rusqlite::Result<Option<Old>> {

@@ -56,6 +56,17 @@ pub(crate) enum Saved {
     Nothing,
 }
 
+/// How the writes of a job are kept apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Apart {
+    /// Not at all: the fast way, for when all goes well.
+    No,
+    /// Each in a savepoint, so that one that fails is undone alone.
+    Savepoint,
+    /// Each in a transaction: some failures, a full disk among them, take all of it back.
+    Transaction,
+}
+
 /// What is left of a job after a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Left {
@@ -64,6 +75,9 @@ pub(crate) enum Left {
 }
 
 impl Job {
+    #[cfg(test)]
+    pub(crate) const PANIC: &'static str = "PANIC";
+
     pub(crate) fn save(&self) -> Saved {
         match self {
             Self::Write { done, .. } => Saved::Writes(done.len()),
@@ -87,11 +101,11 @@ impl Job {
         matches!(self, Self::Flush { .. })
     }
 
-    /// Does as much as fits into the transaction. With `apart`, a write that fails is undone alone.
+    /// Does as much as fits into the transaction.
     pub(crate) fn step(
         &mut self,
         txn: &mut Transaction<'_>,
-        apart: bool,
+        apart: Apart,
     ) -> rusqlite::Result<Left> {
         match self {
             Self::Write { writes, done, .. } => {
@@ -99,12 +113,16 @@ impl Job {
                     if txn.is_full() {
                         return Ok(Left::More);
                     }
-                    let outcome =
-                        if apart { apply_apart(txn, write)? } else { Ok(apply(txn, write)?) };
-                    done.push(outcome);
+                    done.push(match apart {
+                        Apart::Savepoint => apply_in_savepoint(txn, write)?,
+                        _ => Ok(apply(txn, write)?),
+                    });
                     txn.writes += 1;
+                    if apart == Apart::Transaction {
+                        break;
+                    }
                 }
-                Ok(Left::Nothing)
+                Ok(if done.len() < writes.len() { Left::More } else { Left::Nothing })
             }
             Self::Invalidate { selector, mode, progress, .. } => {
                 invalidate::step(txn, selector, *mode, progress)
@@ -117,7 +135,10 @@ impl Job {
                 Ok(Left::Nothing)
             }
             #[cfg(test)]
-            Self::Execute { sql, .. } => txn.connection.execute_batch(sql).map(|()| Left::Nothing),
+            Self::Execute { sql, .. } => {
+                assert_ne!(sql, Self::PANIC);
+                txn.connection.execute_batch(sql).map(|()| Left::Nothing)
+            }
         }
     }
 
@@ -171,13 +192,22 @@ impl Job {
         matches!(self, Self::Write { writes, done, .. } if writes.len() - done.len() > 1)
     }
 
+    /// Notes that the next write has failed; what is left then.
+    pub(crate) fn fail_next(&mut self, failed: &dyn Fn(&'static str) -> StorageError) -> Left {
+        let Self::Write { writes, done, .. } = self else { return Left::Nothing };
+        if let Some(write) = writes.get(done.len()) {
+            done.push(Err(failed("write").with_key(&write.key)));
+        }
+        if done.len() < writes.len() { Left::More } else { Left::Nothing }
+    }
+
     /// A run of maintenance.
     pub(crate) fn maintain(upkeep: Upkeep, answer: Option<Answer<Maintenance>>) -> Self {
         Self::Maintain { upkeep: upkeep.begun(Instant::now()), answer }
     }
 }
 
-fn apply_apart(
+fn apply_in_savepoint(
     txn: &mut Transaction<'_>,
     write: &Write,
 ) -> rusqlite::Result<Result<Outcome, StorageError>> {

@@ -84,3 +84,84 @@ fn payload_bytes(write: &Write) -> usize {
 fn bytes_of(entry: &Entry) -> usize {
     entry.payload.len()
 }
+
+#[cfg(test)]
+mod tests {
+    use cache_core::clock::Timestamp;
+    use cache_core::entry::{CodecId, Compression, EntryKind, Token};
+    use cache_core::key::{Key, Tags};
+    use cache_core::storage::{InvalidationMode, Selector, Storage, StorageErrorKind};
+
+    use super::*;
+    use crate::config::SqliteOptions;
+    use crate::storage::Sqlite;
+
+    fn set(name: &str, length: usize) -> Write {
+        let key = Key::parse(&format!("t:{name}:v1")).unwrap();
+        let entry = Entry {
+            kind: EntryKind::Value,
+            codec: CodecId::BYTES,
+            compression: Compression::None,
+            decoded_bytes: length as u32,
+            created: Timestamp::from_unix_ms(0),
+            fresh_until: Timestamp::NEVER,
+            kept_until: Timestamp::NEVER,
+            idle: None,
+            stamp: 0,
+            token: Token(1),
+            tags: Tags::NONE,
+            payload: vec![7; length].into(),
+            checksum: 0,
+        };
+        let entry = entry.sealed(&key);
+        Write { key, action: WriteAction::Set { entry } }
+    }
+
+    async fn execute(storage: &Sqlite, sql: String) {
+        let (answer, answered) = oneshot::channel();
+        let job = Job::Execute { sql, answer };
+        storage.shared().job("execute", job, 1, answered).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_told_and_leaves_everything_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = SqliteOptions::new(folder.path().join("c.db")).cleanup_interval(None);
+        let storage = options.clone().open().await.unwrap();
+        let first = set("first", 1000);
+        storage.write(vec![first.clone()]).await.unwrap();
+        // SQLite's own limit answers as a full disk does; it holds for this connection.
+        let pages = storage.stats().await.unwrap().stored_bytes / 4096 + 20;
+        execute(&storage, format!("PRAGMA max_page_count = {pages}")).await;
+        let error = storage.write(vec![set("large", 1 << 20)]).await.unwrap_err();
+        assert_eq!(error.kind(), StorageErrorKind::Full, "{error}");
+        // In a batch only what does not fit fails.
+        let batch = vec![set("a", 10), set("large", 1 << 20), set("b", 10)];
+        let outcomes = storage.write(batch).await.unwrap();
+        let kinds: Vec<_> =
+            outcomes.iter().map(|outcome| outcome.as_ref().err().map(StorageError::kind)).collect();
+        assert_eq!(kinds, [None, Some(StorageErrorKind::Full), None]);
+        let named = outcomes[1].as_ref().unwrap_err().key().unwrap().name().to_owned();
+        assert_eq!(named, "large");
+        // Reading and removing go on.
+        assert!(storage.get(&first.key).await.unwrap().entry.is_some());
+        let selector = Selector::Keys(vec![first.key.clone()]);
+        storage.invalidate(&selector, InvalidationMode::Remove).await.unwrap();
+        assert_eq!(storage.stats().await.unwrap().entries, 2);
+        storage.close().await.unwrap();
+        crate::schema::check_schema(folder.path().join("c.db"), "cache").unwrap();
+        assert_eq!(options.open().await.unwrap().stats().await.unwrap().entries, 2);
+    }
+
+    #[tokio::test]
+    async fn a_panic_of_the_writer_ends_every_call() {
+        let storage = SqliteOptions::temporary().open().await.unwrap();
+        let (answer, answered) = oneshot::channel();
+        let job = Job::Execute { sql: Job::PANIC.to_owned(), answer };
+        assert!(storage.shared().job("execute", job, 1, answered).await.is_err());
+        let error = storage.write(vec![set("a", 1)]).await.unwrap_err();
+        assert_eq!(error.kind(), StorageErrorKind::Closed, "{error}");
+        let error = storage.close().await.unwrap_err();
+        assert!(error.to_string().contains("unexpectedly"), "{error}");
+    }
+}

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use cache_core::storage::StorageError;
 use rusqlite::Connection;
 
-use super::job::{Left, Saved, set_synchronous};
+use super::job::{Apart, Left, Saved, set_synchronous};
 use super::{Job, Transaction};
 use crate::error::failure;
 use crate::maintain::{Accesses, relieve, watch_log, written};
@@ -59,7 +59,7 @@ impl<'a> Writer<'a> {
         if flush && let Err(source) = set_synchronous(self.connection, "FULL") {
             return fail_all(group, &source);
         }
-        match self.attempt(&mut group, false) {
+        match self.attempt(&mut group, Apart::No) {
             Ok(left) => self.answer(group, left),
             Err(Failed::Begin(source)) => fail_all(group, &source),
             // One of them failed: each is tried by itself, so that it fails alone.
@@ -84,14 +84,33 @@ impl<'a> Writer<'a> {
             return queued.item.fail(&|operation| describe(operation, source));
         }
         let mut group = vec![queued];
-        match self.attempt(&mut group, divisible) {
+        let apart = if divisible { Apart::Savepoint } else { Apart::No };
+        match self.attempt(&mut group, apart) {
             Ok(left) => self.answer(group, left),
+            Err(Failed::Group(_)) if divisible => self.commit_one_by_one(group),
             Err(Failed::Begin(source) | Failed::Group(source)) => fail_all(group, &source),
         }
     }
 
+    /// Gives each write of a job a transaction of its own.
+    fn commit_one_by_one(&mut self, mut group: Vec<Queued<Job>>) {
+        loop {
+            let left = match self.attempt(&mut group, Apart::Transaction) {
+                Ok(left) => left,
+                Err(Failed::Begin(source)) => return fail_all(group, &source),
+                Err(Failed::Group(source)) => group
+                    .iter_mut()
+                    .map(|queued| queued.item.fail_next(&|name| describe(name, &source)))
+                    .collect(),
+            };
+            if left.iter().all(|left| *left == Left::Nothing) {
+                return self.answer(group, left);
+            }
+        }
+    }
+
     /// Does one step of each job in one transaction. Where that fails, every job is as it was.
-    fn attempt(&mut self, group: &mut [Queued<Job>], apart: bool) -> Result<Vec<Left>, Failed> {
+    fn attempt(&mut self, group: &mut [Queued<Job>], apart: Apart) -> Result<Vec<Left>, Failed> {
         let saved: Vec<Saved> = group.iter().map(|queued| queued.item.save()).collect();
         let mut txn = Transaction::begin(self.connection, self.shared, &mut self.accesses)
             .map_err(Failed::Begin)?;
