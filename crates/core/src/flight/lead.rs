@@ -32,6 +32,8 @@ pub(crate) enum LoadBy<N: Node> {
     Once(Arc<Mutex<Option<LoadOnce<N::Value>>>>),
     /// From the source, whatever the tiers hold.
     Refresh,
+    /// From this closure, whatever the tiers hold. For one node.
+    RefreshOnce(Arc<Mutex<Option<LoadOnce<N::Value>>>>),
 }
 
 /// Joins the flights of `nodes`, which differ, and starts one task for those that nobody leads.
@@ -42,7 +44,7 @@ pub(crate) fn start<N: Node>(
     by: LoadBy<N>,
 ) -> Vec<Waiter<N>> {
     let arrival = binding.cache.fence.stamp();
-    let refresh = matches!(by, LoadBy::Refresh);
+    let refresh = matches!(by, LoadBy::Refresh | LoadBy::RefreshOnce(_));
     let flights = if refresh { &binding.refreshes } else { &binding.flights };
     let Joined { flights, joined_others, led, lead } = flights.join(nodes, arrival, refresh);
     let waiters = flights
@@ -73,22 +75,23 @@ async fn carry<N: Node>(mut batch: Batch<N>, by: LoadBy<N>) {
 }
 
 async fn through_tiers<N: Node>(batch: &mut Batch<N>, by: LoadBy<N>) {
-    let once = match by {
-        LoadBy::Tiers => None,
-        LoadBy::Once(once) => once.lock().take(),
-        LoadBy::Refresh => {
-            mark_asked(batch);
-            if let Err(error) = read::stamps(batch).await {
-                batch.land_rest(|_| error.clone());
-                return;
-            }
-            if batch.items.len() == 1 && batch.binding.source.compares() {
-                read::previous(batch).await;
-            }
-            return from_source(batch, None).await;
-        }
+    let (once, refresh) = match by {
+        LoadBy::Tiers => (None, false),
+        LoadBy::Once(once) => (once.lock().take(), false),
+        LoadBy::Refresh => (None, true),
+        LoadBy::RefreshOnce(once) => (once.lock().take(), true),
     };
     mark_asked(batch);
+    if refresh {
+        if let Err(error) = read::stamps(batch).await {
+            batch.land_rest(|_| error.clone());
+            return;
+        }
+        if once.is_none() && batch.items.len() == 1 && batch.binding.source.compares() {
+            read::previous(batch).await;
+        }
+        return from_source(batch, once).await;
+    }
     read::memory(batch);
     read::storages(batch).await;
     from_source(batch, once).await;
@@ -233,6 +236,7 @@ impl<N: Node> Clone for LoadBy<N> {
             Self::Tiers => Self::Tiers,
             Self::Once(once) => Self::Once(Arc::clone(once)),
             Self::Refresh => Self::Refresh,
+            Self::RefreshOnce(once) => Self::RefreshOnce(Arc::clone(once)),
         }
     }
 }
