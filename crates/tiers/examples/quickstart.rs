@@ -73,10 +73,8 @@ fn compute(path: &Path) -> std::io::Result<FileFigures> {
     let hash = Sha256::digest(&content);
     Ok(FileFigures {
         lines: content.iter().filter(|byte| **byte == b'\n').count() as u64,
-        words: content
-            .split(u8::is_ascii_whitespace)
-            .filter(|word| !word.is_empty())
-            .count() as u64,
+        words: content.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).count()
+            as u64,
         bytes: content.len() as u64,
         sha256: hash.iter().map(|byte| format!("{byte:02x}")).collect(),
     })
@@ -149,7 +147,8 @@ async fn open_cache(url: &str) -> Result<Cache, AnyError> {
 fn list(directory: &Path, database: &Path) -> Result<Vec<(FileNode, PathBuf)>, AnyError> {
     let mut nodes = Vec::new();
     let kept = |entry: &walkdir::DirEntry| {
-        let skipped = entry.depth() > 0 && (entry.file_name() == ".git" || entry.file_name() == "target");
+        let skipped =
+            entry.depth() > 0 && (entry.file_name() == ".git" || entry.file_name() == "target");
         !(skipped && entry.file_type().is_dir())
     };
     let database = database.canonicalize().unwrap_or_else(|_| database.to_path_buf());
@@ -279,6 +278,11 @@ async fn print_totals(files: &Handle<FileNode>, nodes: &[(FileNode, PathBuf)]) {
         figures.len(),
     );
     if let Some((file, (_, path))) = figures.iter().zip(nodes).max_by_key(|(file, _)| file.lines) {
-        println!("most lines: {} ({}, sha256 {}..)", path.display(), file.lines, &file.sha256[..12]);
+        println!(
+            "most lines: {} ({}, sha256 {}..)",
+            path.display(),
+            file.lines,
+            &file.sha256[..12]
+        );
     }
 }

@@ -40,10 +40,8 @@ const HITS: u64 = 1_000_000;
 /// On the machine's own clock, as in production.
 #[test]
 fn a_million_hits_allocate_nothing() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let folder = tempfile::tempdir().expect("a folder");
         let file = tiers::sqlite::SqliteOptions::new(folder.path().join("cache.db"));

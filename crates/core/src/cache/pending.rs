@@ -1,10 +1,8 @@
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-use parking_lot::Mutex;
-
 use super::invalidate::KeyTest;
 use crate::key::{Key, Tags};
 use crate::storage::{InvalidationMode, Selector};
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicUsize, Ordering};
 
 /// How many invalidations are kept apart; beyond it one for the whole namespace takes their place.
 const PENDING_MAX: usize = 1024;

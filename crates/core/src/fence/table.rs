@@ -1,9 +1,7 @@
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use parking_lot::Mutex;
-
 use super::{CELLS, cell_of_digest, cell_of_tag};
 use crate::key::Tags;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// The fence of this process: atomics, 32 KiB, raised by invalidations and read by fills.
 ///

@@ -3,10 +3,8 @@
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use futures_util::FutureExt;
-use parking_lot::Mutex;
 
 use super::answer::{Answer, Origin};
 use super::batch::{Batch, Item};
@@ -22,6 +20,8 @@ use crate::node::Node;
 use crate::observe;
 use crate::source::{Loaded, LoadedValue, SharedError};
 use crate::storage::{Write, WriteAction};
+use crate::sync::Mutex;
+use crate::sync::atomic::Ordering;
 
 /// How a flight comes by its value.
 pub(crate) enum LoadBy<N: Node> {

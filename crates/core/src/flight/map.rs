@@ -2,17 +2,16 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use futures_util::FutureExt;
 use futures_util::future::Shared;
-use parking_lot::Mutex;
 use tokio::sync::oneshot;
-use tokio::task::AbortHandle;
 
 use super::answer::Answer;
 use super::cycle::LeadId;
 use crate::error::Error;
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::sync::{AbortHandle, Mutex};
 
 pub(super) type Landing<V> = Result<Answer<V>, Error>;
 

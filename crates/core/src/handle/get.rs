@@ -1,14 +1,13 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
 use super::Handle;
 use crate::cache::typed;
 use crate::error::Error;
 use crate::flight::{Answer, LoadBy, LoadOnce, Origin, Waited, start};
 use crate::node::Node;
 use crate::source::{LoadError, Loaded};
+use crate::sync::Mutex;
 
 impl<N: Node> Handle<N> {
     /// The value of a node, from the nearest tier that has it, or loaded once for all who ask.

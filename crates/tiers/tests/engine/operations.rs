@@ -313,7 +313,8 @@ async fn keys_are_listed_once_from_all_tiers() {
     let mut expected: Vec<String> = (0..60).map(|id| format!("user:{id}")).collect();
     expected.sort_unstable();
     assert_eq!(names, expected);
-    let some: Vec<_> = users.keys_like("user:5?").expect("valid").try_collect().await.expect("lists");
+    let some: Vec<_> =
+        users.keys_like("user:5?").expect("valid").try_collect().await.expect("lists");
     assert_eq!(some.len(), 10);
     assert!(users.keys_like("user:\\").is_err());
     world.pass(600 * SECOND);
@@ -339,7 +340,10 @@ async fn closing_finishes_what_runs_and_then_refuses() {
     });
     until(|| world.clock.sleepers() > 0).await;
     let node = user(2);
-    until(|| matches!(futures_util::FutureExt::now_or_never(users.get(&node)), Some(Err(Error::Closed)))).await;
+    until(|| {
+        matches!(futures_util::FutureExt::now_or_never(users.get(&node)), Some(Err(Error::Closed)))
+    })
+    .await;
     source.release();
     within(load).await.expect("no panic").expect("it was finished");
     within(closing).await.expect("no panic").expect("closes");
