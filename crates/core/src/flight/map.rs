@@ -77,8 +77,10 @@ impl<N: Clone + Eq + Hash, V> Flights<N, V> {
     /// call; the new flight takes its place in the map.
     pub(super) fn join(&self, nodes: &[N], begun: u64, refresh: bool) -> Joined<N, V> {
         let mut flying = self.flying.lock();
-        let is_joinable =
-            |flight: &&Arc<Flight<N, V>>| !(refresh && flight.asked.load(Ordering::SeqCst));
+        let is_joinable = |flight: &&Arc<Flight<N, V>>| {
+            let asked = refresh && flight.asked.load(Ordering::SeqCst);
+            !asked || cfg!(mutant = "join_asked")
+        };
         let to_lead: Vec<N> = nodes
             .iter()
             .filter(|node| flying.get(*node).filter(is_joinable).is_none())
@@ -144,7 +146,7 @@ impl<N: Clone + Eq + Hash, V> Flights<N, V> {
             return false;
         }
         let mut flying = self.flying.lock();
-        if lead.waiters.load(Ordering::SeqCst) > 0 {
+        if lead.waiters.load(Ordering::SeqCst) > 0 && !cfg!(mutant = "leave_unasked") {
             return false;
         }
         let is_led = |flight: &Arc<Flight<N, V>>| flight.lead.id == lead.id;

@@ -26,6 +26,7 @@ mod expiry;
 mod index;
 mod slot;
 mod stripe;
+mod sync;
 mod sync_cache;
 
 pub use config::{Bound, MAX_ENTRIES_DEFAULT, MemoryBuilder, MemoryOptions, Policy};
