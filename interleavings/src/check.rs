@@ -33,6 +33,7 @@ pub(crate) fn check<F: Future<Output = ()>>(
 pub(crate) fn check_all(executions_max: usize, scenario: impl Fn() + Send + Sync + 'static) {
     let dfs = DfsScheduler::new(Some(executions_max), false);
     let executions = Runner::new(dfs, config()).run(scenario);
+    println!("orders {executions}");
     assert!(executions < executions_max, "more than {executions} orders");
 }
 

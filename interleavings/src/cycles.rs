@@ -7,6 +7,7 @@ use cache_core::error::Error;
 use cache_core::handle::Handle;
 use cache_core::node::Node;
 use cache_core::source::{LoadError, Loaded, Source};
+use shuttle::future::yield_now;
 
 use crate::check::check;
 use crate::world::{Item, all, bytes_of, only_memory, task};
@@ -39,6 +40,9 @@ fn a_ring_of_loads_ends_in_an_error() {
         };
         all([ask(Item(0)), ask(Item(1)), ask(Item(2))]).await;
         assert!(items.get(&Item(3)).await.is_ok());
-        assert_eq!(cache.loads_in_flight(), 0);
+        // The end that finds the ring does not wait for the load that it asked for.
+        while cache.loads_in_flight() > 0 {
+            yield_now().await;
+        }
     });
 }
