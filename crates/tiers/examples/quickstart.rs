@@ -17,6 +17,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tiers::prelude::*;
+use tiers::sqlite::SqliteOptions;
 use tiers::stats::NodeStats;
 use walkdir::WalkDir;
 
@@ -103,7 +104,6 @@ async fn main() -> Result<(), AnyError> {
     // Removed when the program ends; a database that was asked for stays.
     let folder = tempfile::tempdir()?;
     let database = arguments.database.clone().unwrap_or_else(|| folder.path().join("cache.db"));
-    let url = format!("sqlite://{}", database.display());
     let nodes = list(&directory, &database)?;
     let show = !arguments.json;
     if show {
@@ -111,7 +111,7 @@ async fn main() -> Result<(), AnyError> {
         println!("database: {}\n", database.display());
     }
 
-    let cache = open_cache(&url).await?;
+    let cache = open_cache(&database).await?;
     let files = cache.bind::<FileNode>(Files { paths: nodes.iter().cloned().collect() })?;
     let mut passes = Vec::new();
     for (number, name) in ["cold", "warm"].into_iter().enumerate() {
@@ -121,7 +121,7 @@ async fn main() -> Result<(), AnyError> {
     }
     cache.close().await?;
 
-    let cache = open_cache(&url).await?;
+    let cache = open_cache(&database).await?;
     let files = cache.bind::<FileNode>(Files { paths: nodes.iter().cloned().collect() })?;
     let pass = read_all(&files, &nodes, "reopened", show).await?;
     report_json(&arguments, 3, &pass)?;
@@ -134,11 +134,11 @@ async fn main() -> Result<(), AnyError> {
     Ok(())
 }
 
-async fn open_cache(url: &str) -> Result<Cache, AnyError> {
+async fn open_cache(database: &Path) -> Result<Cache, AnyError> {
     Ok(Cache::builder()
         .prefix("quickstart")
         .storage("memory", Memory::builder().max_entries(1_000_000).build()?)
-        .storage("sqlite", Sqlite::open(url).await?)
+        .storage("sqlite", SqliteOptions::new(database).open().await?)
         .build()?)
 }
 
@@ -245,7 +245,6 @@ fn report_json(arguments: &Arguments, number: usize, pass: &Pass) -> Result<(), 
 
 fn table(passes: &[Pass]) -> Table {
     let mut table = Table::new();
-    table.load_preset(comfy_table::presets::UTF8_FULL_CONDENSED);
     table.set_header([
         "pass", "memory", "sqlite", "source", "errors", "hit rate", "p50 us", "p99 us", "total",
     ]);

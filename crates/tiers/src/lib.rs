@@ -42,6 +42,8 @@
 //! | `tracing` | spans and events | no |
 //! | `testing` | the behaviour suite for storages, a test storage, a scripted source, a manual clock | no |
 
+#[cfg(doctest)]
+mod guide;
 mod open;
 pub mod prelude;
 

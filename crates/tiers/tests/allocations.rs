@@ -2,6 +2,8 @@
 //!
 //! In a program of its own, for it counts what the whole program allocates.
 
+#![allow(clippy::expect_used, reason = "a test says what it expects")]
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

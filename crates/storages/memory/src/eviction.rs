@@ -107,3 +107,18 @@ impl fmt::Debug for Evictions {
             .finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_gone_costs_nothing_any_more() {
+        let departures = Departures::default();
+        let (one, two) = (departures.subscribe(), departures.subscribe());
+        drop(one);
+        assert_eq!(departures.subscribers.load(Ordering::Relaxed), 1);
+        drop(two);
+        assert_eq!(departures.subscribers.load(Ordering::Relaxed), 0);
+    }
+}

@@ -28,6 +28,7 @@ mod slot;
 mod stripe;
 mod sync;
 mod sync_cache;
+mod uses;
 
 pub use config::{Bound, MAX_ENTRIES_DEFAULT, MemoryBuilder, MemoryOptions, Policy};
 pub use engine::Memory;

@@ -4,10 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tiers::core::testing::{Operation, ReadDamage, TestStorage};
 use tiers::node::TierFailure;
 use tiers::prelude::*;
 use tiers::storage::{Reach, StorageErrorKind};
-use tiers::testing::{Operation, ReadDamage, TestStorage};
 
 use crate::support::{User, UserNode, Versions, World, memory, until, user, within};
 

@@ -1,9 +1,13 @@
 //! The tier engine over real memory and SQLite, each promise with a test of its own.
 
+#![allow(clippy::expect_used, reason = "a test says what it expects")]
+
+mod compatibility;
 mod config;
 mod dynamic;
 mod examples;
 mod failing_tier;
+mod guide;
 mod lifetimes;
 mod one_load;
 mod operations;

@@ -1,3 +1,4 @@
+use std::convert::Infallible;
 use std::fmt;
 use std::hash::Hash;
 use std::num::NonZeroU64;
@@ -7,8 +8,10 @@ use std::time::{Duration, Instant};
 
 use cache_core::clock::{Clock, SystemClock, Tick, Timestamp};
 use equivalent::Equivalent;
-use moka::Expiry;
+use moka::ops::compute::{CompResult, Op};
 use moka::sync::Cache;
+use moka::{Entry, Expiry};
+use parking_lot::Mutex;
 
 use super::builder::SyncCacheBuilder;
 use super::entry::{CacheEntry, Held};
@@ -48,13 +51,14 @@ use crate::config::Policy;
 /// own](SyncCacheBuilder::clock) a TTL ends early by its [resolution](Clock::resolution).
 ///
 /// **Bound.** A cache of less than 64 entries keeps its bound with every `set`; a larger one passes it
-/// by a thirty-second part at most (64 entries at most), and by as many as there are `set`s running.
+/// by about a thirty-second part (64 entries at most), until the next `set`, [`len`](Self::len) or
+/// [`maintain`](Self::maintain) comes by.
 pub struct SyncCache<K, V> {
-    inner: Arc<Inner<K, V>>,
+    pub(super) inner: Arc<Inner<K, V>>,
 }
 
-struct Inner<K, V> {
-    map: Cache<K, Held<V>>,
+pub(super) struct Inner<K, V> {
+    pub(super) map: Cache<K, Held<V>>,
     policy: Policy,
     entries_max: u64,
     default_ttl: Option<Duration>,
@@ -71,8 +75,11 @@ enum Time {
     /// The machine: the map frees what has expired by itself.
     System,
     /// A clock that the map knows nothing of.
-    Injected(Arc<dyn Clock>),
+    Injected { clock: Arc<dyn Clock>, sweeping: Mutex<()> },
 }
+
+/// How often a sweep looks whether it has left anything.
+const SWEEPS_MAX: usize = 8;
 
 /// Tells the map what it may free by the machine's clock.
 struct Ttl;
@@ -118,7 +125,7 @@ where
             .support_invalidation_closures();
         let (map, time) = match clock {
             None => (map.expire_after(Ttl), Time::System),
-            Some(clock) => (map, Time::Injected(clock)),
+            Some(clock) => (map, Time::Injected { clock, sweeping: Mutex::default() }),
         };
         let inner = Inner {
             map: map.build(),
@@ -194,9 +201,8 @@ where
     /// Removes everything. What other threads set meanwhile may stay or go.
     pub fn clear(&self) {
         let map = &self.inner.map;
-        // Hides all that is older than this moment of the machine's clock. What is as old as that
-        // moment to the nanosecond remains to be seen, and is removed one by one.
-        map.invalidate_all();
+        // One by one: the map could hide them all at once, but what is set at the very same moment of
+        // the machine's clock would be hidden with them, or stay.
         for (key, _) in map {
             map.invalidate(&*key);
         }
@@ -220,7 +226,11 @@ where
     /// Evicts what is above the bound and frees what has expired. Takes time in proportion to the
     /// entries held; nobody has to call it for anything but an exact [`len`](Self::len).
     pub fn maintain(&self) {
-        self.inner.sweep(self.inner.clock().monotonic());
+        match &self.inner.time {
+            Time::System => self.inner.sweep(SystemClock.monotonic()),
+            Time::Injected { .. } => self.inner.sweep_if_due(),
+        }
+        self.inner.evict();
     }
 
     /// The value, made by `init` and stored for the default TTL if there is none.
@@ -229,23 +239,18 @@ where
     /// panics, its caller panics and one of the others takes over. `init` must not ask for the same
     /// key: it would wait for itself.
     pub fn get_or_insert_with(&self, key: K, init: impl FnOnce() -> V) -> V {
-        let inner = &*self.inner;
-        let now = inner.clock().monotonic();
-        let entry = inner.map.entry(key).or_insert_with_if(
-            || inner.hold(init(), inner.default_ttl),
-            |held| !inner.is_live(held, now),
-        );
-        if entry.is_fresh() {
-            inner.count_insert(entry.value().expires);
+        let made: Result<V, Infallible> = self.try_get_or_insert_with(key, || Ok(init()));
+        match made {
+            Ok(value) => value,
         }
-        entry.into_value().value
     }
 
     /// The value, made by `init` and stored for the default TTL if there is none; an error is
     /// handed on and not stored.
     ///
-    /// Of the calls for one key at a time one runs `init`, and the others wait for it and get the
-    /// same error. `init` must not ask for the same key: it would wait for itself.
+    /// Of the calls for one key at a time one runs `init`, and the others wait for it. If it fails
+    /// or panics, its caller is told, and one of the others takes over. `init` must not ask for the
+    /// same key: it would wait for itself.
     ///
     /// # Errors
     /// What `init` answered.
@@ -253,25 +258,32 @@ where
         &self,
         key: K,
         init: impl FnOnce() -> Result<V, E>,
-    ) -> Result<V, Arc<E>>
+    ) -> Result<V, E>
     where
         E: Send + Sync + 'static,
     {
         let inner = &*self.inner;
-        if let Some(held) = inner.map.get(&key) {
+        if let Some((held, _)) = inner.get(&key) {
+            return Ok(held.value);
+        }
+        let fill = |current: Option<Entry<K, Held<V>>>| {
             let now = inner.clock().monotonic();
-            if inner.is_live(&held, now) {
-                return Ok(held.value);
+            match current {
+                Some(current) if inner.is_live(current.value(), now) => Ok(Op::Nop),
+                _ => init().map(|value| Op::Put(inner.hold(value, inner.default_ttl))),
             }
-            // The map would take it for current.
-            inner.sweep(now);
+        };
+        match inner.map.entry(key).and_try_compute_with(fill)? {
+            CompResult::Inserted(entry) | CompResult::ReplacedWith(entry) => {
+                inner.count_insert(entry.value().expires);
+                Ok(entry.into_value().value)
+            }
+            CompResult::Unchanged(entry) | CompResult::Removed(entry) => {
+                Ok(entry.into_value().value)
+            }
+            // Neither kept nor made: `fill` does the one or the other.
+            CompResult::StillNone(_) => unreachable!("a value was kept or made"),
         }
-        let init = || init().map(|value| inner.hold(value, inner.default_ttl));
-        let entry = inner.map.entry(key).or_try_insert_with(init)?;
-        if entry.is_fresh() {
-            inner.count_insert(entry.value().expires);
-        }
-        Ok(entry.into_value().value)
     }
 }
 
@@ -295,8 +307,11 @@ where
     }
 
     fn evict(&self) {
-        self.inserts.store(0, Ordering::Relaxed);
+        let counted = self.inserts.load(Ordering::Relaxed);
         self.map.run_pending_tasks();
+        // What came in meanwhile stays counted. Two that evict at once may both take off the same.
+        let rest = |inserts: u64| Some(inserts.saturating_sub(counted));
+        let _ = self.inserts.fetch_update(Ordering::Relaxed, Ordering::Relaxed, rest);
     }
 
     /// What is held and live, with the time at which it was looked at.
@@ -312,18 +327,28 @@ where
     /// Hides what has expired by `now`, and frees it.
     fn sweep(&self, now: Tick) {
         self.earliest.store(Tick::NEVER.ms(), Ordering::SeqCst);
-        let has_expired = move |_: &K, held: &Held<V>| !held.is_live(now);
-        // An error means that the map was made without support for it, and it was made with.
-        let _ = self.map.invalidate_entries_if(has_expired);
-        self.evict();
-        for (_, held) in &self.map {
-            self.earliest.fetch_min(held.expires.ms(), Ordering::SeqCst);
+        for _ in 0..SWEEPS_MAX {
+            let has_expired = move |_: &K, held: &Held<V>| !held.is_live(now);
+            // An error means that the map was made without support for it, and it was made with.
+            let _ = self.map.invalidate_entries_if(has_expired);
+            self.evict();
+            let mut is_clean = true;
+            for (_, held) in &self.map {
+                is_clean &= held.is_live(now);
+                self.earliest.fetch_min(held.expires.ms(), Ordering::SeqCst);
+            }
+            // The map may lose a predicate that comes just as the last one has been worked off.
+            if is_clean {
+                return;
+            }
         }
     }
 
     /// Sweeps if something may have expired that the map takes for current.
     fn sweep_if_due(&self) {
-        if let Time::Injected(clock) = &self.time {
+        if let Time::Injected { clock, sweeping } = &self.time {
+            // Whoever finds that nothing is due must not be in the middle of another one's sweep.
+            let _sweeping = sweeping.lock();
             let now = clock.monotonic();
             if now.ms() >= self.earliest.load(Ordering::SeqCst) {
                 self.sweep(now);
@@ -336,7 +361,7 @@ impl<K, V> Inner<K, V> {
     fn clock(&self) -> &dyn Clock {
         match &self.time {
             Time::System => &SystemClock,
-            Time::Injected(clock) => &**clock,
+            Time::Injected { clock, .. } => &**clock,
         }
     }
 
@@ -345,7 +370,7 @@ impl<K, V> Inner<K, V> {
     fn is_live(&self, held: &Held<V>, now: Tick) -> bool {
         match &self.time {
             Time::System => true,
-            Time::Injected(_) => held.is_live(now),
+            Time::Injected { .. } => held.is_live(now),
         }
     }
 
@@ -354,7 +379,7 @@ impl<K, V> Inner<K, V> {
         let expires = match (ttl, &self.time) {
             (None, _) => Tick::NEVER,
             (Some(ttl), Time::System) => now.after(ttl),
-            (Some(ttl), Time::Injected(clock)) => now.after(ttl).before(clock.resolution()),
+            (Some(ttl), Time::Injected { clock, .. }) => now.after(ttl).before(clock.resolution()),
         };
         Held { value, created: self.clock().wall(), expires, ttl }
     }

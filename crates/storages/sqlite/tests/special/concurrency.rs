@@ -1,0 +1,93 @@
+//! Many callers, full queues, calls given up.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cache_core::clock::ManualClock;
+use cache_core::storage::{Storage, StorageErrorKind};
+
+use crate::common::{connection, entry, folder, holds, key, put, set_write};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn sixty_four_callers_read_what_they_wrote() {
+    let (_folder, options) = folder();
+    let storage = options.open().await.unwrap();
+    let tasks = (0..64).map(|task| {
+        let storage = storage.clone();
+        tokio::spawn(async move {
+            for round in 0..40 {
+                let key = key(&format!("{task}.{}", round % 5));
+                // Some too long to be read on this thread.
+                let length = if round % 8 == 0 { 100_000 } else { 100 };
+                let value = entry(&key, vec![round as u8; length], &["all"]);
+                let token = value.token;
+                storage.write(vec![set_write(&key, value)]).await.unwrap();
+                let found = storage.get(&key).await.unwrap().entry.unwrap();
+                assert_eq!(found.token, token);
+                found.verify(&key).unwrap();
+                let many = storage.get_many(&vec![key; 20]).await.unwrap();
+                assert!(many.iter().all(|found| {
+                    found.as_ref().unwrap().entry.as_ref().unwrap().token == token
+                }));
+            }
+        })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        task.await.unwrap();
+    }
+    assert_eq!(storage.stats().await.unwrap().entries, 64 * 5);
+}
+
+#[tokio::test]
+async fn a_lock_that_stays_is_unavailable_and_reads_go_on() {
+    let (_folder, options) = folder();
+    let storage = options.timeout(Duration::from_millis(100)).open().await.unwrap();
+    put(&storage, "a").await;
+    let other = connection(storage.path());
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let key = key("b");
+    let error = storage.write(vec![set_write(&key, entry(&key, "x", &[]))]).await.unwrap_err();
+    assert_eq!(error.kind(), StorageErrorKind::Unavailable, "{error}");
+    assert!(error.is_transient());
+    assert!(holds(&storage, "a").await);
+    other.execute_batch("COMMIT").unwrap();
+    put(&storage, "b").await;
+}
+
+#[tokio::test]
+async fn a_queue_that_is_full_makes_callers_wait_and_gives_up_in_time() {
+    let (_folder, options) = folder();
+    let clock = ManualClock::new();
+    // The lock is waited for in real time, the queue by the injected clock.
+    let timeout = Duration::from_secs(20);
+    let options = options.timeout(timeout).clock(Arc::new(clock.clone()));
+    let storage = options.open().await.unwrap();
+    let other = connection(storage.path());
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let large = || {
+        let storage = storage.clone();
+        tokio::spawn(async move {
+            let key = key("large");
+            storage.write(vec![set_write(&key, entry(&key, vec![1u8; 40 << 20], &[]))]).await
+        })
+    };
+    let first = large();
+    while clock.sleepers() < 1 {
+        tokio::task::yield_now().await;
+    }
+    let second = large();
+    while clock.sleepers() < 2 {
+        tokio::task::yield_now().await;
+    }
+    clock.advance(2 * timeout);
+    for call in [first, second] {
+        let error = call.await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), StorageErrorKind::Unavailable, "{error}");
+        assert!(error.to_string().contains("queued"), "{error}");
+    }
+    other.execute_batch("COMMIT").unwrap();
+    // The first was accepted and is carried out, for nobody can tell; the second was never taken.
+    storage.flush().await.unwrap();
+    assert!(holds(&storage, "large").await);
+    assert_eq!(storage.stats().await.unwrap().entries, 1);
+}

@@ -1,0 +1,165 @@
+//! Several processes on one file, and processes that are killed.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use cache_core::storage::{InvalidationMode, Outcome, Selector, Storage, WriteAction};
+use cache_sqlite::{IntegrityCheck, Sqlite, SqliteOptions};
+use futures_util::StreamExt;
+
+use crate::common::{connection, entry, folder, holds, key, number, put, set_write, tag, write};
+
+const PATH: &str = "CACHE_SQLITE_PATH";
+
+/// Starts one of the ignored tests below as a process of its own.
+fn spawn(test: &str, path: &Path) -> Child {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", test, "--ignored", "--nocapture"]).env(PATH, path);
+    command.stdout(Stdio::piped()).spawn().unwrap()
+}
+
+fn path() -> PathBuf {
+    std::env::var_os(PATH).unwrap().into()
+}
+
+/// Writes batches for ever, and tells which have been answered.
+#[tokio::test]
+#[ignore = "run by `what_was_answered_outlives_a_killed_process`"]
+async fn child_that_writes() {
+    let options = SqliteOptions::new(path()).wal_bytes_max(256 << 10);
+    let storage = options.open().await.unwrap();
+    for batch in 0u64.. {
+        let writes = (0..10).map(|number| {
+            let key = key(&format!("{batch}.{number}"));
+            set_write(&key, entry(&key, vec![batch as u8; 3000], &["all", "batch"]))
+        });
+        storage.write(writes.collect()).await.unwrap();
+        if batch % 3 == 0 {
+            let selector = Selector::Keys(vec![key(&format!("{batch}.9"))]);
+            storage.invalidate(&selector, InvalidationMode::Remove).await.unwrap();
+        }
+        println!("answered {batch}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_answered_outlives_a_killed_process() {
+    for round in 0..4u64 {
+        let (_folder, options) = folder();
+        let file = options.clone().open().await.unwrap();
+        let path = file.path().to_owned();
+        file.close().await.unwrap();
+        drop(file);
+        let mut child = spawn("processes::child_that_writes", &path);
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut answered = 0;
+        for line in lines {
+            let line = line.unwrap();
+            if let Some(batch) = line.strip_prefix("answered ") {
+                answered = batch.parse().unwrap();
+                if answered >= 20 + 37 * round {
+                    // On Unix this is SIGKILL.
+                    child.kill().unwrap();
+                }
+            }
+        }
+        child.wait().unwrap();
+        let storage = options.integrity_check(IntegrityCheck::Full).open().await.unwrap();
+        for batch in 0..=answered {
+            for number in 0..10 {
+                let key = key(&format!("{batch}.{number}"));
+                let found = storage.get(&key).await.unwrap().entry;
+                assert_eq!(found.is_some(), !(batch % 3 == 0 && number == 9), "{key}");
+            }
+        }
+        let everything = Selector::Namespace("t".to_owned());
+        let listed: Vec<_> = storage.scan(&everything).collect().await;
+        for details in &listed {
+            let key = &details.as_ref().unwrap().key;
+            storage.get(key).await.unwrap().entry.unwrap().verify(key).unwrap();
+        }
+        let tagged = Selector::AllTags(vec![tag("all"), tag("batch")]);
+        let removed = storage.invalidate(&tagged, InvalidationMode::Remove).await.unwrap();
+        assert_eq!(removed.entries, listed.len() as u64, "round {round}");
+        let other = connection(storage.path());
+        assert_eq!(number(&other, "SELECT count(*) FROM cache_tags"), 0);
+    }
+}
+
+/// Writes beside others, and evicts nothing of theirs.
+#[tokio::test]
+#[ignore = "run by `processes_share_a_file`"]
+async fn child_that_shares() {
+    let storage = SqliteOptions::new(path()).open().await.unwrap();
+    let id = std::process::id();
+    for round in 0..50 {
+        put(&storage, &format!("{id}.{round}")).await;
+        assert!(holds(&storage, &format!("{id}.{round}")).await);
+        let selector = Selector::Keys(vec![key(&format!("{id}.{}", round / 2 * 2))]);
+        storage.invalidate(&selector, InvalidationMode::Remove).await.unwrap();
+    }
+    storage.close().await.unwrap();
+    println!("shared");
+}
+
+#[tokio::test]
+async fn processes_share_a_file() {
+    let (folder, options) = folder();
+    let path = folder.path().join("cache.db");
+    // All of them find no file, and make it.
+    let children: Vec<Child> =
+        (0..3).map(|_| spawn("processes::child_that_shares", &path)).collect();
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && text.contains("shared"), "{text}");
+    }
+    let storage = options.open().await.unwrap();
+    assert_eq!(storage.stats().await.unwrap().entries, 3 * 25);
+    let other = connection(&path);
+    assert_eq!(number(&other, "SELECT count(*) FROM cache"), 3 * 25);
+}
+
+#[tokio::test]
+async fn a_fence_raised_through_one_storage_refuses_fills_through_another() {
+    let (_folder, options) = folder();
+    let open = async || -> Sqlite { options.clone().open().await.unwrap() };
+    let (one, two) = (open().await, open().await);
+    let wanted = key("a");
+    let stamp = one.get(&wanted).await.unwrap().stamp;
+    let selector = Selector::AnyTag(vec![tag("group")]);
+    two.invalidate(&selector, InvalidationMode::Remove).await.unwrap();
+    let fill = |tags: &[&str]| WriteAction::Fill { entry: entry(&wanted, "x", tags), stamp };
+    assert_eq!(write(&one, &wanted, fill(&["group"])).await, Outcome::Fenced);
+    assert_eq!(write(&one, &wanted, fill(&["other"])).await, Outcome::Stored);
+    assert!(holds(&two, "a").await);
+    let everything = Selector::Namespace("t".to_owned());
+    one.invalidate(&everything, InvalidationMode::Remove).await.unwrap();
+    assert_eq!(write(&two, &wanted, fill(&["other"])).await, Outcome::Fenced);
+}
+
+/// Opens the file as any program would, and closes it.
+#[test]
+#[ignore = "run by `locks_outlive_a_storage_that_is_closed_beside`"]
+fn child_that_looks() {
+    let other = connection(&path());
+    println!("entries {}", number(&other, "SELECT count(*) FROM cache"));
+}
+
+#[tokio::test]
+async fn locks_outlive_a_storage_that_is_closed_beside() {
+    let (folder, options) = folder();
+    let one = options.clone().open().await.unwrap();
+    put(&one, "a").await;
+    let two = options.open().await.unwrap();
+    two.close().await.unwrap();
+    drop(two);
+    // The last to close a database takes its log along; whoever finds no locks believes to be it.
+    let child = spawn("processes::child_that_looks", one.path());
+    let output = child.wait_with_output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stdout).contains("entries 1"));
+    assert!(folder.path().join("cache.db-wal").exists(), "the locks were lost");
+    put(&one, "b").await;
+    assert!(holds(&one, "a").await && holds(&one, "b").await);
+}

@@ -1,0 +1,26 @@
+//! The pages of the guide, so that their examples are compiled and run.
+
+macro_rules! pages {
+    ($($page:ident $file:literal)*) => {
+        $(
+            #[doc = include_str!(concat!("../../../docs/guide/", $file))]
+            mod $page {}
+        )*
+    };
+}
+
+#[cfg(all(feature = "memory", feature = "sqlite", feature = "msgpack", feature = "macros"))]
+pages! {
+    cancellation "cancellation.md"
+    errors "errors.md"
+    from_cacheme "from-cacheme.md"
+    from_moka_and_cached "from-moka-and-cached.md"
+    invalidation "invalidation.md"
+    sqlite "sqlite.md"
+    tiers "tiers.md"
+}
+
+#[cfg(all(feature = "testing", feature = "memory", feature = "msgpack", feature = "macros"))]
+pages! {
+    testing "testing.md"
+}

@@ -1,0 +1,171 @@
+//! The schemas of the storages, for administrators. `cargo xtask schema` builds and runs this.
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use cache_sqlite::{SCHEMA_VERSION, SqliteOptions, check_schema, schema_script};
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Print, apply or check the schema of a storage.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask schema", bin_name = "cargo xtask schema")]
+struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Print the script that makes the schema
+    Print {
+        storage: Storage,
+        /// The storage's URL, for the names in it: `sqlite://cache.db?table=cache`
+        #[arg(long)]
+        url: Option<String>,
+    },
+    /// Make the schema, or bring it to the version of this release
+    Apply {
+        storage: Storage,
+        /// The storage's URL: `sqlite://cache.db?table=cache`
+        #[arg(long)]
+        url: String,
+    },
+    /// Check that the schema is there, in the version of this release; changes nothing
+    Check {
+        storage: Storage,
+        /// The storage's URL: `sqlite://cache.db?table=cache`
+        #[arg(long)]
+        url: String,
+    },
+}
+
+/// The storages that have a schema.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Storage {
+    Sqlite,
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().action) {
+        Ok(text) => {
+            print!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What is to be printed.
+fn run(action: Action) -> anyhow::Result<String> {
+    match action {
+        Action::Print { storage: Storage::Sqlite, url } => {
+            let options = match url {
+                Some(url) => SqliteOptions::from_url(&url)?,
+                None => SqliteOptions::temporary(),
+            };
+            Ok(schema_script(options.table_name())?)
+        }
+        Action::Apply { storage: Storage::Sqlite, url } => apply_sqlite(&url),
+        Action::Check { storage: Storage::Sqlite, url } => {
+            let options = SqliteOptions::from_url(&url)?;
+            let Some(path) = options.path() else { bail!("a temporary database has no schema") };
+            check_schema(path, options.table_name())?;
+            Ok(sound(&options))
+        }
+    }
+}
+
+/// Opening makes the schema and migrates it; nothing else is to run meanwhile.
+fn apply_sqlite(url: &str) -> anyhow::Result<String> {
+    let options = SqliteOptions::from_url(url)?.cleanup_interval(None).stats_interval(None);
+    if options.path().is_none() {
+        bail!("a temporary database has no schema");
+    }
+    let applied = sound(&options);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start a runtime")?;
+    runtime.block_on(async { options.open().await?.into_storage().close().await })?;
+    Ok(applied)
+}
+
+fn sound(options: &SqliteOptions) -> String {
+    let path = options.path().unwrap_or("".as_ref()).display();
+    format!("{path}: table `{}` has schema version {SCHEMA_VERSION}\n", options.table_name())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    const STORAGE: Storage = Storage::Sqlite;
+
+    fn url(folder: &TempDir, table: &str) -> String {
+        format!("sqlite://{}?table={table}", folder.path().join("cache.db").display())
+    }
+
+    #[test]
+    fn the_script_is_for_the_table_of_the_url() {
+        let default = run(Action::Print { storage: STORAGE, url: None }).unwrap();
+        assert!(default.contains("CREATE TABLE \"cache\""), "{default}");
+        let url = Some("sqlite://x.db?table=other".to_owned());
+        let other = run(Action::Print { storage: STORAGE, url }).unwrap();
+        assert!(other.contains("CREATE TABLE \"other\""), "{other}");
+        assert!(!other.contains("CREATE TABLE \"cache\""), "{other}");
+    }
+
+    #[test]
+    fn what_was_applied_is_sound() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = url(&folder, "kept");
+        let applied = run(Action::Apply { storage: STORAGE, url: url.clone() }).unwrap();
+        assert!(applied.contains("table `kept`"), "{applied}");
+        assert_eq!(run(Action::Check { storage: STORAGE, url: url.clone() }).unwrap(), applied);
+        // Again: nothing to do.
+        assert_eq!(run(Action::Apply { storage: STORAGE, url }).unwrap(), applied);
+    }
+
+    #[test]
+    fn a_check_makes_no_file_and_no_table() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = Action::Check { storage: STORAGE, url: url(&folder, "kept") };
+        assert!(run(missing).is_err());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+
+        run(Action::Apply { storage: STORAGE, url: url(&folder, "kept") }).unwrap();
+        let check = || run(Action::Check { storage: STORAGE, url: url(&folder, "other") });
+        assert!(check().is_err());
+        assert!(check().is_err(), "the check made the table");
+    }
+
+    #[test]
+    fn a_file_of_another_kind_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cache.db");
+        let text = "no database, but long enough to be looked at as one: ".repeat(4);
+        fs::write(&path, &text).unwrap();
+        assert!(run(Action::Apply { storage: STORAGE, url: url(&folder, "kept") }).is_err());
+        assert!(run(Action::Check { storage: STORAGE, url: url(&folder, "kept") }).is_err());
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    }
+
+    #[test]
+    fn storages_without_a_schema_are_refused() {
+        for line in [
+            &["schema", "print", "memory"][..],
+            &["schema", "apply", "sqlite"],
+            &["schema", "check", "sqlite"],
+        ] {
+            assert!(Arguments::try_parse_from(line).is_err(), "{line:?}");
+        }
+        assert!(Arguments::try_parse_from(["schema", "print", "sqlite"]).is_ok());
+    }
+}
