@@ -32,5 +32,6 @@ pub mod policy;
 pub mod source;
 pub mod stats;
 pub mod storage;
+mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -1,7 +1,5 @@
 use std::sync::Arc;
 
-use tokio::runtime::Handle as Runtime;
-
 use super::backend::Backend;
 use super::registered::{Registered, RegisteredMemory};
 use super::shared::Shared;
@@ -9,6 +7,7 @@ use super::whole::Cache;
 use crate::clock::{Clock, SystemClock};
 use crate::error::ConfigError;
 use crate::key::validate_name;
+use crate::sync::Runtime;
 
 /// Puts a [`Cache`] together.
 #[derive(Debug)]
@@ -49,7 +48,8 @@ impl CacheBuilder {
     }
 
     /// Sets the runtime that loads run on; by default the one that `build` is called in.
-    pub fn runtime(mut self, runtime: Runtime) -> Self {
+    #[cfg(not(shuttle))]
+    pub fn runtime(mut self, runtime: tokio::runtime::Handle) -> Self {
         self.runtime = Some(runtime);
         self
     }

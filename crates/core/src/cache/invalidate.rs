@@ -111,10 +111,15 @@ pub(crate) fn in_process(
     selector: &Selector,
     mode: InvalidationMode,
 ) {
-    match selector.cells() {
-        Some(cells) => shared.fence.raise(cells),
-        None => shared.fence.raise_floor(),
-    };
+    if !cfg!(mutant = "no_raise") {
+        match selector.cells() {
+            Some(cells) => shared.fence.raise(cells),
+            None => shared.fence.raise_floor(),
+        };
+    }
+    if cfg!(mutant = "no_remove") {
+        return;
+    }
     for memory in &shared.memories {
         let memory = &memory.engine;
         match selector {

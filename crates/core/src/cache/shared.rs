@@ -2,8 +2,6 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::runtime::Handle as Runtime;
-use tokio::task::{AbortHandle, JoinError};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -12,6 +10,7 @@ use super::registered::{Registered, RegisteredMemory};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::fence::Fence;
+use crate::sync::{AbortHandle, JoinError, Runtime, panic_of};
 
 /// What all bindings of a cache share. It knows no node type.
 #[derive(Debug)]
@@ -67,7 +66,7 @@ impl Shared {
             // Given up or done, the task's own guards have settled its part.
             let _ = aborting.run_until_cancelled_owned(task).await;
         };
-        self.tasks.spawn_on(task, &self.runtime).abort_handle()
+        self.runtime.spawn(self.tasks.track_future(task)).abort_handle()
     }
 
     /// Runs a task that ends when closing begins: it has nothing to finish.
@@ -89,7 +88,7 @@ impl Shared {
         let operation = async move {
             aborting.run_until_cancelled_owned(operation).await.unwrap_or(Err(Error::Closed))
         };
-        match self.tasks.spawn_on(operation, &self.runtime).await {
+        match self.runtime.spawn(self.tasks.track_future(operation)).await {
             Ok(done) => done,
             Err(error) => resume(error).ok_or(Error::Closed)?,
         }
@@ -127,8 +126,8 @@ impl Shared {
 
 /// Lets the caller have the panic of a task; `None` if it was cancelled instead.
 fn resume<T>(error: JoinError) -> Option<T> {
-    match error.try_into_panic() {
-        Ok(panic) => std::panic::resume_unwind(panic),
-        Err(_) => None,
+    match panic_of(error) {
+        Some(panic) => std::panic::resume_unwind(panic),
+        None => None,
     }
 }

@@ -14,7 +14,12 @@ pub use table::Fence;
 use crate::key::{Key, Tag};
 
 /// How many cells every fence has.
+#[cfg(not(shuttle))]
 pub const CELLS: usize = 4096;
+
+/// Fewer under the checker, which makes a fence for every one of thousands of executions.
+#[cfg(shuttle)]
+pub const CELLS: usize = 32;
 
 /// The name of the function that puts keys and tags onto cells; stored beside a persistent table,
 /// which is not to be used by a build with another one.

@@ -1,9 +1,7 @@
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use parking_lot::Mutex;
-
 use super::{CELLS, cell_of_digest, cell_of_tag};
 use crate::key::Tags;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// The fence of this process: atomics, 32 KiB, raised by invalidations and read by fills.
 ///
@@ -51,11 +49,16 @@ impl Fence {
 
     /// Whether a value whose load began at `stamp` may still be stored.
     pub fn admits(&self, stamp: u64, key_digest: u64, tags: &Tags) -> bool {
-        self.mark(key_digest, tags) <= stamp
+        cfg!(mutant = "no_fence") || self.mark(key_digest, tags) <= stamp
     }
 
     /// Raises the given cells past every stamp handed out so far; gives their new mark.
     pub fn raise(&self, cells: impl IntoIterator<Item = usize>) -> u64 {
+        if cfg!(mutant = "cells_assigned") {
+            let mark = self.counter.fetch_add(1, Ordering::SeqCst) + 1;
+            cells.into_iter().for_each(|cell| self.cells[cell].store(mark, Ordering::SeqCst));
+            return mark;
+        }
         let _raising = self.raising.lock();
         self.raise_locked(cells)
     }
@@ -77,9 +80,10 @@ impl Fence {
         stamp: u64,
         entries: impl Iterator<Item = (u64, &'a Tags)> + Clone,
     ) -> (u64, Vec<bool>) {
-        let _raising = self.raising.lock();
+        let raising = self.raising.lock();
         let unpassed =
             entries.clone().map(|(digest, tags)| self.admits(stamp, digest, tags)).collect();
+        let _raising = (!cfg!(mutant = "update_apart")).then_some(raising);
         let mark = self.raise_locked(entries.map(|(digest, _)| cell_of_digest(digest)));
         (mark, unpassed)
     }

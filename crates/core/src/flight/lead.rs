@@ -3,11 +3,9 @@
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use parking_lot::Mutex;
 
 use super::answer::{Answer, Origin};
 use super::batch::Batch;
@@ -22,6 +20,8 @@ use crate::error::Error;
 use crate::node::Node;
 use crate::observe;
 use crate::source::{LoadError, Loaded, LoadedValue};
+use crate::sync::Mutex;
+use crate::sync::atomic::Ordering;
 
 /// How a flight comes by its value.
 pub(crate) enum LoadBy<N: Node> {

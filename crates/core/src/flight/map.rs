@@ -2,17 +2,16 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use futures_util::FutureExt;
 use futures_util::future::Shared;
-use parking_lot::Mutex;
 use tokio::sync::oneshot;
-use tokio::task::AbortHandle;
 
 use super::answer::Answer;
 use super::cycle::LeadId;
 use crate::error::Error;
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::sync::{AbortHandle, Mutex};
 
 pub(super) type Landing<V> = Result<Answer<V>, Error>;
 
@@ -78,8 +77,10 @@ impl<N: Clone + Eq + Hash, V> Flights<N, V> {
     /// call; the new flight takes its place in the map.
     pub(super) fn join(&self, nodes: &[N], begun: u64, refresh: bool) -> Joined<N, V> {
         let mut flying = self.flying.lock();
-        let is_joinable =
-            |flight: &&Arc<Flight<N, V>>| !(refresh && flight.asked.load(Ordering::SeqCst));
+        let is_joinable = |flight: &&Arc<Flight<N, V>>| {
+            let asked = refresh && flight.asked.load(Ordering::SeqCst);
+            !asked || cfg!(mutant = "join_asked")
+        };
         let to_lead: Vec<N> = nodes
             .iter()
             .filter(|node| flying.get(*node).filter(is_joinable).is_none())
@@ -145,7 +146,7 @@ impl<N: Clone + Eq + Hash, V> Flights<N, V> {
             return false;
         }
         let mut flying = self.flying.lock();
-        if lead.waiters.load(Ordering::SeqCst) > 0 {
+        if lead.waiters.load(Ordering::SeqCst) > 0 && !cfg!(mutant = "leave_unasked") {
             return false;
         }
         let is_led = |flight: &Arc<Flight<N, V>>| flight.lead.id == lead.id;

@@ -1,14 +1,13 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
 use super::Handle;
 use crate::cache::typed;
 use crate::error::Error;
 use crate::flight::{Answer, LoadBy, LoadOnce, Origin, Waited, start};
 use crate::node::Node;
 use crate::source::{LoadError, Loaded};
+use crate::sync::Mutex;
 
 /// A load for whoever comes to lead.
 pub(super) fn once<V, F, Load, L>(load: F) -> Arc<Mutex<Option<LoadOnce<V>>>>

@@ -178,6 +178,12 @@ pub(super) async fn store<N: Node>(
             let entry = with_lifetime(entry.clone(), lifetime, now);
             let action = match claim {
                 Claim::Set => WriteAction::Set { entry },
+                Claim::Update { .. } if cfg!(mutant = "blind_set") => WriteAction::Set { entry },
+                Claim::Update { .. }
+                    if cfg!(mutant = "set_near") && *at != binding.far_first[0] =>
+                {
+                    WriteAction::Set { entry }
+                }
                 Claim::Update { farthest: Some(stamp), .. } => WriteAction::Update { entry, stamp },
                 Claim::Update { farthest: None, .. } => {
                     only_invalidated.push(change.key.clone());
@@ -196,7 +202,7 @@ pub(super) async fn store<N: Node>(
                     Ok(Outcome::Stored) => {
                         tier.recorder.fills(1);
                         tier.recorder.bytes_written(bytes);
-                        settled[place] = true;
+                        settled[place] = !cfg!(mutant = "set_near");
                     }
                     Ok(Outcome::Fenced | Outcome::ConditionFailed) => {
                         tier.recorder.fills_refused(1);

@@ -1,11 +1,11 @@
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::clock::{Tick, Timestamp};
 use crate::key::Tags;
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// A value whose type has been forgotten.
 pub type ErasedValue = Arc<dyn Any + Send + Sync>;

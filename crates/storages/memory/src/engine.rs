@@ -176,18 +176,26 @@ impl Inner {
             self.tell_uses(USES_TOLD_AT_ONCE);
         }
 
+        if cfg!(mutant = "index_drained") {
+            index.enroll(probe.hash, entry.digest, &entry.tags);
+        }
         let stripe = self.stripes.lock(probe.hash);
         let id = index.next_id();
         current = index.find(probe);
         let newer_stands = current.as_ref().is_some_and(|held| held.entry.stamp > entry.stamp);
         // It must be found by a removal from before it is checked: whoever raises the fence after
         // the check looks into the index after that, and then waits for the stripe.
-        index.enroll(probe.hash, entry.digest, &entry.tags);
+        if !cfg!(any(mutant = "index_late", mutant = "index_drained")) {
+            index.enroll(probe.hash, entry.digest, &entry.tags);
+        }
         if newer_stands || !fence.admits(entry.stamp, entry.digest, &entry.tags) {
             index.strike(probe.hash, entry.digest, &entry.tags);
             return Inserted::Fenced;
         }
         between();
+        if cfg!(mutant = "index_late") {
+            index.enroll(probe.hash, entry.digest, &entry.tags);
+        }
         let is_too_large = self.is_too_large(&entry);
         if is_too_large || remaining_ms == 0 {
             // What is not kept still outdates what is there.

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
 use cache_core::key::{Tag, Tags};
 use cache_core::memory::{MemoryEntry, MemoryKey, Probe};
@@ -9,6 +9,7 @@ use hashbrown::HashTable;
 use parking_lot::{Mutex, RwLock};
 
 use crate::stripe::Sharded;
+use crate::sync::atomic::{self, Ordering};
 use crate::uses::{UseCount, Uses};
 
 /// What stands beside the map: who is there, by node, by digest of the key text and by tag.
@@ -25,7 +26,7 @@ pub(crate) struct Index {
     tags: Sharded<Mutex<HashMap<Tag, Bearers>>>,
     entries: AtomicU64,
     weight_bytes: AtomicU64,
-    last_id: AtomicU64,
+    last_id: atomic::AtomicU64,
 }
 
 /// The hashes of the entries that bear a tag, with how many there are of each; in order, so that
@@ -207,6 +208,10 @@ impl Index {
     pub(crate) fn with_tag<'a>(&'a self, tag: &'a Tag) -> impl Iterator<Item = u64> + 'a {
         let mut after = None;
         let portions = std::iter::from_fn(move || {
+            if cfg!(mutant = "index_drained") {
+                let drained = self.tags.of(tag.digest()).lock().remove(tag)?;
+                return Some(drained.into_keys().collect());
+            }
             let tags = self.tags.of(tag.digest()).lock();
             let start = after.map_or(Unbounded, Excluded);
             let bearers = tags.get(tag)?.range((start, Unbounded));

@@ -26,6 +26,7 @@ mod expiry;
 mod index;
 mod slot;
 mod stripe;
+mod sync;
 mod sync_cache;
 mod uses;
 

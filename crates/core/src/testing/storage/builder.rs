@@ -1,12 +1,11 @@
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
 use super::TestStorage;
 use super::mutant::Mutant;
 use super::table::Table;
 use crate::clock::{Clock, ManualClock};
 use crate::storage::{Capabilities, Reach};
+use crate::sync::Mutex;
 
 /// Makes a [`TestStorage`].
 #[derive(Clone, Debug)]

@@ -17,8 +17,6 @@ pub use mutant::Mutant;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
 use self::calls::Counters;
 use self::faults::Faults;
 use self::table::Table;
@@ -27,6 +25,7 @@ use crate::clock::Clock;
 use crate::entry::Entry;
 use crate::key::Key;
 use crate::storage::{Capabilities, StorageErrorKind};
+use crate::sync::Mutex;
 
 /// A storage in memory for tests: plain, complete, and broken on demand.
 ///

@@ -1,0 +1,27 @@
+//! The engine and its memory under a checker of interleavings.
+//!
+//! Each scenario runs real caches over real memory and storages in memory, a few hundred to a few
+//! thousand times, each time in another order of steps. Only under `--cfg shuttle`:
+//! `scripts/interleavings.sh` runs all of them, `scripts/mutants.sh` shows that each rule that
+//! they guard is needed.
+
+#[cfg(all(test, shuttle))]
+mod abandoned;
+#[cfg(all(test, shuttle))]
+mod check;
+#[cfg(all(test, shuttle))]
+mod closing;
+#[cfg(all(test, shuttle))]
+mod cycles;
+#[cfg(all(test, shuttle))]
+mod engine;
+#[cfg(all(test, shuttle))]
+mod flights;
+#[cfg(all(test, shuttle))]
+mod invalidations;
+#[cfg(all(test, shuttle))]
+mod pending;
+#[cfg(all(test, shuttle))]
+mod updates;
+#[cfg(all(test, shuttle))]
+mod world;
