@@ -2,6 +2,7 @@
 //!
 //! `cargo xtask bench` builds this with the `bench` profile and keeps the rows.
 
+mod allocations;
 mod groups;
 
 use std::io::{self, Write as _};
@@ -24,6 +25,10 @@ struct Arguments {
     #[arg(long)]
     quick: bool,
 
+    /// The smallest sizes there are, to see that everything runs: the figures mean nothing
+    #[arg(long, hide = true, conflicts_with = "quick")]
+    tiny: bool,
+
     /// Print the names of the groups, one a line, and measure nothing
     #[arg(long)]
     list: bool,
@@ -38,7 +43,11 @@ fn main() -> anyhow::Result<()> {
         }
         return Ok(());
     }
-    let effort = if arguments.quick { Effort::QUICK } else { Effort::FULL };
+    let effort = match (arguments.quick, arguments.tiny) {
+        (_, true) => Effort::TINY,
+        (true, false) => Effort::QUICK,
+        (false, false) => Effort::FULL,
+    };
     let bar = ProgressBar::new_spinner();
     bar.enable_steady_tick(Duration::from_millis(500));
     let mut note = |text: &str| {
