@@ -11,9 +11,13 @@ pub(crate) struct Latencies {
     nanoseconds: Histogram<u64>,
 }
 
+/// A minute. What takes longer is taken for that.
+const LONGEST_NS: u64 = 60_000_000_000;
+
 impl Latencies {
     pub(crate) fn new() -> anyhow::Result<Self> {
-        Ok(Self { nanoseconds: Histogram::new(3).context("a histogram")? })
+        let nanoseconds = Histogram::new_with_max(LONGEST_NS, 3).context("a histogram")?;
+        Ok(Self { nanoseconds })
     }
 
     pub(crate) fn add(&mut self, latency: Duration) {
