@@ -29,6 +29,10 @@ struct Arguments {
     #[arg(long, hide = true, conflicts_with = "quick")]
     tiny: bool,
 
+    /// What to do as another process of a measurement, as JSON
+    #[arg(long, hide = true)]
+    task: Option<String>,
+
     /// Print the names of the groups, one a line, and measure nothing
     #[arg(long)]
     list: bool,
@@ -36,6 +40,9 @@ struct Arguments {
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
+    if let Some(task) = &arguments.task {
+        return groups::carry_out(&serde_json::from_str(task).context("no task")?);
+    }
     let chosen = Group::choose(groups::GROUPS, &arguments.groups)?;
     if arguments.list {
         for group in chosen {

@@ -74,6 +74,8 @@ fn sqlite() {
         "sqlite_steady_sets",
         "sqlite_steady_sets_p999",
         "sqlite_steady_wal",
+        "sqlite_gets_2_processes",
+        "sqlite_gets_and_sets_2_processes",
         "sqlite_disk_bytes_per_entry",
         "sqlite_day_hit_rate",
         "sqlite_day_reads_saved",

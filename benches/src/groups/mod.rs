@@ -5,6 +5,8 @@ mod latency;
 mod memory;
 mod sqlite;
 
+pub(crate) use sqlite::{Task, carry_out};
+
 use tiers_benches::Group;
 
 /// All groups, in the order in which they run.

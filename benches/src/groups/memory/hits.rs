@@ -45,8 +45,7 @@ pub(super) fn measure(run: &mut Run<'_>, runtime: &Runtime) -> anyhow::Result<()
         }
     };
 
-    let mut one =
-        [Contestant::new("handle", by_handle), Contestant::new("engine", by_engine)];
+    let mut one = [Contestant::new("handle", by_handle), Contestant::new("engine", by_engine)];
     let measured = run.interleaved("a hit, statistics and TTL on", &mut one);
     failures.check()?;
     let engine_ns = figure(measured.median_ns("engine"))?;

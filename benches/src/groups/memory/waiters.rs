@@ -81,11 +81,7 @@ pub(super) fn measure(run: &mut Run<'_>) -> anyhow::Result<()> {
 }
 
 /// Lets all begin to wait, then lets the load end.
-async fn land(
-    gate: &Notify,
-    mut waiters: JoinSet<Result<Arc<Text>, Error>>,
-    failures: &Failures,
-) {
+async fn land(gate: &Notify, mut waiters: JoinSet<Result<Arc<Text>, Error>>, failures: &Failures) {
     // Once for the waiters, and once for what they have begun.
     yield_now().await;
     yield_now().await;

@@ -12,8 +12,7 @@ pub(super) const COLUMNS: &str = "key, expire_at, fresh_until, created_at, idle_
      checksum, kind, data_type, compressed, decoded_bytes, size_bytes, tags, value";
 
 /// Parameters are those of [`Values`].
-pub(super) const UPSERT: &str =
-    "INSERT INTO cache (id, expire_at, fresh_until, created_at, last_accessed, idle_ms, stamp, \
+pub(super) const UPSERT: &str = "INSERT INTO cache (id, expire_at, fresh_until, created_at, last_accessed, idle_ms, stamp, \
      token, checksum, kind, data_type, compressed, decoded_bytes, size_bytes, tags, value, key) \
      VALUES (?1, ?2, ?3, ?4, ?5, NULL, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, NULL, ?14, ?15) \
      ON CONFLICT (id) DO UPDATE SET expire_at = excluded.expire_at, \

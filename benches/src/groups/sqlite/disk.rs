@@ -29,11 +29,9 @@ pub(super) fn measure(run: &mut Run<'_>, runtime: &Runtime) -> anyhow::Result<()
         let transaction = plain.transaction()?;
         for key in keys {
             let entry = rows.entry(key);
-            transaction.prepare_cached("INSERT INTO cache VALUES (?1, ?2, ?3)")?.execute(params![
-                key.as_str(),
-                entry.kept_until.unix_ms() as i64,
-                &entry.payload[..]
-            ])?;
+            transaction.prepare_cached("INSERT INTO cache VALUES (?1, ?2, ?3)")?.execute(
+                params![key.as_str(), entry.kept_until.unix_ms() as i64, &entry.payload[..]],
+            )?;
         }
         transaction.commit()?;
     }

@@ -7,6 +7,7 @@ mod day;
 mod disk;
 mod percentiles;
 mod pooled;
+mod processes;
 mod reads;
 mod spread;
 mod steady;
@@ -18,19 +19,24 @@ use tiers_benches::{Group, Run};
 use tokio::runtime::Runtime;
 
 use database::Database;
+pub(crate) use processes::{Task, carry_out};
 
 pub(super) const GROUP: Group = Group { name: "sqlite", measure };
 
 fn measure(run: &mut Run<'_>) -> anyhow::Result<()> {
     let runtime = runtime(2)?;
     let rows = run.sized(100_000, 20_000, 2000);
-    run.note(&format!("sqlite: {rows} rows of {} bytes, for each contestant", database::VALUE_BYTES));
+    run.note(&format!(
+        "sqlite: {rows} rows of {} bytes, for each contestant",
+        database::VALUE_BYTES
+    ));
     let database = Database::make(&runtime, rows)?;
     reads::measure(run, &runtime, &database)?;
     threads::measure(run, &database)?;
     writes::measure(run, &runtime, &database)?;
     percentiles::measure(run, &runtime, &database)?;
     steady::measure(run, &runtime, &database)?;
+    processes::measure(run, &database)?;
     runtime.block_on(database.close())?;
     cold::measure(run, &runtime)?;
     disk::measure(run, &runtime)?;

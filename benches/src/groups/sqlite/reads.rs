@@ -63,8 +63,10 @@ pub(super) fn measure(
 /// A get through the storage, as calls that may be cloned.
 pub(super) fn get_of_storage(
     database: &Database,
-) -> impl Fn() -> std::pin::Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>> + Clone + Send + 'static
-{
+) -> impl Fn() -> std::pin::Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>
++ Clone
++ Send
++ 'static {
     let (storage, rows) = (Arc::clone(&database.storage), Arc::clone(&database.rows));
     move || {
         let (storage, rows) = (Arc::clone(&storage), Arc::clone(&rows));
@@ -80,8 +82,10 @@ pub(super) fn get_of_storage(
 pub(super) fn get_of_pool(
     database: &Database,
     pooled: &Pooled,
-) -> impl Fn() -> std::pin::Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>> + Clone + Send + 'static
-{
+) -> impl Fn() -> std::pin::Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>
++ Clone
++ Send
++ 'static {
     let (pooled, rows) = (pooled.clone(), Arc::clone(&database.rows));
     move || {
         let (pooled, rows) = (pooled.clone(), Arc::clone(&rows));

@@ -14,11 +14,9 @@ const IN_FLIGHT: u64 = 64;
 const OF_SQLX_MIN: f64 = 4.0;
 
 pub(super) fn measure(run: &mut Run<'_>, database: &Database) -> anyhow::Result<()> {
-    for (name, threads) in [
-        ("sqlite_gets_1_thread", 1),
-        ("sqlite_gets_2_threads", 2),
-        ("sqlite_gets_4_threads", 4),
-    ] {
+    for (name, threads) in
+        [("sqlite_gets_1_thread", 1), ("sqlite_gets_2_threads", 2), ("sqlite_gets_4_threads", 4)]
+    {
         let runtime = runtime(threads)?;
         let pooled = runtime.block_on(Pooled::open(&database.path(Copy::Sqlx)))?;
         let (of_storage, of_pool) = (get_of_storage(database), get_of_pool(database, &pooled));
