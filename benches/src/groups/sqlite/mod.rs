@@ -19,7 +19,7 @@ use tiers_benches::{Group, Run};
 use tokio::runtime::Runtime;
 
 use database::Database;
-pub(crate) use processes::{Task, carry_out};
+pub(crate) use processes::carry_out;
 
 pub(super) const GROUP: Group = Group { name: "sqlite", measure };
 
