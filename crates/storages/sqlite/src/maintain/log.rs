@@ -1,0 +1,182 @@
+//! The write-ahead log: how long it is, who brings it into the file, who waits for that.
+//!
+//! SQLite would checkpoint within a commit, which is half of the cost of writing or more. Here the
+//! keeper's thread does it: it copies pages without a lock, waits for the disk without a lock, does
+//! both again for what came in the meantime, and only then, with next to nothing left, takes the
+//! write lock to let the log begin anew.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use cache_core::storage::StorageError;
+use parking_lot::Mutex;
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use crate::config::{JournalMode, SqliteOptions};
+use crate::error::{closed, failure};
+use crate::queue::Bell;
+use crate::storage::Shared;
+
+/// How long a checkpoint waits for readers while it holds the write lock.
+const RESTART_TIMEOUT: Duration = Duration::from_millis(20);
+/// How long the writer waits for the keeper before it looks for itself.
+const RELIEF_PAUSE: Duration = Duration::from_millis(100);
+
+thread_local! {
+    /// The pages in the log after the last commit of this thread's connection.
+    static PAGES: Cell<u32> = const { Cell::new(0) };
+}
+
+/// What the writer and the keeper know of the log.
+#[derive(Debug)]
+pub(crate) struct Log {
+    pages: AtomicU32,
+    pages_max: u32,
+    /// Wakes the keeper.
+    pub(super) wanted: Bell,
+    /// Wakes the writer.
+    done: Bell,
+    waiting: Mutex<Vec<oneshot::Sender<Result<(), StorageError>>>>,
+}
+
+impl Log {
+    pub(crate) fn new(options: &SqliteOptions, page_bytes: u64) -> Self {
+        /// Before each page stands a header of this length.
+        const HEADER_BYTES: u64 = 24;
+        let pages_max = match options.journal_mode {
+            JournalMode::Wal => options.wal_bytes_max / (page_bytes + HEADER_BYTES),
+            _ => u64::MAX,
+        };
+        Self {
+            pages: AtomicU32::new(0),
+            pages_max: u32::try_from(pages_max).unwrap_or(u32::MAX),
+            wanted: Bell::default(),
+            done: Bell::default(),
+            waiting: Mutex::new(Vec::new()),
+        }
+    }
+
+    pub(super) fn is_long(&self) -> bool {
+        self.pages.load(Ordering::Relaxed) >= self.pages_max
+    }
+
+    fn is_too_long(&self) -> bool {
+        self.pages.load(Ordering::Relaxed) >= self.pages_max.saturating_mul(2)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.pages.load(Ordering::Relaxed) == 0
+    }
+
+    pub(super) fn is_waited_for(&self) -> bool {
+        !self.waiting.lock().is_empty()
+    }
+
+    /// Wakes the keeper, to look whether it is to stop.
+    pub(crate) fn wake(&self) {
+        self.wanted.ring();
+    }
+}
+
+/// Has the length of the log noted after each commit of this connection.
+pub(crate) fn watch_log(connection: &Connection) {
+    PAGES.set(0);
+    connection.wal_hook(Some(|_, pages| {
+        PAGES.set(u32::try_from(pages).unwrap_or(0));
+        Ok(())
+    }));
+}
+
+/// After a commit, on the writer's thread: tells the keeper if the log has become long.
+pub(crate) fn written(shared: &Shared) {
+    shared.log.pages.store(PAGES.get(), Ordering::Relaxed);
+    if shared.log.is_long() {
+        shared.log.wanted.ring();
+    }
+}
+
+/// On the writer's thread: where the log is twice as long as it may be, waits for the keeper, then
+/// does the keeper's work.
+pub(crate) fn relieve(shared: &Shared, connection: &Connection) {
+    if !shared.log.is_too_long() {
+        return;
+    }
+    shared.log.done.wait_for(RELIEF_PAUSE);
+    if shared.log.is_too_long() && checkpoint(shared, connection, "RESTART").is_ok_and(|reset| reset)
+    {
+        reset(shared);
+    }
+}
+
+fn reset(shared: &Shared) {
+    // The writer may have committed since; it tells so after its next commit at the latest.
+    shared.log.pages.store(0, Ordering::Relaxed);
+}
+
+/// On the keeper's thread: brings the log into the file and lets it begin anew.
+pub(super) fn shorten(shared: &Shared, connection: &Connection) -> Result<bool, StorageError> {
+    let driver = |source| failure("checkpoint", source);
+    // SQLite syncs by itself what has to be; here the wait is only taken out of the lock. If it
+    // fails, the checkpoint that counts fails too, and says so.
+    for _ in 0..2 {
+        checkpoint(shared, connection, "PASSIVE").map_err(driver)?;
+        let _ = shared.file.sync();
+    }
+    let long_file = shared.file.wal_bytes() > 2 * shared.options.wal_bytes_max;
+    let mode = if long_file || shared.log.is_waited_for() { "TRUNCATE" } else { "RESTART" };
+    let done = checkpoint(shared, connection, mode).map_err(driver)?;
+    if done {
+        reset(shared);
+        shared.log.done.ring();
+    }
+    Ok(done)
+}
+
+/// On the keeper's thread: what is in the log reaches the file, which bounds what is lost where
+/// the power fails. Takes no lock that a writer needs.
+pub(super) fn copy(shared: &Shared, connection: &Connection) -> Result<(), StorageError> {
+    checkpoint(shared, connection, "PASSIVE")
+        .map(drop)
+        .map_err(|source| failure("checkpoint", source))
+}
+
+/// Answers those who wait for a checkpoint.
+pub(super) fn answer(shared: &Shared, result: &Result<(), StorageError>) {
+    for answer in shared.log.waiting.lock().drain(..) {
+        // A caller that has gone away is not missed.
+        let _ = answer.send(result.clone());
+    }
+}
+
+/// Whether it got all that it wanted: locks, and no reader in the way.
+fn checkpoint(shared: &Shared, connection: &Connection, mode: &str) -> rusqlite::Result<bool> {
+    connection.busy_timeout(RESTART_TIMEOUT)?;
+    let sql = format!("PRAGMA wal_checkpoint({mode})");
+    let busy = connection.prepare_cached(&sql)?.query_row([], |row| row.get::<_, i64>(0));
+    connection.busy_timeout(shared.options.timeout)?;
+    match busy {
+        Ok(busy) => Ok(busy == 0),
+        Err(source) if crate::error::is_busy(&source) => Ok(false),
+        Err(source) => Err(source),
+    }
+}
+
+/// The last connection leaves nothing in the log.
+pub(crate) fn finish(shared: &Shared, connection: &Connection) -> rusqlite::Result<()> {
+    checkpoint(shared, connection, "TRUNCATE").map(drop)
+}
+
+impl Shared {
+    /// Waits until the keeper has brought the log into the file, as far as readers let it.
+    pub(crate) async fn checkpoint(&self, operation: &'static str) -> Result<(), StorageError> {
+        if self.options.journal_mode != JournalMode::Wal {
+            return Ok(());
+        }
+        let (answer, answered) = oneshot::channel();
+        self.log.waiting.lock().push(answer);
+        self.log.wanted.ring();
+        self.within(operation, async { answered.await.map_err(|_| closed(operation))? }).await
+    }
+}

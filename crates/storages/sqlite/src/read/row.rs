@@ -1,0 +1,204 @@
+//! Rows become entries. Nothing that a row can hold makes this panic.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use bytes::Bytes;
+use cache_core::clock::Timestamp;
+use cache_core::entry::{CodecId, Compression, Entry, EntryKind, Token};
+use cache_core::fence::Stamp;
+use cache_core::key::{Key, Tag, Tags};
+use cache_core::storage::{EntryDetails, Lookup, StorageError};
+use rusqlite::Row;
+use rusqlite::types::ValueRef;
+
+use crate::error::damaged;
+
+/// What a row of [`Statements::get`](crate::schema::Statements) says about a key.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// Nothing, or something past its time, or another key with the same digest.
+    Miss(Stamp),
+    /// An entry, and the number of its row.
+    Hit(Lookup, i64),
+    /// An entry whose value is longer than was to be read.
+    Long,
+}
+
+/// The stamp of a row that begins with counter and origin.
+pub(crate) fn stamp(row: &Row<'_>) -> rusqlite::Result<Stamp> {
+    Ok(Stamp { mark: row.get::<_, i64>(0)? as u64, origin: row.get::<_, i64>(1)? as u64 })
+}
+
+/// The stamp where the fence has no row: every fence refuses it.
+pub(crate) const NO_STAMP: Stamp = Stamp { mark: 0, origin: 0 };
+
+/// Reads a row of [`Statements::get`](crate::schema::Statements).
+pub(crate) fn found(
+    row: &Row<'_>,
+    key: &Key,
+    now: Timestamp,
+    operation: &'static str,
+) -> Result<Found, StorageError> {
+    let record = Record { row, operation };
+    let stamp = stamp(row).map_err(|_| damaged(operation, "counter"))?;
+    let here = matches!(row.get_ref(2), Ok(ValueRef::Text(text)) if text == key.as_str().as_bytes());
+    if !here {
+        return Ok(Found::Miss(stamp));
+    }
+    let kept_until = record.timestamp(3, "expire_at")?;
+    if kept_until <= now {
+        return Ok(Found::Miss(stamp));
+    }
+    let payload = match row.get_ref(16) {
+        Ok(ValueRef::Blob(value)) => value,
+        Ok(ValueRef::Null) => return Ok(Found::Long),
+        _ => return Err(damaged(operation, "value")),
+    };
+    if record.integer(14, "size_bytes")? != payload.len() as i64 {
+        return Err(damaged(operation, "size_bytes"));
+    }
+    let compression = u8::try_from(record.integer(12, "compressed")?).ok();
+    let entry = Entry {
+        kind: kind_of(record.integer(10, "kind")?).ok_or_else(|| damaged(operation, "kind"))?,
+        codec: u8::try_from(record.integer(11, "data_type")?)
+            .map(CodecId::from_number)
+            .map_err(|_| damaged(operation, "data_type"))?,
+        compression: compression
+            .and_then(|number| Compression::from_number(number).ok())
+            .ok_or_else(|| damaged(operation, "compressed"))?,
+        decoded_bytes: u32::try_from(record.integer(13, "decoded_bytes")?)
+            .map_err(|_| damaged(operation, "decoded_bytes"))?,
+        created: record.timestamp(5, "created_at")?,
+        fresh_until: record.timestamp(4, "fresh_until")?,
+        kept_until,
+        idle: record.idle(6)?,
+        stamp: record.integer(7, "stamp")? as u64,
+        token: Token(record.integer(8, "token")? as u64),
+        tags: record.tags(15)?,
+        checksum: record.integer(9, "checksum")? as u64,
+        payload: Bytes::copy_from_slice(payload),
+    };
+    Ok(Found::Hit(Lookup { entry: Some(entry), stamp }, key.digest() as i64))
+}
+
+struct Record<'a, 'b> {
+    row: &'a Row<'b>,
+    operation: &'static str,
+}
+
+impl Record<'_, '_> {
+    fn integer(&self, index: usize, column: &str) -> Result<i64, StorageError> {
+        match self.row.get_ref(index) {
+            Ok(ValueRef::Integer(number)) => Ok(number),
+            _ => Err(damaged(self.operation, column)),
+        }
+    }
+
+    fn timestamp(&self, index: usize, column: &str) -> Result<Timestamp, StorageError> {
+        self.integer(index, column).map(timestamp)
+    }
+
+    fn idle(&self, index: usize) -> Result<Option<Duration>, StorageError> {
+        match self.row.get_ref(index) {
+            Ok(ValueRef::Null) => Ok(None),
+            Ok(ValueRef::Integer(ms)) => u64::try_from(ms)
+                .map(|ms| Some(Duration::from_millis(ms)))
+                .map_err(|_| damaged(self.operation, "idle_ms")),
+            _ => Err(damaged(self.operation, "idle_ms")),
+        }
+    }
+
+    fn tags(&self, index: usize) -> Result<Tags, StorageError> {
+        match self.row.get_ref(index) {
+            Ok(ValueRef::Null) => Ok(Tags::NONE),
+            Ok(ValueRef::Text(text)) => {
+                tags_from(text).ok_or_else(|| damaged(self.operation, "tags"))
+            }
+            _ => Err(damaged(self.operation, "tags")),
+        }
+    }
+}
+
+/// A time as it stands in a column: the same bits, so that one that never comes is negative.
+pub(crate) fn timestamp(column: i64) -> Timestamp {
+    Timestamp::from_unix_ms(column as u64)
+}
+
+/// A moment to compare columns with: none of those that never come is before it.
+pub(crate) fn moment(now: Timestamp) -> i64 {
+    i64::try_from(now.unix_ms()).unwrap_or(i64::MAX)
+}
+
+pub(crate) fn tags_from(text: &[u8]) -> Option<Tags> {
+    let labels: Vec<Cow<'_, str>> = serde_json::from_slice(text).ok()?;
+    let tags = labels.iter().map(|label| Tag::parse(label).ok()).collect::<Option<Vec<_>>>()?;
+    Some(Tags::new(tags))
+}
+
+/// Tags as they stand in their column.
+pub(crate) fn tags_text(tags: &Tags) -> Option<String> {
+    let labels: Vec<&str> = tags.into_iter().map(Tag::as_str).collect();
+    // Strings can always be written as JSON.
+    (!labels.is_empty()).then(|| serde_json::to_string(&labels).unwrap_or_default())
+}
+
+fn kind_of(number: i64) -> Option<EntryKind> {
+    match number {
+        0 => Some(EntryKind::Value),
+        1 => Some(EntryKind::Absent),
+        _ => None,
+    }
+}
+
+pub(crate) fn kind_number(kind: EntryKind) -> i64 {
+    match kind {
+        EntryKind::Value => 0,
+        EntryKind::Absent => 1,
+    }
+}
+
+/// A row without its value, as pages are read.
+#[derive(Debug)]
+pub(crate) struct Details {
+    pub(crate) id: i64,
+    pub(crate) key: String,
+    pub(crate) kept_until: Timestamp,
+    pub(crate) size_bytes: i64,
+    pub(crate) tags: Option<String>,
+    pub(crate) stamp: u64,
+    fresh_until: Timestamp,
+    created: Timestamp,
+    kind: i64,
+}
+
+impl Details {
+    pub(crate) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get(0)?,
+            key: row.get(1)?,
+            kept_until: timestamp(row.get(2)?),
+            fresh_until: timestamp(row.get(3)?),
+            created: timestamp(row.get(4)?),
+            kind: row.get(5)?,
+            size_bytes: row.get(6)?,
+            tags: row.get(7)?,
+            stamp: row.get::<_, i64>(8)? as u64,
+        })
+    }
+
+    /// Its tags, where they can be read.
+    pub(crate) fn tags(&self) -> Option<Tags> {
+        self.tags.as_ref().map_or(Some(Tags::NONE), |text| tags_from(text.as_bytes()))
+    }
+
+    pub(crate) fn public(&self, operation: &'static str) -> Result<EntryDetails, StorageError> {
+        let key = Key::parse(&self.key).map_err(|_| damaged(operation, "key"))?;
+        let damaged = |column| damaged(operation, column).with_key(&key);
+        let kind = kind_of(self.kind).ok_or_else(|| damaged("kind"))?;
+        let tags = self.tags().ok_or_else(|| damaged("tags"))?;
+        let bytes = u64::try_from(self.size_bytes).map_err(|_| damaged("size_bytes"))?;
+        let (created, fresh, kept) = (self.created, self.fresh_until, self.kept_until);
+        Ok(EntryDetails::new(key, kind, created, fresh, kept, tags, bytes))
+    }
+}

@@ -1,0 +1,136 @@
+//! The statements of one table, as texts; connections keep them prepared.
+
+/// Every statement that runs on the way of a call. The table's name has been validated.
+#[derive(Debug)]
+pub(crate) struct Statements {
+    /// One row in any case: counter, origin, and the entry's columns or nulls.
+    /// `?1` id, `?2` the longest value to be read.
+    pub(crate) get: String,
+    pub(crate) meta: String,
+    pub(crate) meta_create: String,
+    pub(crate) meta_update: String,
+    pub(crate) meta_flush: String,
+    pub(crate) cell: String,
+    pub(crate) cell_raise: String,
+    pub(crate) old: String,
+    pub(crate) upsert: String,
+    pub(crate) touch: String,
+    pub(crate) expire: String,
+    pub(crate) delete: String,
+    pub(crate) delete_expired: String,
+    pub(crate) tag_insert: String,
+    pub(crate) tag_delete: String,
+    pub(crate) tags_delete_id: String,
+    pub(crate) page_by_id: String,
+    pub(crate) page_by_key: String,
+    pub(crate) page_by_tag: String,
+    pub(crate) expired: String,
+    pub(crate) least_recent: String,
+    pub(crate) accessed: String,
+    pub(crate) totals: String,
+    pub(crate) sample_insert: String,
+    pub(crate) samples_delete: String,
+    pub(crate) samples: String,
+}
+
+/// The columns of an entry without its value, in the order in which they are read.
+const DETAILS: &str = "e.id, e.key, e.expire_at, e.fresh_until, e.created_at, e.kind, \
+                       e.size_bytes, e.tags, e.stamp";
+
+impl Statements {
+    pub(crate) fn new(table: &str) -> Self {
+        let entries = format!("\"{table}\"");
+        let [tags, fence, meta, stats] =
+            ["tags", "fence", "meta", "stats"].map(|end| format!("\"{table}_{end}\""));
+        Self {
+            get: format!(
+                "SELECT m.counter, m.origin, e.key, e.expire_at, e.fresh_until, e.created_at, \
+                 e.idle_ms, e.stamp, e.token, e.checksum, e.kind, e.data_type, e.compressed, \
+                 e.decoded_bytes, e.size_bytes, e.tags, \
+                 CASE WHEN e.size_bytes <= ?2 THEN e.value END \
+                 FROM {meta} m LEFT JOIN {entries} e ON e.id = ?1 WHERE m.id = 1"
+            ),
+            meta: format!(
+                "SELECT counter, floor, origin, entries, payload_bytes FROM {meta} WHERE id = 1"
+            ),
+            // The stamps that stand in the table were given out by the row that is gone.
+            meta_create: format!(
+                "INSERT INTO {meta} SELECT 1, n, n, ?2, c, b, ?3, 0, ?4 FROM (SELECT \
+                 max(?1, coalesce(max(stamp), 0) + 1) n, count(*) c, \
+                 coalesce(sum(size_bytes), 0) b FROM {entries})"
+            ),
+            meta_update: format!(
+                "UPDATE {meta} SET counter = ?1, floor = ?2, entries = ?3, payload_bytes = ?4 \
+                 WHERE id = 1"
+            ),
+            meta_flush: format!("UPDATE {meta} SET flushed_at = ?1 WHERE id = 1"),
+            cell: format!("SELECT mark FROM {fence} WHERE cell = ?1"),
+            cell_raise: format!(
+                "INSERT INTO {fence} VALUES (?1, ?2) ON CONFLICT (cell) DO UPDATE \
+                 SET mark = max(mark, excluded.mark)"
+            ),
+            old: format!(
+                "SELECT key, expire_at, fresh_until, stamp, token, size_bytes, tags \
+                 FROM {entries} WHERE id = ?1"
+            ),
+            upsert: format!(
+                "INSERT INTO {entries} (id, expire_at, fresh_until, created_at, last_accessed, \
+                 idle_ms, stamp, token, checksum, kind, data_type, compressed, decoded_bytes, \
+                 size_bytes, key, tags, value) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, \
+                 ?11, ?12, ?13, ?14, ?15, ?16, ?17) ON CONFLICT (id) DO UPDATE SET \
+                 expire_at = ?2, fresh_until = ?3, created_at = ?4, last_accessed = ?5, \
+                 idle_ms = ?6, stamp = ?7, token = ?8, checksum = ?9, kind = ?10, \
+                 data_type = ?11, compressed = ?12, decoded_bytes = ?13, size_bytes = ?14, \
+                 key = ?15, tags = ?16, value = ?17"
+            ),
+            touch: format!("UPDATE {entries} SET fresh_until = ?2, expire_at = ?3 WHERE id = ?1"),
+            expire: format!("UPDATE {entries} SET fresh_until = ?2 WHERE id = ?1"),
+            delete: format!("DELETE FROM {entries} WHERE id = ?1"),
+            // The condition stands in the statement itself: what was renewed stays.
+            delete_expired: format!(
+                "DELETE FROM {entries} WHERE id = ?1 AND expire_at BETWEEN 0 AND ?2"
+            ),
+            tag_insert: format!("INSERT OR IGNORE INTO {tags} VALUES (?1, ?2)"),
+            tag_delete: format!("DELETE FROM {tags} WHERE tag = ?1 AND id = ?2"),
+            tags_delete_id: format!("DELETE FROM {tags} WHERE id = ?1"),
+            page_by_id: format!("SELECT {DETAILS} FROM {entries} e WHERE e.id = ?1"),
+            page_by_key: format!(
+                "SELECT {DETAILS} FROM {entries} e WHERE e.key >= ?1 AND e.key < ?2 \
+                 ORDER BY e.key LIMIT ?3"
+            ),
+            page_by_tag: format!(
+                "SELECT {DETAILS} FROM {tags} t CROSS JOIN {entries} e ON e.id = t.id \
+                 WHERE t.tag = ?1 AND t.id >= ?2 ORDER BY t.id LIMIT ?3"
+            ),
+            expired: format!(
+                "SELECT id, size_bytes, tags FROM {entries} \
+                 WHERE expire_at BETWEEN 0 AND ?1 ORDER BY expire_at LIMIT ?2"
+            ),
+            least_recent: format!(
+                "SELECT id, size_bytes, tags, last_accessed FROM {entries} \
+                 ORDER BY last_accessed LIMIT ?1"
+            ),
+            accessed: format!(
+                "UPDATE {entries} SET access_count = access_count + ?2, \
+                 last_accessed = max(last_accessed, ?3) WHERE id = ?1"
+            ),
+            totals: format!(
+                "SELECT count(*), coalesce(sum(size_bytes), 0) FROM {entries}"
+            ),
+            sample_insert: format!(
+                "INSERT INTO {stats} (timestamp, operation, calls, hits, misses, failures, \
+                 total_us, longest_us, entries, payload_bytes, stored_bytes) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+            ),
+            samples_delete: format!(
+                "DELETE FROM {stats} WHERE id IN (SELECT id FROM {stats} \
+                 WHERE timestamp < ?1 ORDER BY timestamp LIMIT ?2)"
+            ),
+            samples: format!(
+                "SELECT timestamp, operation, calls, hits, misses, failures, total_us, \
+                 longest_us, entries, payload_bytes, stored_bytes FROM {stats} \
+                 WHERE timestamp >= ?1 ORDER BY timestamp, id LIMIT ?2"
+            ),
+        }
+    }
+}

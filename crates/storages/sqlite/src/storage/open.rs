@@ -1,0 +1,165 @@
+//! Opening, and the life of the threads.
+
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use cache_core::storage::{Capabilities, Reach, StorageError, StorageErrorKind};
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::shared::{Opened, Shared};
+use crate::config::{Location, SqliteOptions};
+use crate::connection::{self, Role};
+use crate::error::{SCHEME, error, failure};
+use crate::maintain;
+use crate::read::{self, Pool, READERS_MAX};
+use crate::write::Writer;
+
+const OPERATION: &str = "open";
+
+/// Opens a store. All that blocks happens on the thread that is to write.
+pub(super) async fn open(options: SqliteOptions) -> Result<Arc<Shared>, StorageError> {
+    options.validate().map_err(|problem| {
+        error(OPERATION, StorageErrorKind::Invalid, problem.to_string()).with_source(problem)
+    })?;
+    let (answer, answered) = oneshot::channel();
+    thread::Builder::new()
+        .name("sqlite-writer".to_owned())
+        .spawn(move || live(options, answer))
+        .map_err(no_thread)?;
+    answered.await.map_err(|_| {
+        error(OPERATION, StorageErrorKind::Failed, "the writer's thread ended while it opened")
+    })?
+}
+
+fn no_thread(source: std::io::Error) -> StorageError {
+    let message = format!("no thread could be started: {source}");
+    error(OPERATION, StorageErrorKind::Failed, message).with_source(source)
+}
+
+/// The whole life of a store, on the writer's thread.
+fn live(options: SqliteOptions, answer: oneshot::Sender<Result<Arc<Shared>, StorageError>>) {
+    let (shared, writer, keeper) = match prepare(options) {
+        Ok(prepared) => prepared,
+        // A caller that has gone away is not missed.
+        Err(error) => return drop(answer.send(Err(error))),
+    };
+    let threads = match start_threads(&shared, keeper) {
+        Ok(threads) => threads,
+        Err(error) => {
+            shared.reads.close();
+            shared.stop_keeper();
+            return drop(answer.send(Err(error)));
+        }
+    };
+    let end = End { shared: Arc::clone(&shared), threads };
+    // Where the caller has gone away, what it would have dropped is dropped here.
+    if let Err(Ok(shared)) = answer.send(Ok(Arc::clone(&shared))) {
+        shared.stop();
+    }
+    Writer::new(&shared, &writer).run();
+    end.orderly(&writer);
+}
+
+fn prepare(
+    mut options: SqliteOptions,
+) -> Result<(Arc<Shared>, Connection, Connection), StorageError> {
+    let (path, folder) = match &options.location {
+        Location::File(path) => (path.clone(), None),
+        Location::Temporary => {
+            let folder = tempfile::Builder::new().prefix("cache-sqlite-").tempdir();
+            let folder = folder.map_err(|source| {
+                let message = format!("no folder for temporary files: {source}");
+                error(OPERATION, StorageErrorKind::Failed, message).with_source(source)
+            })?;
+            (folder.path().join("cache.db"), Some(folder))
+        }
+    };
+    // The same file even if the process changes its working folder.
+    let path = std::path::absolute(&path).unwrap_or(path);
+    options.create |= folder.is_some();
+    let file = connection::open_file(&path, options.create)?;
+    let readers = READERS_MAX.min(options.pool_size);
+    // No more can be in use at the same moment than there are processors.
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    let at_once = options.pool_size.saturating_sub(readers).clamp(1, processors.max(2));
+    let connections = at_once + readers + 2;
+    let writer = connection::prepare(&options, &file, connections)?;
+    let connect = |role| connection::connect(&options, &path, role, connections);
+    let some = |count, role| (0..count).map(|_| connect(role)).collect::<Result<Vec<_>, _>>();
+    let pool = Pool::new(some(at_once, Role::ReadAtOnce)?, some(readers, Role::Read)?);
+    let keeper = connect(Role::Write)?;
+    let driver = |source| failure(OPERATION, source);
+    let page_bytes: i64 =
+        writer.query_row("PRAGMA page_size", [], |row| row.get(0)).map_err(driver)?;
+    let incremental = connection::is_incremental(&writer).map_err(driver)?;
+    let mut capabilities = Capabilities::new(SCHEME, Reach::Local)
+        .with_value_bytes_max(options.effective_value_bytes_max());
+    if folder.is_some() {
+        capabilities = capabilities.volatile();
+    }
+    let page_bytes = page_bytes as u64;
+    let opened = Opened { options, capabilities, incremental, page_bytes, pool, file, folder };
+    Ok((Arc::new(Shared::new(opened)), writer, keeper))
+}
+
+fn start_threads(
+    shared: &Arc<Shared>,
+    keeper: Connection,
+) -> Result<Vec<JoinHandle<()>>, StorageError> {
+    let spawn = |name: &str, work: Box<dyn FnOnce(&Shared) + Send>| {
+        let shared = Arc::clone(shared);
+        thread::Builder::new().name(name.to_owned()).spawn(move || work(&shared)).map_err(no_thread)
+    };
+    let mut threads = Vec::new();
+    for index in 0..READERS_MAX.min(shared.options.pool_size) {
+        threads.push(spawn("sqlite-reader", Box::new(move |shared| read::run(shared, index)))?);
+    }
+    let keep = Box::new(move |shared: &Shared| maintain::run(shared, &keeper));
+    threads.push(spawn("sqlite-keeper", keep)?);
+    Ok(threads)
+}
+
+/// The end of a store, in good order or because the writer's thread panics.
+struct End {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl End {
+    fn orderly(mut self, writer: &Connection) {
+        self.stop();
+        // The other connections are closed: what is left is to empty the log.
+        let finished = maintain::finish(&self.shared, writer);
+        let result = finished.map_err(|source| failure("close", source));
+        self.shared.stopped.send_replace(Some(result));
+    }
+
+    fn stop(&mut self) {
+        self.shared.writes.close();
+        self.shared.reads.close();
+        self.shared.stop_keeper();
+        for thread in self.threads.drain(..) {
+            // One that panicked has ended too.
+            let _ = thread.join();
+        }
+        // Those who wait in vain are told.
+        self.shared.writes.clear();
+        self.shared.reads.clear();
+        self.shared.pool.close();
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.stop();
+        self.shared.stopped.send_if_modified(|stopped| {
+            let unknown = stopped.is_none();
+            if unknown {
+                let message = "the writer's thread ended unexpectedly";
+                *stopped = Some(Err(error("close", StorageErrorKind::Failed, message)));
+            }
+            unknown
+        });
+    }
+}

@@ -1,0 +1,204 @@
+//! What each kind of write means, inside of a transaction.
+
+use cache_core::clock::Timestamp;
+use cache_core::entry::{Entry, Token};
+use cache_core::fence::{Stamp, cell_of_tag};
+use cache_core::key::{Key, Tag, Tags};
+use cache_core::storage::{Outcome, Write, WriteAction};
+use rusqlite::{OptionalExtension, params};
+
+use super::Transaction;
+use crate::fence::cells_of;
+use crate::invalidate::EXPIRED;
+use crate::read::{kind_number, tags_from, tags_text, timestamp};
+
+/// What stands in the row of a key.
+struct Old {
+    key: String,
+    kept_until: Timestamp,
+    fresh_until: Timestamp,
+    stamp: u64,
+    token: Token,
+    size_bytes: i64,
+    tags: Option<String>,
+}
+
+impl Old {
+    /// Whether it is an entry of this key that is still there for readers.
+    fn is_kept(&self, key: &Key, now: Timestamp) -> bool {
+        self.key == key.as_str() && now < self.kept_until
+    }
+
+    fn tags(&self) -> Tags {
+        self.tags.as_ref().and_then(|text| tags_from(text.as_bytes())).unwrap_or(Tags::NONE)
+    }
+}
+
+/// Carries out one write.
+pub(crate) fn apply(txn: &mut Transaction<'_>, write: &Write) -> rusqlite::Result<Outcome> {
+    let key = &write.key;
+    let id = key.digest() as i64;
+    let old = old(txn, id)?;
+    let kept = old.as_ref().filter(|old| old.is_kept(key, txn.now));
+    match &write.action {
+        WriteAction::Fill { entry, stamp } => fill(txn, key, entry, *stamp, old.as_ref()),
+        WriteAction::Set { entry } => {
+            let mark = raise(txn, key, entry, kept)?;
+            if is_too_large(txn, entry) {
+                return remove(txn, id, old.as_ref(), Outcome::TooLarge);
+            }
+            store(txn, key, entry, mark, old.as_ref())
+        }
+        WriteAction::Update { entry, stamp } => {
+            let admitted = admits(txn, *stamp, key, &entry.tags)?
+                && match kept {
+                    Some(old) => admits(txn, *stamp, key, &old.tags())?,
+                    None => true,
+                };
+            let mark = raise(txn, key, entry, kept)?;
+            if !admitted {
+                return remove(txn, id, old.as_ref(), Outcome::Fenced);
+            }
+            if is_too_large(txn, entry) {
+                return remove(txn, id, old.as_ref(), Outcome::TooLarge);
+            }
+            store(txn, key, entry, mark, old.as_ref())
+        }
+        WriteAction::PutIfUnchanged { entry, expected, stamp } => {
+            if kept.map(|old| old.token) != *expected {
+                return Ok(Outcome::ConditionFailed);
+            }
+            fill(txn, key, entry, *stamp, old.as_ref())
+        }
+        WriteAction::Touch { token, fresh_until, kept_until } => {
+            if kept.is_none_or(|old| old.token != *token || old.fresh_until == EXPIRED) {
+                return Ok(Outcome::ConditionFailed);
+            }
+            let mut statement = txn.connection.prepare_cached(&txn.statements().touch)?;
+            let times = [fresh_until, kept_until].map(|time| time.unix_ms() as i64);
+            statement.execute([id, times[0], times[1]])?;
+            Ok(Outcome::Stored)
+        }
+        // An action that this release does not know changes nothing.
+        _ => Ok(Outcome::ConditionFailed),
+    }
+}
+
+fn fill(
+    txn: &mut Transaction<'_>,
+    key: &Key,
+    entry: &Entry,
+    stamp: Stamp,
+    old: Option<&Old>,
+) -> rusqlite::Result<Outcome> {
+    let newer = old.is_some_and(|old| old.is_kept(key, txn.now) && old.stamp > stamp.mark);
+    if newer || !admits(txn, stamp, key, &entry.tags)? {
+        return Ok(Outcome::Fenced);
+    }
+    if is_too_large(txn, entry) {
+        return Ok(Outcome::TooLarge);
+    }
+    store(txn, key, entry, stamp.mark, old)
+}
+
+fn admits(
+    txn: &mut Transaction<'_>,
+    stamp: Stamp,
+    key: &Key,
+    tags: &Tags,
+) -> rusqlite::Result<bool> {
+    let (connection, statements) = (txn.connection, txn.statements());
+    txn.fence.admits(connection, statements, stamp, key, tags)
+}
+
+/// Raises the cells of a key and of its old and new tags.
+fn raise(
+    txn: &mut Transaction<'_>,
+    key: &Key,
+    entry: &Entry,
+    kept: Option<&Old>,
+) -> rusqlite::Result<u64> {
+    let mark = txn.fence.advance();
+    let old_tags = kept.map_or(Tags::NONE, Old::tags);
+    let cells = cells_of(key, &entry.tags).chain(old_tags.into_iter().map(cell_of_tag));
+    let (connection, statements) = (txn.connection, txn.statements());
+    txn.fence.raise(connection, statements, cells, mark)?;
+    Ok(mark)
+}
+
+fn is_too_large(txn: &Transaction<'_>, entry: &Entry) -> bool {
+    entry.payload.len() as u64 > txn.shared.capabilities.value_bytes_max
+}
+
+fn remove(
+    txn: &mut Transaction<'_>,
+    id: i64,
+    old: Option<&Old>,
+    outcome: Outcome,
+) -> rusqlite::Result<Outcome> {
+    if let Some(old) = old {
+        txn.remove(id, old.size_bytes, old.tags.as_deref())?;
+    }
+    Ok(outcome)
+}
+
+fn store(
+    txn: &mut Transaction<'_>,
+    key: &Key,
+    entry: &Entry,
+    mark: u64,
+    old: Option<&Old>,
+) -> rusqlite::Result<Outcome> {
+    let id = key.digest() as i64;
+    let tags = tags_text(&entry.tags);
+    let (last_accessed, statements) = (txn.shared.next_use(txn.now), txn.statements());
+    let mut statement = txn.connection.prepare_cached(&statements.upsert)?;
+    statement.execute(params![
+        id,
+        entry.kept_until.unix_ms() as i64,
+        entry.fresh_until.unix_ms() as i64,
+        entry.created.unix_ms() as i64,
+        last_accessed,
+        entry.idle.map(|idle| i64::try_from(idle.as_millis()).unwrap_or(i64::MAX)),
+        mark as i64,
+        entry.token.0 as i64,
+        entry.checksum as i64,
+        kind_number(entry.kind),
+        entry.codec.number(),
+        entry.compression.number(),
+        entry.decoded_bytes,
+        entry.payload.len() as i64,
+        key.as_str(),
+        tags,
+        &entry.payload[..],
+    ])?;
+    if old.is_none_or(|old| old.tags != tags) {
+        if let Some(old) = old {
+            txn.remove_tags(id, old.tags.as_deref())?;
+        }
+        let mut statement = txn.connection.prepare_cached(&statements.tag_insert)?;
+        for tag in entry.tags.into_iter().map(Tag::as_str) {
+            statement.execute(params![tag, id])?;
+        }
+    }
+    txn.entries += i64::from(old.is_none());
+    txn.payload_bytes += entry.payload.len() as i64 - old.map_or(0, |old| old.size_bytes);
+    txn.bytes += entry.payload.len();
+    Ok(Outcome::Stored)
+}
+
+fn old(txn: &Transaction<'_>, id: i64) -> rusqlite::Result<Option<Old>> {
+    let mut statement = txn.connection.prepare_cached(&txn.statements().old)?;
+    let old = statement.query_row([id], |row| {
+        Ok(Old {
+            key: row.get(0)?,
+            kept_until: timestamp(row.get(1)?),
+            fresh_until: timestamp(row.get(2)?),
+            stamp: row.get::<_, i64>(3)? as u64,
+            token: Token(row.get::<_, i64>(4)? as u64),
+            size_bytes: row.get(5)?,
+            tags: row.get(6)?,
+        })
+    });
+    old.optional()
+}

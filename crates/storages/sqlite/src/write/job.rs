@@ -1,0 +1,195 @@
+//! What the writer thread is asked to do, in steps that each fit into one transaction.
+
+use std::time::Instant;
+
+use cache_core::storage::{
+    Invalidated, InvalidationMode, Maintenance, Outcome, Selector, StorageError, Write,
+};
+use tokio::sync::oneshot;
+
+use super::{Transaction, apply};
+use crate::error::failure;
+use crate::invalidate::{self, Invalidation};
+use crate::maintain::{self, Upkeep};
+use crate::read::{execute, moment};
+
+type Answer<T> = oneshot::Sender<Result<T, StorageError>>;
+pub(crate) type Outcomes = Vec<Result<Outcome, StorageError>>;
+
+/// A job of the writer. It is carried out even if nobody waits for its answer any more.
+#[derive(Debug)]
+pub(crate) enum Job {
+    Write {
+        writes: Vec<Write>,
+        done: Outcomes,
+        answer: Answer<Outcomes>,
+    },
+    Invalidate {
+        selector: Selector,
+        mode: InvalidationMode,
+        progress: Invalidation,
+        answer: Answer<Invalidated>,
+    },
+    Maintain {
+        upkeep: Upkeep,
+        /// `None` for what the storage does by itself.
+        answer: Option<Answer<Maintenance>>,
+    },
+    /// Everything before it is on the disk once its own commit is.
+    Flush { answer: Answer<()> },
+    /// For tests of what the connection's own limits do.
+    #[cfg(test)]
+    Execute { sql: String, answer: Answer<()> },
+}
+
+/// How far a job had come before a step, to go back to where its transaction fails.
+#[derive(Clone, Debug)]
+pub(crate) enum Saved {
+    Writes(usize),
+    Invalidation(Invalidation),
+    Upkeep(Upkeep),
+    Nothing,
+}
+
+/// What is left of a job after a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Left {
+    Nothing,
+    More,
+}
+
+impl Job {
+    pub(crate) fn save(&self) -> Saved {
+        match self {
+            Self::Write { done, .. } => Saved::Writes(done.len()),
+            Self::Invalidate { progress, .. } => Saved::Invalidation(progress.clone()),
+            Self::Maintain { upkeep, .. } => Saved::Upkeep(upkeep.clone()),
+            _ => Saved::Nothing,
+        }
+    }
+
+    pub(crate) fn restore(&mut self, saved: Saved) {
+        match (self, saved) {
+            (Self::Write { done, .. }, Saved::Writes(count)) => done.truncate(count),
+            (Self::Invalidate { progress, .. }, Saved::Invalidation(saved)) => *progress = saved,
+            (Self::Maintain { upkeep, .. }, Saved::Upkeep(saved)) => *upkeep = saved,
+            _ => {}
+        }
+    }
+
+    /// Whether it is to be made durable at once.
+    pub(crate) fn is_flush(&self) -> bool {
+        matches!(self, Self::Flush { .. })
+    }
+
+    /// Does as much as fits into the transaction. With `apart`, a write that fails is undone alone.
+    pub(crate) fn step(
+        &mut self,
+        txn: &mut Transaction<'_>,
+        apart: bool,
+    ) -> rusqlite::Result<Left> {
+        match self {
+            Self::Write { writes, done, .. } => {
+                while let Some(write) = writes.get(done.len()) {
+                    if txn.is_full() {
+                        return Ok(Left::More);
+                    }
+                    let outcome = if apart { apply_apart(txn, write)? } else { Ok(apply(txn, write)?) };
+                    done.push(outcome);
+                    txn.writes += 1;
+                }
+                Ok(Left::Nothing)
+            }
+            Self::Invalidate { selector, mode, progress, .. } => {
+                invalidate::step(txn, selector, *mode, progress)
+            }
+            Self::Maintain { upkeep, .. } => maintain::step(txn, upkeep),
+            Self::Flush { .. } => {
+                // A commit has to have something to write if it is to sync the log.
+                let mut statement = txn.connection.prepare_cached(&txn.statements().meta_flush)?;
+                statement.execute([moment(txn.now)])?;
+                Ok(Left::Nothing)
+            }
+            #[cfg(test)]
+            Self::Execute { sql, .. } => txn.connection.execute_batch(sql).map(|()| Left::Nothing),
+        }
+    }
+
+    /// Answers after the last step has been committed.
+    pub(crate) fn finish(self) {
+        // A caller that has gone away is not missed.
+        match self {
+            Self::Write { done, answer, .. } => drop(answer.send(Ok(done))),
+            Self::Invalidate { progress, answer, .. } => {
+                drop(answer.send(Ok(Invalidated { entries: progress.entries })));
+            }
+            Self::Maintain { upkeep, answer } => {
+                if let Some(answer) = answer {
+                    drop(answer.send(Ok(upkeep.done())));
+                }
+            }
+            Self::Flush { answer } => drop(answer.send(Ok(()))),
+            #[cfg(test)]
+            Self::Execute { answer, .. } => drop(answer.send(Ok(()))),
+        }
+    }
+
+    /// Answers that it could not be done.
+    pub(crate) fn fail(self, failed: &dyn Fn(&'static str) -> StorageError) {
+        match self {
+            Self::Write { writes, mut done, answer } => {
+                let error = failed("write");
+                if done.is_empty() {
+                    drop(answer.send(Err(error)));
+                } else {
+                    // Some are known to be done: the rest fails one by one.
+                    let rest = writes[done.len()..].iter();
+                    done.extend(rest.map(|write| Err(error.clone().with_key(&write.key))));
+                    drop(answer.send(Ok(done)));
+                }
+            }
+            Self::Invalidate { answer, .. } => drop(answer.send(Err(failed("invalidate")))),
+            Self::Maintain { answer, .. } => {
+                if let Some(answer) = answer {
+                    drop(answer.send(Err(failed("maintain"))));
+                }
+            }
+            Self::Flush { answer } => drop(answer.send(Err(failed("flush")))),
+            #[cfg(test)]
+            Self::Execute { answer, .. } => drop(answer.send(Err(failed("execute")))),
+        }
+    }
+
+    /// Whether its failure is to be looked at write by write.
+    pub(crate) fn is_divisible(&self) -> bool {
+        matches!(self, Self::Write { writes, done, .. } if writes.len() - done.len() > 1)
+    }
+
+    /// A run of maintenance.
+    pub(crate) fn maintain(upkeep: Upkeep, answer: Option<Answer<Maintenance>>) -> Self {
+        Self::Maintain { upkeep: upkeep.begun(Instant::now()), answer }
+    }
+}
+
+fn apply_apart(
+    txn: &mut Transaction<'_>,
+    write: &Write,
+) -> rusqlite::Result<Result<Outcome, StorageError>> {
+    let savepoint = txn.savepoint()?;
+    match apply(txn, write) {
+        Ok(outcome) => {
+            txn.release()?;
+            Ok(Ok(outcome))
+        }
+        Err(source) if txn.connection.is_autocommit() => Err(source),
+        Err(source) => {
+            txn.undo(savepoint)?;
+            Ok(Err(failure("write", source).with_key(&write.key)))
+        }
+    }
+}
+
+/// Makes commits wait for the disk, or as the options have it again.
+pub(crate) fn set_synchronous(connection: &rusqlite::Connection, level: &str) -> rusqlite::Result<()> {
+    execute(connection, &format!("PRAGMA synchronous = {level}"))
+}
