@@ -1,1 +1,29 @@
-//! Nothing yet.
+//! Measuring, for the benches of Tiers.
+//!
+//! What is compared is measured in turns within one run ([`interleaved`]), so that a machine that
+//! slows down slows all of it, and medians stand for it. A bound on an absolute figure is put on the
+//! difference of two things that were measured side by side ([`Measured::difference_ns`]).
+//!
+//! | module | what is in it |
+//! |---|---|
+//! | [`contestant`] | a piece of work to be measured |
+//! | [`interleave`] | measuring several of them in turns |
+//! | [`measured`] | medians, differences and ratios |
+//! | [`calmness`] | whether the machine left the work in peace |
+//! | [`row`] | one speed target and what was measured |
+//! | [`group`] | named groups of measurements, chosen on the command line |
+
+pub mod calmness;
+pub mod contestant;
+pub mod group;
+pub mod interleave;
+pub mod measured;
+pub mod row;
+
+mod cpu;
+
+pub use contestant::Contestant;
+pub use group::{Group, Run};
+pub use interleave::{Effort, interleaved};
+pub use measured::Measured;
+pub use row::{Better, Row};

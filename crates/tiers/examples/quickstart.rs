@@ -17,6 +17,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tiers::prelude::*;
+use tiers::sqlite::SqliteOptions;
 use tiers::stats::NodeStats;
 use walkdir::WalkDir;
 
@@ -73,10 +74,8 @@ fn compute(path: &Path) -> std::io::Result<FileFigures> {
     let hash = Sha256::digest(&content);
     Ok(FileFigures {
         lines: content.iter().filter(|byte| **byte == b'\n').count() as u64,
-        words: content
-            .split(u8::is_ascii_whitespace)
-            .filter(|word| !word.is_empty())
-            .count() as u64,
+        words: content.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).count()
+            as u64,
         bytes: content.len() as u64,
         sha256: hash.iter().map(|byte| format!("{byte:02x}")).collect(),
     })
@@ -105,7 +104,6 @@ async fn main() -> Result<(), AnyError> {
     // Removed when the program ends; a database that was asked for stays.
     let folder = tempfile::tempdir()?;
     let database = arguments.database.clone().unwrap_or_else(|| folder.path().join("cache.db"));
-    let url = format!("sqlite://{}", database.display());
     let nodes = list(&directory, &database)?;
     let show = !arguments.json;
     if show {
@@ -113,7 +111,7 @@ async fn main() -> Result<(), AnyError> {
         println!("database: {}\n", database.display());
     }
 
-    let cache = open_cache(&url).await?;
+    let cache = open_cache(&database).await?;
     let files = cache.bind::<FileNode>(Files { paths: nodes.iter().cloned().collect() })?;
     let mut passes = Vec::new();
     for (number, name) in ["cold", "warm"].into_iter().enumerate() {
@@ -123,7 +121,7 @@ async fn main() -> Result<(), AnyError> {
     }
     cache.close().await?;
 
-    let cache = open_cache(&url).await?;
+    let cache = open_cache(&database).await?;
     let files = cache.bind::<FileNode>(Files { paths: nodes.iter().cloned().collect() })?;
     let pass = read_all(&files, &nodes, "reopened", show).await?;
     report_json(&arguments, 3, &pass)?;
@@ -136,11 +134,11 @@ async fn main() -> Result<(), AnyError> {
     Ok(())
 }
 
-async fn open_cache(url: &str) -> Result<Cache, AnyError> {
+async fn open_cache(database: &Path) -> Result<Cache, AnyError> {
     Ok(Cache::builder()
         .prefix("quickstart")
         .storage("memory", Memory::builder().max_entries(1_000_000).build()?)
-        .storage("sqlite", Sqlite::open(url).await?)
+        .storage("sqlite", SqliteOptions::new(database).open().await?)
         .build()?)
 }
 
@@ -149,7 +147,8 @@ async fn open_cache(url: &str) -> Result<Cache, AnyError> {
 fn list(directory: &Path, database: &Path) -> Result<Vec<(FileNode, PathBuf)>, AnyError> {
     let mut nodes = Vec::new();
     let kept = |entry: &walkdir::DirEntry| {
-        let skipped = entry.depth() > 0 && (entry.file_name() == ".git" || entry.file_name() == "target");
+        let skipped =
+            entry.depth() > 0 && (entry.file_name() == ".git" || entry.file_name() == "target");
         !(skipped && entry.file_type().is_dir())
     };
     let database = database.canonicalize().unwrap_or_else(|_| database.to_path_buf());
@@ -246,7 +245,6 @@ fn report_json(arguments: &Arguments, number: usize, pass: &Pass) -> Result<(), 
 
 fn table(passes: &[Pass]) -> Table {
     let mut table = Table::new();
-    table.load_preset(comfy_table::presets::UTF8_FULL_CONDENSED);
     table.set_header([
         "pass", "memory", "sqlite", "source", "errors", "hit rate", "p50 us", "p99 us", "total",
     ]);
@@ -279,6 +277,11 @@ async fn print_totals(files: &Handle<FileNode>, nodes: &[(FileNode, PathBuf)]) {
         figures.len(),
     );
     if let Some((file, (_, path))) = figures.iter().zip(nodes).max_by_key(|(file, _)| file.lines) {
-        println!("most lines: {} ({}, sha256 {}..)", path.display(), file.lines, &file.sha256[..12]);
+        println!(
+            "most lines: {} ({}, sha256 {}..)",
+            path.display(),
+            file.lines,
+            &file.sha256[..12]
+        );
     }
 }

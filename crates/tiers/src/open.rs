@@ -38,7 +38,7 @@ pub async fn open(url: &str) -> Result<Backend, OpenError> {
         #[cfg(not(feature = "memory"))]
         "memory" | "local" => Err(missing(scheme, "memory").into()),
         #[cfg(feature = "sqlite")]
-        "sqlite" => Ok(cache_sqlite::Sqlite::open(url).await?.into()),
+        "sqlite" => Ok(cache_sqlite::SqliteOptions::from_url(url)?.open().await?.into()),
         #[cfg(not(feature = "sqlite"))]
         "sqlite" => Err(missing(scheme, "sqlite").into()),
         "redis" | "rediss" | "valkey" => Err(missing(scheme, "redis").into()),

@@ -2,6 +2,8 @@
 //!
 //! In a program of its own, for it counts what the whole program allocates.
 
+#![allow(clippy::expect_used, reason = "a test says what it expects")]
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -40,10 +42,8 @@ const HITS: u64 = 1_000_000;
 /// On the machine's own clock, as in production.
 #[test]
 fn a_million_hits_allocate_nothing() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let folder = tempfile::tempdir().expect("a folder");
         let file = tiers::sqlite::SqliteOptions::new(folder.path().join("cache.db"));

@@ -4,12 +4,13 @@ use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use parking_lot::Mutex;
 
 use super::answer::{Answer, Origin};
-use super::batch::{Batch, Item};
+use super::batch::Batch;
 use super::cycle::{LOADING, LoadScope};
 use super::fill::{Fills, encode};
 use super::load::{LoadOnce, load};
@@ -20,8 +21,7 @@ use crate::cache::{Binding, MemoryFill};
 use crate::error::Error;
 use crate::node::Node;
 use crate::observe;
-use crate::source::{Loaded, LoadedValue, SharedError};
-use crate::storage::{Write, WriteAction};
+use crate::source::{LoadError, Loaded, LoadedValue};
 
 /// How a flight comes by its value.
 pub(crate) enum LoadBy<N: Node> {
@@ -136,7 +136,7 @@ async fn prepare<N: Node>(
     let value = match value {
         LoadedValue::Value(value) => Some(Arc::new(value)),
         LoadedValue::Absent => None,
-        LoadedValue::NotModified => return extend(batch, at, ttl).await,
+        LoadedValue::NotModified => return extend(batch, at, ttl, fills),
     };
     let tags = binding.tags(&item.led.node, tags)?;
     let created = binding.cache.clock.wall();
@@ -184,54 +184,40 @@ async fn prepare<N: Node>(
     Ok(answer)
 }
 
-/// Not modified: the copy that the source went by lives on, wherever exactly it stands.
-async fn extend<N: Node>(
+/// Not modified: the copy that the source went by is filled anew, with new times and under the
+/// stamps of this flight, so that nothing that was invalidated meanwhile lives on.
+fn extend<N: Node>(
     batch: &Batch<N>,
     at: usize,
-    ttl: Option<std::time::Duration>,
+    ttl: Option<Duration>,
+    fills: &mut Fills<'_, N>,
 ) -> Result<Answer<N::Value>, Error> {
     let binding = &batch.binding;
     let item = &batch.items[at];
-    let Item { key, led, stale: Some(stale), .. } = item else {
+    let key = item.key.clone();
+    let Some(stale) = &item.stale else {
         let message = "the source answered `not modified`, but was given nothing to compare with";
-        let error = crate::source::LoadError::message(message);
-        let source: SharedError = error.shared();
-        return Err(Error::Load { key: item.key.clone(), source, permanent: false });
+        let source = LoadError::message(message).shared();
+        return Err(Error::Load { key, source, permanent: false });
     };
-    let now = binding.cache.clock.wall();
-    for tier in &binding.tiers {
-        let lifetime = crate::policy::lifetime::Lifetime {
-            asked_ttl: ttl,
-            ..tier.lifetime(&binding.definition)
-        };
-        let Some(entry) = &stale.entry else { break };
-        let timed = super::fill::with_lifetime(entry.clone(), lifetime, now);
-        let action = WriteAction::Touch {
-            token: entry.token,
-            fresh_until: timed.fresh_until,
-            kept_until: timed.kept_until,
-        };
-        let touch = vec![Write { key: key.clone(), action }];
-        if let Err(error) = tier.storage.write(touch).await {
-            tier.recorder.errors(1);
-            observe::tier_failed(&tier.storage.name, &error);
-        }
+    if let Some(entry) = &stale.entry {
+        fills.load(item, entry, ttl);
     }
     let value = stale.previous.value.clone();
     let created = stale.previous.created;
+    let tags = stale.tags.clone();
     binding.fill_memory(MemoryFill {
-        node: &led.node,
-        key,
+        node: &item.led.node,
+        key: &key,
         value: value.as_ref(),
-        tags: stale.tags.clone(),
+        tags: tags.clone(),
         created,
-        stamp: led.flight.begun,
+        stamp: item.led.flight.begun,
         encoded_bytes: stale.entry.as_ref().map(|entry| u64::from(entry.decoded_bytes)),
         asked_ttl: ttl,
         remaining: None,
     });
-    let tags = stale.tags.clone();
-    Ok(Answer { key: key.clone(), value, tags, created, origin: Origin::Source })
+    Ok(Answer { key, value, tags, created, origin: Origin::Source })
 }
 
 fn panic_message(panic: &(dyn Any + Send)) -> String {

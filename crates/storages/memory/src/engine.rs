@@ -1,3 +1,7 @@
+mod invalidate;
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -13,12 +17,13 @@ use cache_core::storage::InvalidationMode;
 use moka::notification::RemovalCause;
 use moka::sync::Cache;
 
-use crate::config::{Bound, MemoryBuilder, MemoryOptions};
+use crate::config::{Bound, MemoryBuilder, MemoryOptions, Policy};
 use crate::eviction::{Departures, Evictions};
 use crate::expiry::KeptUntil;
 use crate::index::{Index, Member, weight_of};
 use crate::slot::{HashAsGiven, Lookup, Slot};
 use crate::stripe::Stripes;
+use crate::uses::Uses;
 
 /// The entries of one storage name in the memory of this process; clones share them.
 ///
@@ -30,9 +35,12 @@ use crate::stripe::Stripes;
 /// thirty-second part (at most 64 entries; a sixty-fourth part in bytes) does them. After
 /// [`maintain`](MemoryEngine::maintain) the bound holds exactly.
 ///
-/// **Cost.** A hit takes no lock of this crate and allocates nothing. An insert takes about ten
-/// small allocations; each tag adds one. Removing everything, or by predicate, takes time in
-/// proportion to the entries held; by tag, to the entries that bear it.
+/// **Policy.** A hit is noted, and the policy told of it before it next evicts. A memory of less
+/// than 32 entries goes by every use in order; a larger one by the uses between two portions.
+///
+/// **Cost.** A hit takes one shared lock, of a 128th of the table, and allocates nothing. An insert
+/// takes about ten small allocations; each tag adds one. Removing everything, or by predicate, takes
+/// time in proportion to the entries held; by tag, to the entries that bear it.
 ///
 /// **Values.** No foreign code runs under a lock except the equality of nodes and the drop of
 /// values: a value that was removed is dropped by whichever call comes by when nobody can be
@@ -46,8 +54,15 @@ struct Inner {
     map: Cache<Arc<MemoryKey>, Slot, HashAsGiven>,
     shared: Arc<Shared>,
     stripes: Stripes,
+    uses: Uses,
     options: MemoryOptions,
 }
+
+/// Of how many entries' uses the map can be told without housekeeping in between.
+const USES_PER_PORTION: usize = 16;
+
+/// Of how many entries' uses one insert tells the map. The rest waits for the next.
+const USES_TOLD_AT_ONCE: usize = 512;
 
 /// What the map's listener needs too.
 #[derive(Default)]
@@ -109,7 +124,14 @@ impl Memory {
             Bound::Bytes(_) => map.weigher(|_, slot: &Slot| weight_of(&slot.entry)),
         };
         let map = map.build_with_hasher(HashAsGiven);
-        Self { inner: Arc::new(Inner { map, shared, stripes: Stripes::default(), options }) }
+        let inner = Inner {
+            map,
+            shared,
+            stripes: Stripes::default(),
+            uses: Uses::new(options.policy == Policy::Lru),
+            options,
+        };
+        Self { inner: Arc::new(inner) }
     }
 
     /// Entries as they leave from now on, with the cause. Costs nothing while nobody subscribes.
@@ -145,6 +167,14 @@ impl Inner {
         let (current, replaced);
         let entry = Arc::new(entry);
         let key = Arc::new(probe.to_key(entry.digest));
+
+        self.uses.make_room(index.entries() + 1);
+        if self.put_off() == 0 || self.uses.waiting() >= USES_PER_PORTION {
+            // What came before these uses comes first: it may have to go without regard to them,
+            // and their entries have to be in the policy's order to be moved in it.
+            self.map.run_pending_tasks();
+            self.tell_uses(USES_TOLD_AT_ONCE);
+        }
 
         let stripe = self.stripes.lock(probe.hash);
         let id = index.next_id();
@@ -185,66 +215,46 @@ impl Inner {
         }
     }
 
+    /// By how much the bound may be passed before evictions are done.
+    fn put_off(&self) -> u64 {
+        match self.options.bound {
+            Bound::Entries(limit) => (limit.get() / 32).min(64),
+            Bound::Bytes(limit) => limit.get() / 64,
+        }
+    }
+
     /// Evicts if the bound is passed by more than what is put off.
     fn keep_bound(&self) {
-        let passed = match self.options.bound {
-            Bound::Entries(limit) => {
-                let put_off = (limit.get() / 32).min(64);
-                self.index().entries() > limit.get().saturating_add(put_off)
-            }
-            Bound::Bytes(limit) => {
-                let put_off = limit.get() / 64;
-                self.index().weight_bytes() > limit.get().saturating_add(put_off)
-            }
+        let held = match self.options.bound {
+            Bound::Entries(_) => self.index().entries(),
+            Bound::Bytes(_) => self.index().weight_bytes(),
         };
-        if passed {
+        if held > self.options.bound.limit().saturating_add(self.put_off()) {
+            self.tell_uses(USES_TOLD_AT_ONCE);
             self.map.run_pending_tasks();
         }
     }
 
-    /// Removes or expires, of the entries with this hash, those that are meant.
-    fn end(&self, hash: u64, mode: InvalidationMode, meant: impl Fn(&Member) -> bool) -> u64 {
-        let members;
-        let _stripe = self.stripes.lock(hash);
-        members = self.index().with_hash(hash);
-        let mut ended = 0;
-        for member in members.iter().filter(|member| meant(member)) {
-            match mode {
-                InvalidationMode::Remove => {
-                    ended += u64::from(self.map.remove(&member.key).is_some());
-                }
-                InvalidationMode::Expire => {
-                    member.entry.expire();
-                    ended += 1;
-                }
+    /// Tells the map of noted uses, in the order of the last ones.
+    fn tell_uses(&self, entries_max: usize) {
+        let mut used = Vec::new();
+        for hash in self.uses.drain(entries_max) {
+            self.index().take_uses(hash, &mut used);
+        }
+        used.sort_unstable_by_key(|(last, ..)| *last);
+        for (_, count, key) in used {
+            for _ in 0..count {
+                self.map.get(&key);
             }
         }
-        ended
-    }
-
-    /// The same for every entry there is.
-    fn end_where(
-        &self,
-        mode: InvalidationMode,
-        last_id: u64,
-        meant: impl Fn(&MemoryKey, &MemoryEntry) -> bool,
-    ) -> u64 {
-        // No index leads to what has been admitted and is not stored yet: wait until it is.
-        self.stripes.pass_barrier();
-        let mut ended = 0;
-        for members in self.index().shards() {
-            let members = members.iter().filter(|member| member.id <= last_id);
-            for member in members.filter(|member| meant(&member.key, &member.entry)) {
-                ended += self.end(member.key.hash, mode, |held| held.id == member.id);
-            }
-        }
-        ended
     }
 }
 
 impl MemoryEngine for Memory {
     fn get(&self, probe: &Probe<'_>) -> Option<Arc<MemoryEntry>> {
-        self.inner.map.get(&Lookup(probe)).map(|slot| slot.entry)
+        let entry = self.inner.index().hit(probe, &self.inner.uses);
+        // The policy wants to hear of what is asked for in vain, too.
+        entry.or_else(|| self.inner.map.get(&Lookup(probe)).map(|slot| slot.entry))
     }
 
     fn peek(&self, probe: &Probe<'_>) -> Option<Arc<MemoryEntry>> {
@@ -262,45 +272,7 @@ impl MemoryEngine for Memory {
     }
 
     fn invalidate(&self, what: &MemorySelector<'_>, mode: InvalidationMode) -> u64 {
-        let inner = &*self.inner;
-        // What gets a larger id is checked after the fence was raised, and stays.
-        let last_id = inner.index().last_id();
-        match what {
-            MemorySelector::Node(probe) => {
-                inner.end(probe.hash, mode, |member| member.id <= last_id && probe.is(&member.key))
-            }
-            MemorySelector::Digest(digest) => {
-                let is_meant =
-                    |member: &Member| member.id <= last_id && member.entry.digest == *digest;
-                let hashes = inner.index().with_digest(*digest);
-                hashes.into_iter().map(|hash| inner.end(hash, mode, is_meant)).sum()
-            }
-            MemorySelector::AnyTag(tags) => {
-                let end_tag = |(nth, tag)| {
-                    // Bearers of an earlier tag have been ended, and are not counted twice.
-                    let earlier = &tags[..nth];
-                    let is_meant = |member: &Member| {
-                        let borne = &member.entry.tags;
-                        member.id <= last_id
-                            && borne.contains(tag)
-                            && !earlier.iter().any(|tag| borne.contains(tag))
-                    };
-                    let hashes = inner.index().with_tag(tag);
-                    hashes.map(|hash| inner.end(hash, mode, is_meant)).sum::<u64>()
-                };
-                tags.iter().enumerate().map(end_tag).sum()
-            }
-            MemorySelector::AllTags(tags) => {
-                let Some(first) = tags.first() else { return 0 };
-                let is_meant = |member: &Member| {
-                    member.id <= last_id && tags.iter().all(|tag| member.entry.tags.contains(tag))
-                };
-                let hashes = inner.index().with_tag(first);
-                hashes.map(|hash| inner.end(hash, mode, is_meant)).sum()
-            }
-            MemorySelector::Where(meant) => inner.end_where(mode, last_id, meant),
-            MemorySelector::All => inner.end_where(mode, last_id, |_, _| true),
-        }
+        self.inner.invalidate(what, mode)
     }
 
     fn remove_expired(&self, probe: &Probe<'_>, entry: &Arc<MemoryEntry>) {
@@ -322,6 +294,9 @@ impl MemoryEngine for Memory {
     }
 
     fn maintain(&self) {
+        // First what came, then how it was used, then what has to go.
+        self.inner.map.run_pending_tasks();
+        self.inner.tell_uses(usize::MAX);
         self.inner.map.run_pending_tasks();
     }
 
@@ -364,6 +339,3 @@ impl fmt::Debug for Memory {
             .finish()
     }
 }
-
-#[cfg(test)]
-mod tests;

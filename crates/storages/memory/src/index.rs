@@ -6,19 +6,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use cache_core::key::{Tag, Tags};
 use cache_core::memory::{MemoryEntry, MemoryKey, Probe};
 use hashbrown::HashTable;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 use crate::stripe::Sharded;
+use crate::uses::{UseCount, Uses};
 
 /// What stands beside the map: who is there, by node, by digest of the key text and by tag.
 ///
-/// The map can be asked by node only, and a question counts as a use. Every entry in the map is
+/// The map can be asked by node only, and a question counts as a use and makes it work. Every entry in the map is
 /// in here, and nothing else for longer than the step that brings or takes it, so that the index
 /// is as bounded as the map is. No call holds more than one of its locks, or runs foreign code
 /// under one but the equality of nodes.
 #[derive(Default)]
 pub(crate) struct Index {
-    members: Sharded<Mutex<HashTable<Member>>>,
+    places: Sharded<RwLock<HashTable<Place>>>,
     /// Pairs of digest and hash. Both may collide, and a pair may be there more than once.
     digests: Sharded<Mutex<HashTable<(u64, u64)>>>,
     tags: Sharded<Mutex<HashMap<Tag, Bearers>>>,
@@ -42,6 +43,12 @@ pub(crate) struct Member {
     pub(crate) id: u64,
     /// It is being removed because its time has passed.
     pub(crate) is_expired: bool,
+}
+
+/// A member where the index keeps it.
+struct Place {
+    member: Member,
+    uses: UseCount,
 }
 
 /// What an entry counts for in a memory bounded by bytes.
@@ -70,19 +77,42 @@ impl Index {
     }
 
     pub(crate) fn find(&self, probe: &Probe<'_>) -> Option<Member> {
-        let members = self.members.of(probe.hash).lock();
-        members.find(probe.hash, |member| probe.is(&member.key)).cloned()
+        let places = self.places.of(probe.hash).read();
+        let place = places.find(probe.hash, |place| probe.is(&place.member.key));
+        place.map(|place| place.member.clone())
+    }
+
+    /// The entry of a node, noted as used.
+    pub(crate) fn hit(&self, probe: &Probe<'_>, uses: &Uses) -> Option<Arc<MemoryEntry>> {
+        let places = self.places.of(probe.hash).read();
+        let place = places.find(probe.hash, |place| probe.is(&place.member.key))?;
+        uses.note(probe.hash, &place.uses);
+        Some(Arc::clone(&place.member.entry))
+    }
+
+    /// Takes out the uses of the entries with this hash: the last moment, how many, whose.
+    pub(crate) fn take_uses(&self, hash: u64, taken: &mut Vec<(u64, u8, Arc<MemoryKey>)>) {
+        let places = self.places.of(hash).read();
+        for place in places.iter_hash(hash).filter(|place| place.member.key.hash == hash) {
+            if let Some((last, count)) = place.uses.take() {
+                taken.push((last, count, Arc::clone(&place.member.key)));
+            }
+        }
     }
 
     /// Those with this hash: mostly one.
     pub(crate) fn with_hash(&self, hash: u64) -> Vec<Member> {
-        let members = self.members.of(hash).lock();
-        members.iter_hash(hash).filter(|member| member.key.hash == hash).cloned().collect()
+        let places = self.places.of(hash).read();
+        let members = places.iter_hash(hash).map(|place| &place.member);
+        members.filter(|member| member.key.hash == hash).cloned().collect()
     }
 
     /// All there are, a shard at a time.
     pub(crate) fn shards(&self) -> impl Iterator<Item = Vec<Member>> {
-        self.members.iter().map(|members| members.lock().iter().cloned().collect())
+        let members = |places: &HashTable<Place>| {
+            places.iter().map(|place| place.member.clone()).collect::<Vec<_>>()
+        };
+        self.places.iter().map(move |places| members(&places.read()))
     }
 
     /// Puts a member in the place of the one with the same key, which is given back.
@@ -90,24 +120,25 @@ impl Index {
         let hash = member.key.hash;
         self.entries.fetch_add(1, Ordering::Relaxed);
         self.weight_bytes.fetch_add(u64::from(weight_of(&member.entry)), Ordering::Relaxed);
-        let mut members = self.members.of(hash).lock();
-        let replaced = match members.find_mut(hash, |other| other.key == member.key) {
-            Some(place) => Some(std::mem::replace(place, member)),
+        let mut places = self.places.of(hash).write();
+        let replaced = match places.find_mut(hash, |place| place.member.key == member.key) {
+            Some(place) => Some(std::mem::replace(&mut place.member, member)),
             None => {
-                members.insert_unique(hash, member, |member| member.key.hash);
+                let place = Place { member, uses: UseCount::default() };
+                places.insert_unique(hash, place, |place| place.member.key.hash);
                 None
             }
         };
-        drop(members);
+        drop(places);
         self.count_out(replaced)
     }
 
     /// Takes out the member with this id; another one with the same key stays.
     pub(crate) fn take(&self, hash: u64, id: u64) -> Option<Member> {
-        let mut members = self.members.of(hash).lock();
-        let taken = members.find_entry(hash, |member| member.id == id).ok();
-        let taken = taken.map(|place| place.remove().0);
-        drop(members);
+        let mut places = self.places.of(hash).write();
+        let taken = places.find_entry(hash, |place| place.member.id == id).ok();
+        let taken = taken.map(|place| place.remove().0.member);
+        drop(places);
         self.count_out(taken)
     }
 
@@ -122,9 +153,9 @@ impl Index {
 
     /// Notes why the member is about to be removed. Its stripe is held by the caller.
     pub(crate) fn mark_expired(&self, hash: u64, id: u64) {
-        let mut members = self.members.of(hash).lock();
-        if let Some(member) = members.find_mut(hash, |member| member.id == id) {
-            member.is_expired = true;
+        let mut places = self.places.of(hash).write();
+        if let Some(place) = places.find_mut(hash, |place| place.member.id == id) {
+            place.member.is_expired = true;
         }
     }
 
@@ -189,7 +220,7 @@ impl Index {
     /// How many members, digests and tag memberships are held, for tests.
     #[cfg(test)]
     pub(crate) fn sizes(&self) -> (usize, usize, usize) {
-        let members = self.members.iter().map(|shard| shard.lock().len()).sum();
+        let members = self.places.iter().map(|shard| shard.read().len()).sum();
         let digests = self.digests.iter().map(|shard| shard.lock().len()).sum();
         let bearers = |bearers: &Bearers| bearers.values().map(|n| *n as usize).sum::<usize>();
         let tags = self.tags.iter().map(|shard| {

@@ -27,6 +27,7 @@ mod index;
 mod slot;
 mod stripe;
 mod sync_cache;
+mod uses;
 
 pub use config::{Bound, MAX_ENTRIES_DEFAULT, MemoryBuilder, MemoryOptions, Policy};
 pub use engine::Memory;

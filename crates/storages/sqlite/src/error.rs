@@ -40,10 +40,7 @@ pub(crate) fn closed(operation: &'static str) -> StorageError {
 
 /// Whether it was only that somebody else held a lock.
 pub(crate) fn is_busy(source: &rusqlite::Error) -> bool {
-    matches!(
-        source.sqlite_error_code(),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
-    )
+    matches!(source.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
 /// `SQLITE_IOERR_CORRUPTFS`: the file system itself reports damage.

@@ -68,8 +68,7 @@ impl Fence {
             return Ok(*mark);
         }
         let mut statement = connection.prepare_cached(&statements.cell)?;
-        let mark: Option<i64> =
-            statement.query_row([cell as i64], |row| row.get(0)).optional()?;
+        let mark: Option<i64> = statement.query_row([cell as i64], |row| row.get(0)).optional()?;
         let mark = mark.unwrap_or(0) as u64;
         self.cells.insert(cell, mark);
         Ok(mark)

@@ -40,9 +40,7 @@ mod schema;
 mod storage;
 mod write;
 
-pub use config::{
-    AutoVacuum, IntegrityCheck, JournalMode, SqliteOptions, Synchronous, TempStore,
-};
+pub use config::{AutoVacuum, IntegrityCheck, JournalMode, SqliteOptions, Synchronous, TempStore};
 pub use maintain::HistorySample;
 pub use schema::{APPLICATION_ID, SCHEMA_VERSION, check_schema, schema_script};
 pub use storage::Sqlite;

@@ -8,7 +8,7 @@ use tiers::key::KeyFields;
 use tiers::policy::doorkeeper::DoorkeeperOptions;
 use tiers::prelude::*;
 
-use crate::support::{Versions, World, UserNode, memory};
+use crate::support::{UserNode, Versions, World, memory};
 
 async fn refusal(world: &World, definition: NodeDefinition) -> ConfigError {
     let cache = world.cache().await;
@@ -26,13 +26,19 @@ async fn definitions_that_make_no_sense_are_refused() {
     let with_tier = |tier| users().tiers([tier]);
     let ms = Duration::from_millis;
     let cases: Vec<(NodeDefinition, &str)> = vec![
-        (with_tier(tier("redis")), "uses the storage `redis`, which is not registered (registered: memory, sqlite)"),
+        (
+            with_tier(tier("redis")),
+            "uses the storage `redis`, which is not registered (registered: memory, sqlite)",
+        ),
         (users().tiers([]), "has no tiers"),
         (users().tiers([tier("sqlite"), tier("sqlite")]), "uses `sqlite` twice"),
         (users().tiers([tier("memory"), tier("memory")]), "uses a memory twice"),
         (with_tier(tier("memory").ttl(ms(0))), "`ttl` must be at least a millisecond"),
         (with_tier(tier("sqlite").idle(ms(0))), "`idle` must be at least a millisecond"),
-        (with_tier(tier("sqlite").value_bytes_min(2).value_bytes_max(1)), "`value_bytes_min` must not be larger"),
+        (
+            with_tier(tier("sqlite").value_bytes_min(2).value_bytes_max(1)),
+            "`value_bytes_min` must not be larger",
+        ),
         (users().absent_ttl(Some(ms(0))), "`absent_ttl` must be at least a millisecond"),
         (users().load_timeout(Some(ms(0))), "`load_timeout` must be at least a millisecond"),
         (users().loads_max(0), "`loads_max` must be larger than zero"),
@@ -57,8 +63,7 @@ async fn definitions_that_make_no_sense_are_refused() {
 #[tokio::test]
 async fn a_compression_that_is_left_out_names_its_feature() {
     let world = World::new();
-    let definition =
-        UserNode::definition().compression(CompressionPolicy::new(Compression::Lz4));
+    let definition = UserNode::definition().compression(CompressionPolicy::new(Compression::Lz4));
     let error = refusal(&world, definition).await.to_string();
     assert!(error.contains("enable feature `lz4`"), "{error}");
 }
@@ -108,7 +113,10 @@ async fn caches_that_make_no_sense_are_refused() {
     };
     assert!(build("app", &["a", "b"]).is_ok());
     for (prefix, names) in [("", &["a"][..]), ("a:b", &["a"]), ("a\n", &["a"]), ("app", &[""])] {
-        assert!(matches!(build(prefix, names), Err(ConfigError::Name { .. })), "{prefix:?} {names:?}");
+        assert!(
+            matches!(build(prefix, names), Err(ConfigError::Name { .. })),
+            "{prefix:?} {names:?}"
+        );
     }
     // Registering again is not ignored.
     let twice = build("app", &["a", "a"]).map(|_| ()).expect_err("registered twice");
@@ -157,7 +165,12 @@ async fn urls_open_what_they_name() {
     let world = World::new();
     let file = format!("sqlite://{}?table=cache&pool_size=10", world.path().display());
     let absolute = format!("sqlite:///{}?table=other", world.path().display());
-    for url in ["memory://tinylfu?max_entries=10000", "memory://lru?max_bytes=1000000", "local://tlfu", "local://lru"] {
+    for url in [
+        "memory://tinylfu?max_entries=10000",
+        "memory://lru?max_bytes=1000000",
+        "local://tlfu",
+        "local://lru",
+    ] {
         assert!(matches!(tiers::open(url).await, Ok(Backend::Memory(_))), "{url}");
     }
     for url in [file, absolute] {

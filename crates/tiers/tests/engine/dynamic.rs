@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tiers::key::KeyError;
 use tiers::prelude::*;
 
-use crate::support::{Versions, World, UserNode, user};
+use crate::support::{UserNode, Versions, World, user};
 
 fn define(name: &str, key: &str) -> NodeDefinition {
     NodeDefinition::new(name, key)
@@ -56,7 +56,15 @@ async fn a_key_that_does_not_fit_is_refused() {
     let world = World::new();
     let cache = world.cache().await;
     let pages = cache.bind_as(define("pages", "page:{name}"), upper()).expect("binds");
-    for key in ["", "page:", "page", "user:1", "page:a:b", "page:a\n", &format!("page:{}", "x".repeat(600))] {
+    for key in [
+        "",
+        "page:",
+        "page",
+        "user:1",
+        "page:a:b",
+        "page:a\n",
+        &format!("page:{}", "x".repeat(600)),
+    ] {
         let node = DynamicNode::new(key);
         let answers = [
             pages.get(&node).await.map(|_| ()),
@@ -85,9 +93,11 @@ async fn a_typed_entry_is_not_taken_for_bytes() {
     let cache = world.cache().await;
     cache.bind::<UserNode>(Versions::new()).expect("binds").get(&user(1)).await.expect("loads");
     let other = world.cache_without_memory().await;
-    let definition =
-        NodeDefinition::new("users", "user:{id}").tier(TierDefinition::new("sqlite"));
+    let definition = NodeDefinition::new("users", "user:{id}").tier(TierDefinition::new("sqlite"));
     let users = other.bind_as(definition, upper()).expect("binds");
-    assert_eq!(*users.get(&DynamicNode::new("user:1")).await.expect("loads"), Bytes::from_static(b"USER:1"));
+    assert_eq!(
+        *users.get(&DynamicNode::new("user:1")).await.expect("loads"),
+        Bytes::from_static(b"USER:1")
+    );
     assert_eq!(users.stats().tier("sqlite").expect("a tier").damaged, 1);
 }

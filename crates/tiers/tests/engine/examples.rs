@@ -49,7 +49,10 @@ fn the_quickstart_answers_from_the_source_then_memory_then_sqlite() {
 
     let passes = quickstart(&arguments);
     assert_eq!(passes.len(), 3);
-    assert_eq!(passes.iter().map(counts).collect::<Vec<_>>(), [[0, 0, 3, 0], [3, 0, 0, 0], [0, 3, 0, 0]]);
+    assert_eq!(
+        passes.iter().map(counts).collect::<Vec<_>>(),
+        [[0, 0, 3, 0], [3, 0, 0, 0], [0, 3, 0, 0]]
+    );
     for (number, pass) in passes.iter().enumerate() {
         assert_eq!(pass["pass"], number + 1);
         let (p50, p99) = (pass["p50_us"].as_f64(), pass["p99_us"].as_f64());
@@ -60,7 +63,10 @@ fn the_quickstart_answers_from_the_source_then_memory_then_sqlite() {
     // A later run finds what this one left; a changed file is computed again.
     std::fs::write(files.join("a.txt"), "changed").expect("a file");
     let passes = quickstart(&arguments);
-    assert_eq!(passes.iter().map(counts).collect::<Vec<_>>(), [[0, 2, 1, 0], [3, 0, 0, 0], [0, 3, 0, 0]]);
+    assert_eq!(
+        passes.iter().map(counts).collect::<Vec<_>>(),
+        [[0, 2, 1, 0], [3, 0, 0, 0], [0, 3, 0, 0]]
+    );
 }
 
 #[test]
@@ -72,7 +78,9 @@ fn the_quickstart_prints_a_table_and_says_where_its_database_lies() {
         .output()
         .expect("the example is built with the tests");
     let printed = String::from_utf8(output.stdout).expect("text");
-    for expected in ["1 files under", "database: ", "cold", "warm", "reopened", "2 lines, 3 words, 14 bytes"] {
+    for expected in
+        ["1 files under", "database: ", "cold", "warm", "reopened", "2 lines, 3 words, 14 bytes"]
+    {
         assert!(printed.contains(expected), "{expected} is missing in:\n{printed}");
     }
 }

@@ -4,10 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tiers::core::testing::{Operation, ReadDamage, TestStorage};
 use tiers::node::TierFailure;
 use tiers::prelude::*;
 use tiers::storage::{Reach, StorageErrorKind};
-use tiers::testing::{Operation, ReadDamage, TestStorage};
 
 use crate::support::{User, UserNode, Versions, World, memory, until, user, within};
 
@@ -125,7 +125,8 @@ async fn a_failing_tier_is_told_where_that_is_the_policy() {
 
 #[tokio::test]
 async fn damaged_entries_are_missed_counted_and_replaced() {
-    let kinds = [ReadDamage::FlippedBit, ReadDamage::Torn, ReadDamage::WrongChecksum, ReadDamage::Detected];
+    let kinds =
+        [ReadDamage::FlippedBit, ReadDamage::Torn, ReadDamage::WrongChecksum, ReadDamage::Detected];
     for damage in kinds {
         let chain = chain(false);
         chain.users.get(&user(1)).await.expect("loads");
@@ -267,7 +268,12 @@ async fn each_tier_is_asked_once_for_many() {
     let nodes: Vec<UserNode> = (0..100).map(user).collect();
     chain.users.get_many(&nodes).await;
     for storage in [&chain.near, &chain.far] {
-        assert_eq!(storage.calls().round_trips(), 2, "one read and one write: {:?}", storage.calls());
+        assert_eq!(
+            storage.calls().round_trips(),
+            2,
+            "one read and one write: {:?}",
+            storage.calls()
+        );
         storage.reset_calls();
     }
     let values = (0..100).map(|id| (user(id), User { id, version: 5 }));

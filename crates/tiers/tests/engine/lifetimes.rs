@@ -216,17 +216,21 @@ async fn large_values_skip_a_tier() {
             }),
         )
         .expect("binds");
-    for (length, expected) in [(10, ["memory"].as_slice()), (70, &["memory", "sqlite"]), (200, &["sqlite"])] {
+    for (length, expected) in
+        [(10, ["memory"].as_slice()), (70, &["memory", "sqlite"]), (200, &["sqlite"])]
+    {
         let node = DynamicNode::new(format!("blob:{length}"));
         blobs.get(&node).await.expect("loads");
         let before = blobs.stats();
-        let in_memory = blobs.entry(&node).await.expect("looks").expect("is there").storage == "memory";
+        let in_memory =
+            blobs.entry(&node).await.expect("looks").expect("is there").storage == "memory";
         let sqlite = world.sqlite().await;
         let key = blobs.key(&node).expect("a valid key");
         use tiers::storage::Storage;
         let in_file = sqlite.get(&key).await.expect("reads").entry.is_some();
         let held = [("memory", in_memory), ("sqlite", in_file)];
-        let held: Vec<&str> = held.iter().filter(|(_, held)| *held).map(|(name, _)| *name).collect();
+        let held: Vec<&str> =
+            held.iter().filter(|(_, held)| *held).map(|(name, _)| *name).collect();
         assert_eq!(held, expected, "{length} bytes");
         assert!(before.loads_succeeded > 0);
     }

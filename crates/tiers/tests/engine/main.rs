@@ -1,5 +1,7 @@
 //! The tier engine over real memory and SQLite, each promise with a test of its own.
 
+#![allow(clippy::expect_used, reason = "a test says what it expects")]
+
 mod config;
 mod dynamic;
 mod examples;

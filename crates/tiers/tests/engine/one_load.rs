@@ -207,8 +207,7 @@ async fn many_joins_the_flights_of_one_and_the_reverse() {
         source.release();
         late.await
     };
-    let (single, many, more, late) =
-        within(async { tokio::join!(single, many, more, late) }).await;
+    let (single, many, more, late) = within(async { tokio::join!(single, many, more, late) }).await;
     assert_eq!(single.expect("loads").id, 1);
     assert_eq!(late.expect("loads").id, 3);
     let ids = |answers: Vec<Result<Arc<User>, Error>>| -> Vec<u64> {
@@ -338,9 +337,7 @@ async fn a_closure_that_came_late_is_called_in_the_second_round() {
     });
     source.until_loads(1).await;
     assert!(users.invalidate(&node).await.expect("invalidates").is_done());
-    let late = users.get_with(&node, || async {
-        Ok::<_, LoadError>(User { id: 1, version: 99 })
-    });
+    let late = users.get_with(&node, || async { Ok::<_, LoadError>(User { id: 1, version: 99 }) });
     let releasing = async {
         tokio::task::yield_now().await;
         source.release();

@@ -95,9 +95,8 @@ async fn fault_4_a_corrupt_payload_is_loaded_again() {
 /// Flips a byte of every stored value, as a bad disk would.
 fn corrupt(world: &World) {
     let file = rusqlite::Connection::open(world.path()).expect("opens");
-    let value: Vec<u8> = file
-        .query_row("SELECT value FROM cache", [], |row| row.get(0))
-        .expect("one entry");
+    let value: Vec<u8> =
+        file.query_row("SELECT value FROM cache", [], |row| row.get(0)).expect("one entry");
     let flipped: Vec<u8> = value.iter().map(|byte| byte ^ 0xff).collect();
     file.execute("UPDATE cache SET value = ?", [flipped]).expect("writes");
 }

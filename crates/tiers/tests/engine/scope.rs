@@ -33,7 +33,17 @@ async fn left(handle: &Handle<DynamicNode>) -> Vec<String> {
 
 #[tokio::test]
 async fn what_users_write_into_keys_is_data() {
-    let keys = ["file:100%", "file:100x", "file:a_b", "file:axb", "file:[a]", "file:a", "file:*", "file:?", r"file:\"];
+    let keys = [
+        "file:100%",
+        "file:100x",
+        "file:a_b",
+        "file:axb",
+        "file:[a]",
+        "file:a",
+        "file:*",
+        "file:?",
+        r"file:\",
+    ];
     let cases: [(&str, &[&str]); 7] = [
         ("file:100%", &["file:100%"]),
         ("file:a_b", &["file:a_b"]),
@@ -55,7 +65,11 @@ async fn what_users_write_into_keys_is_data() {
         assert_eq!(left(&handle).await, expected, "{pattern}");
         for key in gone {
             let found = handle.entry(&DynamicNode::new(*key)).await.expect("looks");
-            assert!(found.is_none(), "{pattern} left {key} in {:?}", found.map(|entry| entry.storage));
+            assert!(
+                found.is_none(),
+                "{pattern} left {key} in {:?}",
+                found.map(|entry| entry.storage)
+            );
         }
     }
 }
@@ -114,7 +128,10 @@ async fn a_type_is_cleared_without_its_neighbours_or_other_versions() {
     put(&mail, &["user:1:mail"]).await;
     assert!(old.clear().await.expect("clears").is_done());
     assert_eq!(left(&old).await, [""; 0]);
-    assert_eq!((left(&new).await, left(&mail).await), (vec!["user:1".into()], vec!["user:1:mail".into()]));
+    assert_eq!(
+        (left(&new).await, left(&mail).await),
+        (vec!["user:1".into()], vec!["user:1:mail".into()])
+    );
     for (handle, key) in [(&new, "user:1"), (&mail, "user:1:mail")] {
         let entry = handle.entry(&DynamicNode::new(key)).await.expect("looks").expect("is there");
         assert_eq!(entry.storage, "memory");
@@ -127,7 +144,9 @@ async fn any_tag_and_all_tags_mean_what_they_say() {
     let cache = world.cache().await;
     let handle = cache.bind_as(files(["memory", "sqlite"]), no_source()).expect("binds");
     let put = async || {
-        for (key, tags) in [("file:a", &["x"][..]), ("file:b", &["x", "y"]), ("file:c", &["y"]), ("file:d", &[])] {
+        for (key, tags) in
+            [("file:a", &["x"][..]), ("file:b", &["x", "y"]), ("file:c", &["y"]), ("file:d", &[])]
+        {
             let options = tags.iter().fold(SetOptions::new(), |options, tag| options.tag(*tag));
             let value = Bytes::from_static(b"v");
             handle.set_with(&DynamicNode::new(key), value, options).await.expect("sets");

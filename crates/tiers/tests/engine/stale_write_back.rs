@@ -23,7 +23,18 @@ async fn load_in_flight(users: &Handle<UserNode>, source: &Versions) -> JoinHand
 /// file, from where another process would read it.
 #[tokio::test]
 async fn a_load_from_before_an_invalidation_is_stored_nowhere() {
-    for way in ["key", "many", "expire", "tag", "any", "all", "pattern", "type pattern", "clear", "clear type"] {
+    for way in [
+        "key",
+        "many",
+        "expire",
+        "tag",
+        "any",
+        "all",
+        "pattern",
+        "type pattern",
+        "clear",
+        "clear type",
+    ] {
         let world = World::new();
         let source = Versions::new();
         let cache = world.cache().await;
@@ -49,7 +60,11 @@ async fn a_load_from_before_an_invalidation_is_stored_nowhere() {
         let other = world.cache_without_memory().await;
         let other = other.bind_as::<UserNode>(on_sqlite(), source.clone()).expect("binds");
         assert!(other.peek(&user(1)).await.expect("looks").is_none(), "{way}: stored in the file");
-        assert_eq!(users.get(&user(1)).await.expect("loads").version, 2, "{way}: served from memory");
+        assert_eq!(
+            users.get(&user(1)).await.expect("loads").version,
+            2,
+            "{way}: served from memory"
+        );
         assert_eq!(users.stats().tier("memory").expect("a tier").fills_refused, 1, "{way}");
         assert_eq!(users.stats().tier("sqlite").expect("a tier").fills_refused, 1, "{way}");
     }

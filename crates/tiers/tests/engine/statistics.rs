@@ -61,11 +61,15 @@ async fn types_are_counted_apart() {
     let world = World::new();
     let cache = world.cache().await;
     let users = cache.bind::<UserNode>(Versions::new()).expect("binds");
-    let definition = NodeDefinition::new("pages", "page:{*path}").tier(TierDefinition::new("memory"));
+    let definition =
+        NodeDefinition::new("pages", "page:{*path}").tier(TierDefinition::new("memory"));
     let pages = cache
-        .bind_as(definition, source_fn(|_: DynamicNode| async {
-            Ok::<_, LoadError>(bytes::Bytes::from_static(b"page"))
-        }))
+        .bind_as(
+            definition,
+            source_fn(|_: DynamicNode| async {
+                Ok::<_, LoadError>(bytes::Bytes::from_static(b"page"))
+            }),
+        )
         .expect("binds");
     users.get(&user(1)).await.expect("loads");
     pages.get(&DynamicNode::new("page:a")).await.expect("loads");

@@ -14,26 +14,26 @@ use tokio::sync::watch;
 
 /// The value of most tests: which version of the source it was loaded from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct User {
-    pub id: u64,
-    pub version: u64,
+pub(crate) struct User {
+    pub(crate) id: u64,
+    pub(crate) version: u64,
 }
 
 #[derive(Node, Clone, Debug, PartialEq, Eq, Hash)]
 #[node(key = "user:{id}", value = User, version = "v1", tags("users", "user:{id}"),
        tiers(memory(ttl = "30s"), sqlite(ttl = "10m")))]
-pub struct UserNode {
-    pub id: u64,
+pub(crate) struct UserNode {
+    pub(crate) id: u64,
 }
 
-pub const fn user(id: u64) -> UserNode {
+pub(crate) const fn user(id: u64) -> UserNode {
     UserNode { id }
 }
 
 /// A source whose value is a version number that tests move, and whose loads they can hold after
 /// the value was read.
 #[derive(Clone)]
-pub struct Versions {
+pub(crate) struct Versions {
     version: Arc<AtomicU64>,
     loads: watch::Sender<u64>,
     batches: Arc<AtomicU64>,
@@ -41,7 +41,7 @@ pub struct Versions {
 }
 
 impl Versions {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             version: Arc::new(AtomicU64::new(1)),
             loads: watch::Sender::new(0),
@@ -51,29 +51,29 @@ impl Versions {
     }
 
     /// Changes the source.
-    pub fn change(&self) -> u64 {
+    pub(crate) fn change(&self) -> u64 {
         self.version.fetch_add(1, Ordering::SeqCst) + 1
     }
 
     /// Loads that begin from now on read their value and then wait.
-    pub fn hold(&self) {
+    pub(crate) fn hold(&self) {
         self.held.send_replace(true);
     }
 
-    pub fn release(&self) {
+    pub(crate) fn release(&self) {
         self.held.send_replace(false);
     }
 
-    pub fn loads(&self) -> u64 {
+    pub(crate) fn loads(&self) -> u64 {
         *self.loads.borrow()
     }
 
-    pub fn batches(&self) -> u64 {
+    pub(crate) fn batches(&self) -> u64 {
         self.batches.load(Ordering::SeqCst)
     }
 
     /// Waits until so many loads have read their value.
-    pub async fn until_loads(&self, loads: u64) {
+    pub(crate) async fn until_loads(&self, loads: u64) {
         let mut seen = self.loads.subscribe();
         within(seen.wait_for(|seen| *seen >= loads)).await.expect("the source lives");
     }
@@ -106,27 +106,27 @@ impl Source<UserNode> for Versions {
 }
 
 /// A folder with a SQLite file, and a clock for all who use it.
-pub struct World {
+pub(crate) struct World {
     pub clock: ManualClock,
     folder: TempDir,
 }
 
 impl World {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { clock: ManualClock::new(), folder: tempfile::tempdir().expect("a folder") }
     }
 
-    pub fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.folder.path().join("cache.db")
     }
 
-    pub async fn sqlite(&self) -> Sqlite {
+    pub(crate) async fn sqlite(&self) -> Sqlite {
         let options = SqliteOptions::new(self.path()).clock(Arc::new(self.clock.clone()));
         options.open().await.expect("the file opens")
     }
 
     /// A cache over `memory` and `sqlite`.
-    pub async fn cache(&self) -> Cache {
+    pub(crate) async fn cache(&self) -> Cache {
         Cache::builder()
             .clock(Arc::new(self.clock.clone()))
             .storage("memory", memory())
@@ -136,7 +136,7 @@ impl World {
     }
 
     /// A cache over `sqlite` alone, as another process without memory would have it.
-    pub async fn cache_without_memory(&self) -> Cache {
+    pub(crate) async fn cache_without_memory(&self) -> Cache {
         Cache::builder()
             .clock(Arc::new(self.clock.clone()))
             .storage("sqlite", self.sqlite().await)
@@ -144,28 +144,28 @@ impl World {
             .expect("a valid cache")
     }
 
-    pub fn pass(&self, duration: Duration) {
+    pub(crate) fn pass(&self, duration: Duration) {
         self.clock.advance(duration);
     }
 }
 
-pub fn memory() -> Memory {
+pub(crate) fn memory() -> Memory {
     Memory::builder().max_entries(10_000).build().expect("a valid memory")
 }
 
 /// The definition of [`UserNode`] on SQLite alone.
-pub fn on_sqlite() -> NodeDefinition {
+pub(crate) fn on_sqlite() -> NodeDefinition {
     UserNode::definition().tiers([TierDefinition::new("sqlite").ttl(Duration::from_secs(600))])
 }
 
 /// Fails a test that would hang.
-pub async fn within<F: Future>(future: F) -> F::Output {
+pub(crate) async fn within<F: Future>(future: F) -> F::Output {
     let limit = Duration::from_secs(60);
     tokio::time::timeout(limit, future).await.expect("it ends within a minute")
 }
 
 /// Lets spawned tasks run until `holds`.
-pub async fn until(mut holds: impl FnMut() -> bool) {
+pub(crate) async fn until(mut holds: impl FnMut() -> bool) {
     within(async {
         while !holds() {
             tokio::time::sleep(Duration::from_millis(1)).await;

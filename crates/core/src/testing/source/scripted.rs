@@ -52,6 +52,7 @@ pub struct ScriptedSource<N: Node> {
 
 type Answering<N> = dyn Fn(&N) -> Loaded<<N as Node>::Value> + Send + Sync;
 type Answer<V> = Arc<dyn Fn() -> Loaded<V> + Send + Sync>;
+type Keep<V> = fn(&V) -> Answer<V>;
 
 struct Script<N: Node> {
     answering: Option<Box<Answering<N>>>,
@@ -67,7 +68,7 @@ struct State<N: Node> {
     loads_of: HashMap<N, u64>,
     batches: Vec<usize>,
     /// Makes an answer of a stored value; none where stores are refused.
-    keep: Option<fn(&N::Value) -> Answer<N::Value>>,
+    keep: Option<Keep<N::Value>>,
 }
 
 enum Planned<V> {
@@ -218,34 +219,27 @@ impl<N: Node> ScriptedSource<N> {
         self.script.state.lock().batches.clone()
     }
 
-    /// Counts the call and takes what was planned for its nodes.
-    fn begin(
-        &self,
-        nodes: &[N],
-        count: impl FnOnce(&mut LoadCounts),
-    ) -> (Vec<Option<Planned<N::Value>>>, Option<Gate>) {
-        let mut state = self.script.state.lock();
-        count(&mut state.counts);
-        state.counts.nodes += nodes.len() as u64;
-        let planned = nodes.iter().map(|node| {
-            *state.loads_of.entry(node.clone()).or_default() += 1;
-            state.planned.pop_front()
-        });
-        let planned = planned.collect();
-        (planned, state.gate.clone())
-    }
-
     async fn answer_all(
         &self,
         nodes: &[N],
         count: impl FnOnce(&mut LoadCounts),
     ) -> Vec<Result<Loaded<N::Value>, LoadError>> {
-        let (planned, gate) = self.begin(nodes, count);
+        let (planned, gate) = {
+            let mut state = self.script.state.lock();
+            count(&mut state.counts);
+            state.counts.nodes += nodes.len() as u64;
+            for node in nodes {
+                *state.loads_of.entry(node.clone()).or_default() += 1;
+            }
+            // Taken on arrival, so that plans are met in the order in which loads begin.
+            let planned: Vec<_> = nodes.iter().map(|_| state.planned.pop_front()).collect();
+            (planned, state.gate.clone())
+        };
         if let Some(gate) = gate {
             gate.pass().await;
         }
-        let answers: Vec<_> =
-            nodes.iter().zip(planned).map(|(node, planned)| self.answer(node, planned)).collect();
+        let planned = nodes.iter().zip(planned);
+        let answers = planned.map(|(node, planned)| self.answer(node, planned)).collect();
         let gate = self.script.state.lock().answer_gate.clone();
         if let Some(gate) = gate {
             gate.pass().await;

@@ -6,6 +6,8 @@ mod faults;
 mod mutant;
 mod operations;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use builder::TestStorageBuilder;
 pub use calls::{Calls, Operation};

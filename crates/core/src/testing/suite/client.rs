@@ -217,7 +217,7 @@ impl Client {
 }
 
 /// A value that is fresh for an hour and kept for two.
-pub(super) fn entry(key: &Key, payload: &[u8], tags: &[&Tag], now: Timestamp) -> Entry {
+pub(in crate::testing) fn value(key: &Key, payload: &[u8], tags: &[&Tag], now: Timestamp) -> Entry {
     Entry {
         kind: EntryKind::Value,
         codec: CodecId::BYTES,

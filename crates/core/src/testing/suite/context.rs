@@ -251,7 +251,7 @@ impl Context {
 
     /// A value for `key` with tags, fresh for an hour and kept for two.
     pub fn tagged(&self, key: &Key, payload: impl AsRef<[u8]>, tags: &[&Tag]) -> Entry {
-        super::client::entry(key, payload.as_ref(), tags, self.now())
+        super::client::value(key, payload.as_ref(), tags, self.now())
     }
 
     /// A value for `key` that is fresh and kept for [`short`](Self::short).

@@ -31,6 +31,9 @@
 //! Each case is a test of its own, `{storage}::{case}`, and the usual arguments of a test binary
 //! work: filters, `--list`, `--test-threads`. A case that needs what a storage says it cannot do is
 //! printed as ignored, with the reason; a core case needs nothing and always runs.
+//!
+//! Cases that race draw their steps at random and name the seed when they fail; the environment
+//! variable `CACHE_SUITE_SEED` gives the same steps again, though not the same interleaving.
 
 mod case;
 mod cases;
@@ -43,6 +46,8 @@ mod runner;
 pub use case::{Case, Need, Verdict};
 pub use cases::cases;
 pub use client::Client;
+#[cfg(test)]
+pub(super) use client::value;
 pub use context::Context;
 pub use factory::{Clients, Isolation, Setup, StorageFactory, Time};
 pub use failure::{CaseResult, Failure};

@@ -50,11 +50,11 @@ use crate::config::Policy;
 /// **Bound.** A cache of less than 64 entries keeps its bound with every `set`; a larger one passes it
 /// by a thirty-second part at most (64 entries at most), and by as many as there are `set`s running.
 pub struct SyncCache<K, V> {
-    inner: Arc<Inner<K, V>>,
+    pub(super) inner: Arc<Inner<K, V>>,
 }
 
-struct Inner<K, V> {
-    map: Cache<K, Held<V>>,
+pub(super) struct Inner<K, V> {
+    pub(super) map: Cache<K, Held<V>>,
     policy: Policy,
     entries_max: u64,
     default_ttl: Option<Duration>,
@@ -194,9 +194,8 @@ where
     /// Removes everything. What other threads set meanwhile may stay or go.
     pub fn clear(&self) {
         let map = &self.inner.map;
-        // Hides all that is older than this moment of the machine's clock. What is as old as that
-        // moment to the nanosecond remains to be seen, and is removed one by one.
-        map.invalidate_all();
+        // One by one: the map could hide them all at once, but what is set at the very same moment of
+        // the machine's clock would be hidden with them, or stay.
         for (key, _) in map {
             map.invalidate(&*key);
         }

@@ -4,6 +4,9 @@ mod builder;
 mod cache;
 mod entry;
 
+#[cfg(test)]
+mod tests;
+
 pub use builder::SyncCacheBuilder;
 pub use cache::SyncCache;
 pub use entry::CacheEntry;

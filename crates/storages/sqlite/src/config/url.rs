@@ -38,7 +38,8 @@ impl SqliteOptions {
             url: url.split('?').next().unwrap_or_default().to_owned(),
             problem: problem.to_owned(),
         };
-        let rest = url.strip_prefix("sqlite:").ok_or_else(|| problem("not of the form `sqlite:..`"))?;
+        let rest =
+            url.strip_prefix("sqlite:").ok_or_else(|| problem("not of the form `sqlite:..`"))?;
         let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
         if path.contains('#') || query.contains('#') {
             return Err(problem("it has a `#`, to be written as `%23`"));
@@ -72,7 +73,8 @@ impl SqliteOptions {
             "off" => Ok(None),
             _ => seconds().map(Some),
         };
-        let size = || bytes(value).ok_or_else(|| not(name, value, "a size such as 1048576 or 1MiB"));
+        let size =
+            || bytes(value).ok_or_else(|| not(name, value, "a size such as 1048576 or 1MiB"));
         Ok(match name {
             "table" => self.table(value),
             "pool_size" | "max_connections" => self.pool_size(number(name, value)?),
@@ -95,8 +97,7 @@ impl SqliteOptions {
                 self.auto_vacuum(word(name, value, AutoVacuum::from_name, AutoVacuum::names)?)
             }
             "integrity_check" => {
-                let check =
-                    word(name, value, IntegrityCheck::from_name, IntegrityCheck::names)?;
+                let check = word(name, value, IntegrityCheck::from_name, IntegrityCheck::names)?;
                 self.integrity_check(check)
             }
             "create" => self.create(match value {

@@ -54,7 +54,7 @@ impl DatabaseFile {
         }
         let (file, created) = open_or_create(path, create)?;
         let identity = identity_of(path, &file)?;
-        let known = opened.entry(identity.clone()).or_default();
+        let known = opened.entry(identity).or_default();
         known.files.push(Arc::new(file));
         known.users += 1;
         Ok(Self { path: path.to_owned(), identity, created })

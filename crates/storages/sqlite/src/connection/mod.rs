@@ -67,9 +67,7 @@ pub(crate) fn connect(
 }
 
 /// Opens a file to look at it; changes nothing.
-pub(crate) fn examine(
-    options: &SqliteOptions,
-) -> Result<(DatabaseFile, Connection), StorageError> {
+pub(crate) fn examine(options: &SqliteOptions) -> Result<(DatabaseFile, Connection), StorageError> {
     let Location::File(path) = &options.location else {
         return Err(error(OPERATION, StorageErrorKind::Invalid, "a temporary file has no path"));
     };
@@ -88,9 +86,9 @@ pub(crate) fn open_file(path: &Path, create: bool) -> Result<DatabaseFile, Stora
                 StorageErrorKind::Denied
             }
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StorageErrorKind::Full,
-            io::ErrorKind::NotFound | io::ErrorKind::InvalidInput | io::ErrorKind::NotADirectory => {
-                StorageErrorKind::Invalid
-            }
+            io::ErrorKind::NotFound
+            | io::ErrorKind::InvalidInput
+            | io::ErrorKind::NotADirectory => StorageErrorKind::Invalid,
             _ => StorageErrorKind::Failed,
         };
         let message = format!("the file {} cannot be opened: {source}", path.display());

@@ -90,12 +90,7 @@ pub(crate) fn write(
     statement.execute([id, i64::from(access.count), access.last]).map(drop)
 }
 
-fn add(
-    noted: &mut HashMap<i64, Access, RandomState>,
-    noted_max: usize,
-    id: i64,
-    access: Access,
-) {
+fn add(noted: &mut HashMap<i64, Access, RandomState>, noted_max: usize, id: i64, access: Access) {
     if let Some(known) = noted.get_mut(&id) {
         known.count = known.count.saturating_add(access.count);
         known.last = known.last.max(access.last);

@@ -104,7 +104,8 @@ pub(crate) fn relieve(shared: &Shared, connection: &Connection) {
         return;
     }
     shared.log.done.wait_for(RELIEF_PAUSE);
-    if shared.log.is_too_long() && checkpoint(shared, connection, "RESTART").is_ok_and(|reset| reset)
+    if shared.log.is_too_long()
+        && checkpoint(shared, connection, "RESTART").is_ok_and(|reset| reset)
     {
         reset(shared);
     }

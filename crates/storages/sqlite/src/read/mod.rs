@@ -44,7 +44,8 @@ impl Shared {
             return answer;
         }
         let (answer, answered) = oneshot::channel();
-        let answer = self.read(OPERATION, Read::Get { key: key.clone(), answer }, 1, answered).await;
+        let answer =
+            self.read(OPERATION, Read::Get { key: key.clone(), answer }, 1, answered).await;
         let hits = answer.as_ref().map(|lookup| u64::from(lookup.entry.is_some()));
         self.tallies.lock().add(Operation::Get, begun, 1, hits.ok());
         answer

@@ -42,7 +42,8 @@ pub(crate) fn found(
 ) -> Result<Found, StorageError> {
     let record = Record { row, operation };
     let stamp = stamp(row).map_err(|_| damaged(operation, "counter"))?;
-    let here = matches!(row.get_ref(2), Ok(ValueRef::Text(text)) if text == key.as_str().as_bytes());
+    let here =
+        matches!(row.get_ref(2), Ok(ValueRef::Text(text)) if text == key.as_str().as_bytes());
     if !here {
         return Ok(Found::Miss(stamp));
     }

@@ -124,7 +124,8 @@ fn by_tags(
     limit: usize,
     selects: impl Fn(usize, &Details) -> bool,
 ) -> rusqlite::Result<Page> {
-    let (index, id) = if let Cursor::Tag(index, id) = cursor { (*index, *id) } else { (0, i64::MIN) };
+    let (index, id) =
+        if let Cursor::Tag(index, id) = cursor { (*index, *id) } else { (0, i64::MIN) };
     let Some(tag) = tags.get(index) else { return Ok(EMPTY) };
     let mut statement = connection.prepare_cached(&statements.page_by_tag)?;
     let mut found = statement.query(params![tag.as_str(), id, limit as i64])?;

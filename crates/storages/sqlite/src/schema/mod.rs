@@ -151,7 +151,9 @@ pub(crate) fn inspect(connection: &Connection, table: &str) -> Result<Found, Sto
 }
 
 fn another_shape(table: &str, difference: &str) -> StorageError {
-    incompatible(format!("table `{table}` has another shape than this release expects: {difference}"))
+    incompatible(format!(
+        "table `{table}` has another shape than this release expects: {difference}"
+    ))
 }
 
 /// Brings a file to the current version, inside of the caller's write transaction.
@@ -207,7 +209,8 @@ mod tests {
         for name in ["cache", "_c", "Cache_2", &"x".repeat(48)] {
             assert_eq!(validate_table(name), Ok(()), "{name}");
         }
-        for name in ["", "1c", "a-b", "a b", "a\"b", "ä", "sqlite_x", "SQLite_x", &"x".repeat(49)] {
+        for name in ["", "1c", "a-b", "a b", "a\"b", "ä", "sqlite_x", "SQLite_x", &"x".repeat(49)]
+        {
             assert!(validate_table(name).is_err(), "{name}");
         }
     }

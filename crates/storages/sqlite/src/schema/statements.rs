@@ -114,9 +114,7 @@ impl Statements {
                 "UPDATE {entries} SET access_count = access_count + ?2, \
                  last_accessed = max(last_accessed, ?3) WHERE id = ?1"
             ),
-            totals: format!(
-                "SELECT count(*), coalesce(sum(size_bytes), 0) FROM {entries}"
-            ),
+            totals: format!("SELECT count(*), coalesce(sum(size_bytes), 0) FROM {entries}"),
             sample_insert: format!(
                 "INSERT INTO {stats} (timestamp, operation, calls, hits, misses, failures, \
                  total_us, longest_us, entries, payload_bytes, stored_bytes) \

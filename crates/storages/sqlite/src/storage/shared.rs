@@ -89,9 +89,9 @@ impl Shared {
     pub(crate) fn next_use(&self, now: Timestamp) -> i64 {
         let now = micros(now);
         let next = |last: i64| now.max(last.saturating_add(1));
-        let last = self.last_use.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| {
-            Some(next(last))
-        });
+        let last = self
+            .last_use
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(next(last)));
         next(last.unwrap_or(now))
     }
 

@@ -36,10 +36,15 @@ pub(crate) enum Job {
         answer: Option<Answer<Maintenance>>,
     },
     /// Everything before it is on the disk once its own commit is.
-    Flush { answer: Answer<()> },
+    Flush {
+        answer: Answer<()>,
+    },
     /// For tests of what the connection's own limits do.
     #[cfg(test)]
-    Execute { sql: String, answer: Answer<()> },
+    Execute {
+        sql: String,
+        answer: Answer<()>,
+    },
 }
 
 /// How far a job had come before a step, to go back to where its transaction fails.
@@ -94,7 +99,8 @@ impl Job {
                     if txn.is_full() {
                         return Ok(Left::More);
                     }
-                    let outcome = if apart { apply_apart(txn, write)? } else { Ok(apply(txn, write)?) };
+                    let outcome =
+                        if apart { apply_apart(txn, write)? } else { Ok(apply(txn, write)?) };
                     done.push(outcome);
                     txn.writes += 1;
                 }
@@ -190,6 +196,9 @@ fn apply_apart(
 }
 
 /// Makes commits wait for the disk, or as the options have it again.
-pub(crate) fn set_synchronous(connection: &rusqlite::Connection, level: &str) -> rusqlite::Result<()> {
+pub(crate) fn set_synchronous(
+    connection: &rusqlite::Connection,
+    level: &str,
+) -> rusqlite::Result<()> {
     execute(connection, &format!("PRAGMA synchronous = {level}"))
 }

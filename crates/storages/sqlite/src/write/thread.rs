@@ -148,9 +148,9 @@ fn describe(operation: &'static str, source: &rusqlite::Error) -> StorageError {
             }
             other => rusqlite::Error::SqliteFailure(
                 rusqlite::ffi::Error::new(
-                    other.sqlite_error().map_or(rusqlite::ffi::SQLITE_ERROR, |error| {
-                        error.extended_code
-                    }),
+                    other
+                        .sqlite_error()
+                        .map_or(rusqlite::ffi::SQLITE_ERROR, |error| error.extended_code),
                 ),
                 Some(other.to_string()),
             ),

@@ -99,8 +99,7 @@ impl<'a> Transaction<'a> {
         size_bytes: i64,
         tags: Option<&str>,
     ) -> rusqlite::Result<()> {
-        let removed =
-            self.connection.prepare_cached(&self.statements().delete)?.execute([id])?;
+        let removed = self.connection.prepare_cached(&self.statements().delete)?.execute([id])?;
         self.removed(removed, id, size_bytes, tags)
     }
 
@@ -137,7 +136,8 @@ impl<'a> Transaction<'a> {
         let Some(text) = tags else { return Ok(()) };
         let Some(tags) = tags_from(text.as_bytes()) else {
             // The column is damaged: they have to be searched for.
-            let mut statement = self.connection.prepare_cached(&self.statements().tags_delete_id)?;
+            let mut statement =
+                self.connection.prepare_cached(&self.statements().tags_delete_id)?;
             return statement.execute([id]).map(drop);
         };
         let mut statement = self.connection.prepare_cached(&self.statements().tag_delete)?;

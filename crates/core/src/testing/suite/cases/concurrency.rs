@@ -15,10 +15,74 @@ use crate::storage::{InvalidationMode, Outcome, Selector};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
+        case!(a_fill_that_races_with_an_invalidation_does_not_outlive_it),
+        case!(a_fill_that_races_with_a_pattern_does_not_outlive_it).exclusive(),
         case!(nothing_older_than_a_returned_invalidation_is_read).exclusive(),
         case!(two_clients_read_nothing_older_than_a_returned_invalidation, SecondClient)
             .exclusive(),
     ]
+}
+
+/// Fills what was loaded before an invalidation, again and again while that is carried out.
+async fn race_fills(context: &Context, selector: &Selector, key: &Key, tag: &Tag) -> CaseResult {
+    for round in 0..20 {
+        let client = context.client();
+        let stamp = client.stamp(key).await?;
+        let mode = match round % 2 {
+            0 => InvalidationMode::Remove,
+            _ => InvalidationMode::Expire,
+        };
+        let mut fills = tokio::task::JoinSet::new();
+        for _ in 0..4 {
+            let (client, key) = (client.clone(), key.clone());
+            let entry = context.tagged(&key, "loaded before", &[tag]);
+            fills.spawn(async move {
+                // Bounded, so that a storage that never refuses it fails the case and ends.
+                for _ in 0..5_000 {
+                    if client.fill(&key, entry.clone(), stamp).await? == Outcome::Fenced {
+                        return Ok(());
+                    }
+                    tokio::task::yield_now().await;
+                }
+                Err(Failure::new("a fill loaded before an invalidation was never refused"))
+            });
+        }
+        tokio::task::yield_now().await;
+        client.storage().invalidate(selector, mode).await?;
+        let fresh = client.entry(key).await?.filter(|entry| entry.is_fresh(context.now()));
+        ensure!(fresh.is_none(), "there after {selector:?} had returned, in round {round}");
+        while let Some(fill) = fills.join_next().await {
+            fill??;
+        }
+        let fresh = client.entry(key).await?.filter(|entry| entry.is_fresh(context.now()));
+        ensure!(fresh.is_none(), "there when all fills had ended, in round {round}");
+    }
+    Ok(())
+}
+
+async fn a_fill_that_races_with_an_invalidation_does_not_outlive_it(
+    context: Context,
+) -> CaseResult {
+    let (key, tag) = (context.key("raced")?, context.tag("raced")?);
+    let selectors = [
+        Selector::Keys(vec![key.clone()]),
+        Selector::AnyTag(vec![tag.clone()]),
+        Selector::AllTags(vec![tag.clone()]),
+    ];
+    for selector in selectors {
+        race_fills(&context, &selector, &key, &tag).await?;
+    }
+    Ok(())
+}
+
+async fn a_fill_that_races_with_a_pattern_does_not_outlive_it(context: Context) -> CaseResult {
+    let (key, tag) = (context.key("raced")?, context.tag("raced")?);
+    let pattern = KeyPattern::new(context.prefix(), Glob::parse("race*")?, None);
+    let namespace = Selector::Namespace(context.prefix().to_owned());
+    for selector in [Selector::Pattern(pattern), namespace] {
+        race_fills(&context, &selector, &key, &tag).await?;
+    }
+    Ok(())
 }
 
 const TASKS: usize = 32;
@@ -53,7 +117,7 @@ impl World {
     /// The entry that says `number`; of the common keys, half bear each tag.
     fn entry(&self, at: usize, number: u64) -> Entry {
         let tags: &[&Tag] = if at < OWNED { &[] } else { &[&self.tags[at % 2]] };
-        super::super::client::entry(&self.keys[at], &number.to_le_bytes(), tags, self.now)
+        super::super::client::value(&self.keys[at], &number.to_le_bytes(), tags, self.now)
     }
 
     fn change(&self, at: usize) -> u64 {
@@ -178,7 +242,7 @@ impl World {
 }
 
 async fn race(world: Arc<World>, clients: &[Client]) -> CaseResult {
-    // The same steps again, though not the same interleaving: CACHE_SUITE_SEED=..
+    // Gives the same steps again, though not the same interleaving.
     let seed = std::env::var("CACHE_SUITE_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed = seed.unwrap_or_else(|| fastrand::u64(..));
     let mut tasks = tokio::task::JoinSet::new();

@@ -77,7 +77,7 @@ async fn calls_that_race_with_close_end(context: Context) -> CaseResult {
                     Write { key: key.clone(), action: WriteAction::Set { entry: entry.clone() } };
                 let written = client.storage().write(vec![write]).await;
                 let read = client.storage().get(&key).await;
-                for error in [written.err(), read.err()].into_iter().flatten() {
+                if let Some(error) = written.err().or(read.err()) {
                     return error.kind() == StorageErrorKind::Closed;
                 }
             }

@@ -1,0 +1,181 @@
+//! Named groups of measurements.
+
+use std::io::{self, Write};
+
+use thiserror::Error;
+
+use crate::contestant::Contestant;
+use crate::interleave::{Effort, interleaved};
+use crate::measured::Measured;
+use crate::row::Row;
+
+/// Measurements that belong together, and are run together.
+#[derive(Debug, Clone, Copy)]
+pub struct Group {
+    /// The name on the command line: `hit-ratio`. The names of its rows begin with it, with `_` for
+    /// each `-`.
+    pub name: &'static str,
+    /// Measures, and reports each target to the run.
+    pub measure: fn(&mut Run<'_>) -> anyhow::Result<()>,
+}
+
+/// A group that there is not.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("unknown group `{name}`; known: {known}")]
+pub struct UnknownGroup {
+    name: String,
+    known: String,
+}
+
+impl Group {
+    /// Those of `groups` that are named, in the order of `groups`; all of them if none is named.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownGroup`] lists the known ones.
+    pub fn choose(groups: &[Self], names: &[String]) -> Result<Vec<Self>, UnknownGroup> {
+        if let Some(name) = names.iter().find(|name| !groups.iter().any(|own| own.name == **name)) {
+            let known: Vec<_> = groups.iter().map(|group| group.name).collect();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            return Err(UnknownGroup { name: name.clone(), known });
+        }
+        let named = |group: &Self| names.is_empty() || names.iter().any(|name| name == group.name);
+        Ok(groups.iter().copied().filter(named).collect())
+    }
+}
+
+/// One run of one group: what it may spend, and where its rows go.
+pub struct Run<'run> {
+    group: &'static str,
+    effort: Effort,
+    rows: &'run mut dyn Write,
+    note: &'run mut dyn FnMut(&str),
+}
+
+impl std::fmt::Debug for Run<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Run")
+            .field("group", &self.group)
+            .field("effort", &self.effort)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'run> Run<'run> {
+    /// A run that writes one JSON row a line, and tells a person the rest.
+    pub fn new(
+        group: &Group,
+        effort: Effort,
+        rows: &'run mut dyn Write,
+        note: &'run mut dyn FnMut(&str),
+    ) -> Self {
+        Self { group: group.name, effort, rows, note }
+    }
+
+    /// How much is to be measured.
+    pub fn effort(&self) -> Effort {
+        self.effort
+    }
+
+    /// Whether a rough look is all that is asked for.
+    pub fn is_quick(&self) -> bool {
+        self.effort == Effort::QUICK
+    }
+
+    /// Measures the contestants in turns, and notes it if the machine was busy.
+    pub fn interleaved(&mut self, what: &str, contestants: &mut [Contestant<'_>]) -> Measured {
+        (self.note)(&format!("{}: {what}", self.group));
+        let measured = interleaved(self.effort, contestants, || {});
+        for contestant in contestants.iter() {
+            if let Some(nanoseconds) = measured.median_ns(contestant.name()) {
+                (self.note)(&format!("  {}: {nanoseconds:.1} ns", contestant.name()));
+            }
+        }
+        if let Some(note) = measured.calmness().note() {
+            (self.note)(&format!("  {note}"));
+        }
+        measured
+    }
+
+    /// Tells a person something about the figures.
+    pub fn note(&mut self, text: &str) {
+        (self.note)(text);
+    }
+
+    /// Reports one speed target.
+    ///
+    /// # Errors
+    ///
+    /// When the row cannot be written, or nothing was measured: its figure is no number.
+    pub fn report(&mut self, row: &Row) -> io::Result<()> {
+        if !row.measured().is_finite() {
+            let problem = format!("the row {} has no figure: {}", row.name(), row.measured());
+            return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
+        }
+        serde_json::to_writer(&mut *self.rows, row)?;
+        self.rows.write_all(b"\n")?;
+        self.rows.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn nothing(_: &mut Run<'_>) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    const GROUPS: [Group; 3] = [
+        Group { name: "memory", measure: nothing },
+        Group { name: "sqlite", measure: nothing },
+        Group { name: "hit-ratio", measure: nothing },
+    ];
+
+    fn chosen(names: &[&str]) -> Result<Vec<&'static str>, UnknownGroup> {
+        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        let groups = Group::choose(&GROUPS, &names)?;
+        Ok(groups.iter().map(|group| group.name).collect())
+    }
+
+    #[test]
+    fn named_groups_come_once_and_in_order() {
+        assert_eq!(chosen(&[]).unwrap(), ["memory", "sqlite", "hit-ratio"]);
+        assert_eq!(chosen(&["sqlite", "memory", "sqlite"]).unwrap(), ["memory", "sqlite"]);
+    }
+
+    #[test]
+    fn an_unknown_group_lists_the_known_ones() {
+        let error = chosen(&["memory", "disk"]).unwrap_err();
+        assert_eq!(error.to_string(), "unknown group `disk`; known: memory, sqlite, hit-ratio");
+    }
+
+    #[test]
+    fn rows_go_one_a_line_and_figures_to_the_person() {
+        let (mut rows, mut notes) = (Vec::new(), Vec::new());
+        let mut note = |text: &str| notes.push(text.to_owned());
+        let effort = Effort { repetitions: 1, turn: Duration::ZERO };
+        let mut run = Run::new(&GROUPS[0], effort, &mut rows, &mut note);
+        let mut contestants = [Contestant::new("get", |_| {}), Contestant::new("set", |_| {})];
+        run.interleaved("hits", &mut contestants);
+        run.report(&Row::at_most("memory_hit", 1.0, 2.0, "ns")).unwrap();
+        run.report(&Row::at_most("memory_miss", 3.0, 2.0, "ns")).unwrap();
+
+        let rows = String::from_utf8(rows).unwrap();
+        assert_eq!(rows.lines().count(), 2);
+        assert!(rows.ends_with("\"holds\":false}\n"), "{rows}");
+        assert_eq!(notes[0], "memory: hits");
+        assert!(notes[1].starts_with("  get: ") && notes[2].starts_with("  set: "), "{notes:?}");
+    }
+
+    #[test]
+    fn a_row_without_a_figure_is_refused() {
+        let (mut rows, mut note) = (Vec::new(), |_: &str| {});
+        let mut run = Run::new(&GROUPS[0], Effort::QUICK, &mut rows, &mut note);
+        assert!(run.report(&Row::at_most("memory_hit", f64::NAN, 2.0, "ns")).is_err());
+        assert!(rows.is_empty());
+    }
+}

@@ -1,0 +1,136 @@
+//! A memory with its fence and clock, and short ways to make probes and entries.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use cache_core::clock::{Clock, ManualClock, Tick};
+use cache_core::fence::Fence;
+use cache_core::key::{Tag, Tags};
+use cache_core::memory::{
+    BindingId, ErasedValue, Inserted, MemoryEngine, MemoryEntry, MemorySelector, Probe,
+};
+use cache_core::storage::InvalidationMode;
+
+use crate::{Memory, MemoryBuilder};
+
+pub(super) struct Kit {
+    pub(super) memory: Memory,
+    pub(super) fence: Fence,
+    pub(super) clock: ManualClock,
+}
+
+/// An entry to be; fresh without end, with stamp 1, if nothing else is said.
+#[derive(Clone)]
+pub(super) struct Spec {
+    value: ErasedValue,
+    stamp: u64,
+    digest: u64,
+    weight: u32,
+    tags: Tags,
+    fresh: Option<Duration>,
+    kept: Option<Duration>,
+}
+
+impl Default for Spec {
+    fn default() -> Self {
+        Self {
+            value: Arc::new(0_u64),
+            stamp: 1,
+            digest: 0,
+            weight: 1,
+            tags: Tags::NONE,
+            fresh: None,
+            kept: None,
+        }
+    }
+}
+
+impl Spec {
+    pub(super) fn value(self, value: u64) -> Self {
+        self.shared(Arc::new(value))
+    }
+
+    pub(super) fn shared(self, value: ErasedValue) -> Self {
+        Self { value, ..self }
+    }
+
+    pub(super) fn stamp(self, stamp: u64) -> Self {
+        Self { stamp, ..self }
+    }
+
+    pub(super) fn digest(self, digest: u64) -> Self {
+        Self { digest, ..self }
+    }
+
+    pub(super) fn weight(self, weight: u32) -> Self {
+        Self { weight, ..self }
+    }
+
+    pub(super) fn tags(self, labels: &[&str]) -> Self {
+        Self { tags: Tags::new(labels.iter().map(|label| tag(label)).collect()), ..self }
+    }
+
+    pub(super) fn fresh(self, fresh: Duration) -> Self {
+        Self { fresh: Some(fresh), ..self }
+    }
+
+    pub(super) fn kept(self, kept: Duration) -> Self {
+        Self { kept: Some(kept), ..self }
+    }
+
+    pub(super) fn entry(self, clock: &ManualClock) -> MemoryEntry {
+        let end =
+            |span: Option<Duration>| span.map_or(Tick::NEVER, |span| clock.monotonic().after(span));
+        let (fresh, kept) = (end(self.fresh), end(self.kept));
+        let Self { value, stamp, digest, weight, tags, .. } = self;
+        let created = clock.wall();
+        MemoryEntry::new(Some(value), created, fresh, kept, None, stamp, digest, weight, tags)
+    }
+}
+
+impl Kit {
+    pub(super) fn new() -> Self {
+        Self::with(Memory::builder())
+    }
+
+    pub(super) fn with(builder: MemoryBuilder) -> Self {
+        let memory = builder.build().expect("a valid bound");
+        Self { memory, fence: Fence::new(), clock: ManualClock::new() }
+    }
+
+    pub(super) fn insert(&self, probe: &Probe<'_>, spec: Spec) -> Inserted {
+        self.memory.insert(probe, spec.entry(&self.clock), &self.fence, &self.clock)
+    }
+
+    pub(super) fn value(&self, probe: &Probe<'_>) -> Option<u64> {
+        let entry = self.memory.get(probe)?;
+        entry.value.as_ref()?.downcast_ref().copied()
+    }
+
+    pub(super) fn remove(&self, what: &MemorySelector<'_>) -> u64 {
+        self.memory.invalidate(what, InvalidationMode::Remove)
+    }
+
+    pub(super) fn now(&self) -> Tick {
+        self.clock.monotonic()
+    }
+
+    /// Members, digests and tag memberships that the index holds.
+    pub(super) fn sizes(&self) -> (usize, usize, usize) {
+        self.memory.inner.index().sizes()
+    }
+}
+
+pub(super) fn probe(node: &u64) -> Probe<'_> {
+    static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    probe_hashed(node, HASHER.hash_one(node))
+}
+
+pub(super) fn probe_hashed(node: &u64, hash: u64) -> Probe<'_> {
+    Probe { hash, binding: BindingId(1), node }
+}
+
+pub(super) fn tag(label: &str) -> Tag {
+    Tag::new("p", label).expect("a valid tag")
+}

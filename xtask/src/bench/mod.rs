@@ -1,0 +1,106 @@
+//! `cargo xtask bench`: runs groups of measurements and keeps one row per speed target.
+//!
+//! The measuring itself is in the `benches` crate, built with the `bench` profile; it prints one
+//! row a line. This module knows only the rows.
+
+mod summary;
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+
+use crate::command::{self, cargo};
+use crate::packages;
+use crate::workspace::{Workspace, choose};
+use summary::{Row, Summary};
+
+/// Measure, and compare with the speed targets
+///
+/// Writes target/bench/summary.json, one row per speed target. A run of some groups replaces their
+/// rows only. A target that is missed is no failure of this command.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// The groups to measure; all of them if none is named
+    #[arg(value_name = "GROUP")]
+    pub(crate) groups: Vec<String>,
+
+    /// Fewer and shorter repetitions: a rough look
+    #[arg(long)]
+    pub(crate) quick: bool,
+}
+
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()> {
+    packages::ensure()?;
+    let mut build = benches(workspace, "build");
+    command::run(&mut build)?;
+    let known = list(workspace)?;
+    let chosen = choose("group", &options.groups, &known)?;
+
+    let path = workspace.output("bench").join("summary.json");
+    let mut summary = if options.groups.is_empty() {
+        Summary::default()
+    } else {
+        Summary::read(&path)?.without(&chosen, &known)
+    };
+    for group in &chosen {
+        summary.add(group, measure(workspace, group, options.quick)?)?;
+        // Written after each group, so that an interrupted run keeps what it has measured.
+        summary.write(&path)?;
+    }
+    if chosen.is_empty() {
+        println!("There is no group of measurements.");
+        return summary.write(&path);
+    }
+    println!("\n{summary}");
+    if options.quick {
+        println!("Measured quickly: for figures to rely on, leave out --quick.");
+    }
+    println!("Rows: {}", path.display());
+    Ok(())
+}
+
+fn benches(workspace: &Workspace, verb: &str) -> Command {
+    let mut command = cargo();
+    command.current_dir(workspace.root());
+    command.args([verb, "--profile", "bench", "--package", "tiers-benches"]);
+    command
+}
+
+/// The groups that the benches have.
+fn list(workspace: &Workspace) -> anyhow::Result<Vec<String>> {
+    let output = benches(workspace, "run")
+        .args(["--quiet", "--", "--list"])
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cannot start cargo")?;
+    if !output.status.success() {
+        bail!("the benches cannot list their groups: {}", output.status);
+    }
+    let names = String::from_utf8(output.stdout).context("the benches' list of groups")?;
+    Ok(names.lines().map(str::to_owned).collect())
+}
+
+fn measure(workspace: &Workspace, group: &str, quick: bool) -> anyhow::Result<Vec<Row>> {
+    let mut command = benches(workspace, "run");
+    command.args(["--quiet", "--", group]).stdout(Stdio::piped());
+    if quick {
+        command.arg("--quick");
+    }
+    let mut child = command.spawn().context("cannot start cargo")?;
+    let mut rows = Vec::new();
+    if let Some(output) = child.stdout.take() {
+        for line in BufReader::new(output).lines() {
+            let line = line.context("cannot read the benches' rows")?;
+            let row = serde_json::from_str(&line)
+                .with_context(|| format!("group {group} printed what is no row: {line}"))?;
+            rows.push(row);
+        }
+    }
+    let status = child.wait().context("cannot wait for cargo")?;
+    if !status.success() {
+        bail!("group {group} failed: {status}");
+    }
+    Ok(rows)
+}

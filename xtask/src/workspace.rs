@@ -1,0 +1,122 @@
+//! This workspace, as cargo sees it.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use cargo_metadata::{Metadata, MetadataCommand, Package, PackageId};
+
+/// The members of the workspace and where things lie.
+#[derive(Debug)]
+pub(crate) struct Workspace {
+    metadata: Metadata,
+}
+
+impl Workspace {
+    /// Asks cargo about the workspace that this program was built from.
+    pub(crate) fn load() -> anyhow::Result<Self> {
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+        let mut command = MetadataCommand::new();
+        if let Some(cargo) = std::env::var_os("CARGO") {
+            command.cargo_path(cargo);
+        }
+        let metadata = command
+            .manifest_path(&manifest)
+            .no_deps()
+            .exec()
+            .context("cannot read the workspace with `cargo metadata`")?;
+        Ok(Self { metadata })
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        self.metadata.workspace_root.as_std_path()
+    }
+
+    /// A folder for what commands leave behind, under the build folder.
+    pub(crate) fn output(&self, name: &str) -> PathBuf {
+        self.metadata.target_directory.as_std_path().join(name)
+    }
+
+    pub(crate) fn packages(&self) -> impl Iterator<Item = &Package> {
+        self.metadata.workspace_packages().into_iter()
+    }
+
+    pub(crate) fn package(&self, id: &PackageId) -> Option<&Package> {
+        self.packages().find(|package| package.id == *id)
+    }
+
+    /// Whether the package is among those that a plain `cargo run` builds.
+    pub(crate) fn is_default(&self, id: &PackageId) -> bool {
+        self.metadata.workspace_default_members.contains(id)
+    }
+
+    /// The storages that have a crate, by the names that programs call them, in order.
+    pub(crate) fn storages(&self) -> Vec<String> {
+        let folder = self.root().join("crates/storages");
+        let mut names: Vec<_> = self
+            .packages()
+            .filter(|package| package.manifest_path.as_std_path().starts_with(&folder))
+            .map(|package| storage_name(&package.name).to_owned())
+            .collect();
+        names.sort();
+        names
+    }
+}
+
+/// `sqlite` for the package `cache-sqlite`.
+pub(crate) fn storage_name(package: &str) -> &str {
+    package.strip_prefix("cache-").unwrap_or(package)
+}
+
+/// Those of `known` that were asked for, in the order of `known`; all of them if none was.
+pub(crate) fn choose(
+    kind: &str,
+    asked: &[String],
+    known: &[String],
+) -> anyhow::Result<Vec<String>> {
+    if let Some(unknown) = asked.iter().find(|name| !known.contains(name)) {
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        anyhow::bail!("unknown {kind} `{unknown}`; known: {known}");
+    }
+    let chosen = known.iter().filter(|name| asked.is_empty() || asked.contains(name));
+    Ok(chosen.cloned().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn asking_for_none_chooses_all() {
+        let known = names(&["memory", "sqlite"]);
+        assert_eq!(choose("storage", &[], &known).unwrap(), known);
+    }
+
+    #[test]
+    fn what_was_asked_for_comes_once_and_in_order() {
+        let known = names(&["memory", "redis", "sqlite"]);
+        let asked = names(&["sqlite", "memory", "sqlite"]);
+        assert_eq!(choose("storage", &asked, &known).unwrap(), names(&["memory", "sqlite"]));
+    }
+
+    #[test]
+    fn an_unknown_name_lists_the_known_ones() {
+        let asked = names(&["memory", "oracle"]);
+        let error = choose("storage", &asked, &names(&["memory", "sqlite"])).unwrap_err();
+        assert_eq!(error.to_string(), "unknown storage `oracle`; known: memory, sqlite");
+        let error = choose("group", &names(&["x"]), &[]).unwrap_err();
+        assert_eq!(error.to_string(), "unknown group `x`; known: none");
+    }
+
+    #[test]
+    fn this_workspace_has_the_embedded_storages() {
+        let workspace = Workspace::load().unwrap();
+        let storages = workspace.storages();
+        assert!(storages.contains(&"memory".to_owned()), "{storages:?}");
+        assert!(storages.contains(&"sqlite".to_owned()), "{storages:?}");
+        assert!(workspace.root().join("Cargo.lock").is_file());
+    }
+}
