@@ -124,6 +124,11 @@ impl<N: Node> Binding<N> {
         Ok(Tags::new(tags))
     }
 
+    /// The TTL asked for an entry that lives anew: a negative result has one of its own.
+    pub(crate) fn asked_ttl(&self, asked: Option<Duration>, is_absent: bool) -> Option<Duration> {
+        asked.or(self.definition.absent_ttl.filter(|_| is_absent))
+    }
+
     /// How memory finds a node.
     pub(crate) fn probe<'a>(&self, node: &'a N) -> Probe<'a> {
         use std::hash::BuildHasher;
@@ -175,6 +180,8 @@ impl<N: Node> Binding<N> {
         let weight = fill.value.map_or(0, |value| N::weight(value));
         if !memory.size.takes(fill.encoded_bytes.unwrap_or(weight)) {
             memory.recorder.fills_skipped(1);
+            // What is not kept still outdates what is there.
+            self.remove_from_memory(fill.node);
             return;
         }
         let lifetime = Lifetime {

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use super::Handle;
 use crate::cache::{Binding, MemoryFill};
+use crate::entry::EntryKind;
 use crate::error::Error;
 use crate::flight::with_lifetime;
 use crate::node::Node;
@@ -43,7 +44,8 @@ async fn touch<N: Node>(
             continue;
         }
         let token = entry.token;
-        let lifetime = Lifetime { asked_ttl: ttl, remaining, ..tier.lifetime(&binding.definition) };
+        let asked_ttl = binding.asked_ttl(ttl, entry.kind == EntryKind::Absent);
+        let lifetime = Lifetime { asked_ttl, remaining, ..tier.lifetime(&binding.definition) };
         let entry = with_lifetime(entry, lifetime, now);
         let action = WriteAction::Touch {
             token,
@@ -70,7 +72,7 @@ async fn touch<N: Node>(
             created: found.created,
             stamp,
             encoded_bytes: None,
-            asked_ttl: ttl,
+            asked_ttl: binding.asked_ttl(ttl, found.value.is_none()),
             remaining,
         });
     }

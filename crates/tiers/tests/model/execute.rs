@@ -27,6 +27,13 @@ pub(crate) struct Caller {
     pub clock: ManualClock,
 }
 
+/// When an operation was called: what it answers may have been found then.
+#[derive(Clone, Copy)]
+struct Asked {
+    moment: u64,
+    mono: u64,
+}
+
 /// What an operation answered; an error if that is not sound whatever else happened.
 pub(crate) type Executed = Result<Reply, String>;
 
@@ -45,7 +52,7 @@ impl Caller {
     }
 
     async fn perform(&self, operation: Operation) -> Executed {
-        let asked = self.script.state().ledger.now();
+        let asked = Asked { moment: self.script.state().ledger.now(), mono: self.mono() };
         let reads = match operation {
             Operation::Get(node) => {
                 vec![self.read(node, asked, self.handle(node).get(&Item(node)).await)]
@@ -85,7 +92,7 @@ impl Caller {
         reads.into_iter().collect::<Result<_, _>>().map(Reply::Read)
     }
 
-    async fn perform_other(&self, operation: Operation, asked: u64) -> Executed {
+    async fn perform_other(&self, operation: Operation, asked: Asked) -> Executed {
         Ok(match operation {
             Operation::Peek(node) => {
                 // What `peek` leaves out, `entry` tells.
@@ -298,7 +305,7 @@ impl Caller {
     fn read(
         &self,
         node: NodeId,
-        asked: u64,
+        asked: Asked,
         answer: Result<Arc<Bytes>, Error>,
     ) -> Result<(NodeId, Read), String> {
         let read = match answer {
@@ -309,7 +316,7 @@ impl Caller {
         self.judge(node, asked, read)
     }
 
-    fn judge(&self, node: NodeId, asked: u64, read: Read) -> Result<(NodeId, Read), String> {
+    fn judge(&self, node: NodeId, asked: Asked, read: Read) -> Result<(NodeId, Read), String> {
         let served = match &read {
             Ok(number) => Some(Some(*number)),
             Err(Failure::Absent) => Some(None),
@@ -321,10 +328,10 @@ impl Caller {
         Ok((node, read))
     }
 
-    fn check(&self, node: NodeId, asked: u64, number: Option<u64>) -> Result<(), String> {
-        let (server, mono) = (Server::Process(self.process), self.mono());
+    fn check(&self, node: NodeId, asked: Asked, number: Option<u64>) -> Result<(), String> {
+        let server = Server::Process(self.process);
         let state = self.script.state();
-        state.ledger.check(server, node, number, asked, mono).map_err(|problem| {
+        state.ledger.check(server, node, number, asked.moment, asked.mono).map_err(|problem| {
             format!("process {} served {number:?} for node {node}: {problem}", self.process)
         })
     }
@@ -332,7 +339,7 @@ impl Caller {
     fn seen(
         &self,
         node: NodeId,
-        asked: u64,
+        asked: Asked,
         entry: Result<Option<CachedEntry<Bytes>>, Error>,
     ) -> Executed {
         let entry = match entry {

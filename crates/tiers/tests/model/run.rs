@@ -317,9 +317,11 @@ impl Runner<'_> {
             self.model.memories[process] = held;
             let counts = self.world.counts(process);
             if counts != self.model.counts[process] {
+                let at = (0..BINDINGS).find(|at| counts[*at] != self.model.counts[process][*at]);
+                let at = at.unwrap_or_default();
                 return Err(format!(
-                    "process {process} counted {counts:?}, not {:?}",
-                    self.model.counts[process]
+                    "process {process} counted for binding {at} {:?}, not {:?}",
+                    counts[at], self.model.counts[process][at]
                 ));
             }
         }

@@ -140,8 +140,6 @@ enum Loaded {
     Answer(Answer),
     /// Not kept anywhere.
     NotKept,
-    /// The copy at hand lives on.
-    NotModified(Held, Option<u64>),
     Failed,
 }
 
@@ -251,11 +249,15 @@ impl Model {
                 Reply::Done(vec![Ok(())])
             }
             Operation::SetMany(values, ttl) => {
-                let values: Vec<_> = values
+                let numbered: Vec<_> = values
                     .iter()
                     .map(|(node, new)| (*node, new.long, self.number()))
                     .collect();
-                self.set(process, &values, *ttl, None);
+                // Of a node that stands twice the last value stays.
+                let is_last = |at: usize| !values[at + 1..].iter().any(|(n, _)| *n == values[at].0);
+                let last: Vec<_> = (0..values.len()).filter(|at| is_last(*at)).collect();
+                let last: Vec<_> = last.into_iter().map(|at| numbered[at]).collect();
+                self.set(process, &last, *ttl, None);
                 Reply::Done(vec![Ok(()); values.len()])
             }
             Operation::Update(node, plan) => self.update(process, *node, plan),

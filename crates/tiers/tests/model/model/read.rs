@@ -227,7 +227,6 @@ impl Model {
                     }
                     self.memories[process].remove(&node);
                 }
-                Loaded::NotModified(held, asked) => self.extend(process, node, &held, asked),
                 Loaded::NotKept | Loaded::Failed => {}
             }
             reads.push(read);
@@ -269,7 +268,16 @@ impl Model {
                 Some(held) => {
                     let absent_ttl = self.definition(node).absent_ttl;
                     let asked = plan.ttl.or(absent_ttl.filter(|_| held.number.is_none()));
-                    (held.number.ok_or(Failure::Absent), Loaded::NotModified(held, asked))
+                    // The copy is filled anew.
+                    let answer = Answer {
+                        number: held.number,
+                        bytes: held.bytes,
+                        created: held.created,
+                        tags: held.tags,
+                        asked,
+                        token: held.token,
+                    };
+                    (held.number.ok_or(Failure::Absent), Loaded::Answer(answer))
                 }
                 None => (Err(Failure::Load), Loaded::Failed),
             },
@@ -293,33 +301,6 @@ impl Model {
 
     pub(super) fn tags(&self, node: NodeId, tag: Option<u8>) -> BTreeSet<String> {
         labels_of(node).into_iter().chain(tag.map(|tag| format!("extra{tag}"))).collect()
-    }
-
-    /// The copy that the source went by lives on, wherever exactly it stands, and in memory.
-    fn extend(&mut self, process: usize, node: NodeId, held: &Held, asked: Option<u64>) {
-        for storage in 0..self.storages.len() {
-            let tier = self.definition(node).storages[storage];
-            let (fresh_until, kept_until) =
-                super::ends(&tier, Life { asked, remaining: None }, self.wall);
-            let now = self.wall;
-            if let Some(stands) = self.storages[storage].get_mut(&node)
-                && now < stands.kept_until
-                && stands.token == held.token
-                && stands.fresh_until != 0
-            {
-                stands.fresh_until = fresh_until;
-                stands.kept_until = kept_until;
-            }
-        }
-        let answer = Answer {
-            number: held.number,
-            bytes: held.bytes,
-            created: held.created,
-            tags: held.tags.clone(),
-            asked,
-            token: held.token,
-        };
-        self.fill_memory(process, node, &answer, Life { asked, remaining: None });
     }
 
     pub(super) fn look(&self, process: usize, node: NodeId) -> Option<Seen> {
