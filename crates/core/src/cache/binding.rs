@@ -67,6 +67,7 @@ pub(crate) struct InMemory<V> {
     pub(crate) tags: Tags,
     pub(crate) created: Timestamp,
     pub(crate) fresh_until: Tick,
+    pub(crate) kept_until: Tick,
 }
 
 /// What is to be put into memory.
@@ -170,6 +171,7 @@ impl<N: Node> Binding<N> {
             tags: entry.tags.clone(),
             created: entry.created,
             fresh_until: entry.fresh_until(),
+            kept_until: entry.kept_until,
         })
     }
 

@@ -13,6 +13,7 @@ use crate::storage::{Lookup, Outcome, Write, WriteAction};
 impl<N: Node> Handle<N> {
     /// Lets what the tiers hold of a node live for `ttl` from now, or as long as a new entry would
     /// where there is none; a tier's own TTL holds where it is shorter. The value is not loaded.
+    /// In memory over a storage it is not kept longer for it, but copied again from there.
     /// Says whether any tier had a fresh entry.
     ///
     /// # Errors
@@ -64,6 +65,12 @@ async fn touch<N: Node>(
     }
     if let Some(found) = binding.memory_peek(node) {
         touched = true;
+        if !binding.tiers.is_empty() {
+            // Another process may have changed or invalidated what this is a copy of: it may end
+            // earlier, not later, and the next copy is of what a storage holds.
+            let left = found.kept_until.remaining(binding.cache.clock.monotonic());
+            remaining = [remaining, left].into_iter().flatten().min();
+        }
         binding.fill_memory(MemoryFill {
             node,
             key: &key,

@@ -8,6 +8,12 @@
 //!   births and invalidations: nothing wrong, nothing outdated, nothing past its time, no load too
 //!   many, nothing left over. The model then goes on from what it finds.
 //!
+//! A plain run tries few sequences. All of them, 2,500 of 100 steps a test, are run by
+//!
+//! ```text
+//! TIERS_MODEL_SEQUENCES=2500 cargo test --profile model -p tiers --test model
+//! ```
+//!
 //! Sequences come from seeds: the same in every run, and to be run again by `TIERS_MODEL_SEED` (with
 //! `TIERS_MODEL_SEQUENCES` for more from there on). Over storages in memory a run is repeated turn by
 //! turn; SQLite has threads of its own, so that there what runs together may fall otherwise.
@@ -27,20 +33,20 @@ use replay::sequences;
 
 #[test]
 fn memory_over_sqlite() {
-    sequences(World::MemoryOverSqlite, "memory_over_sqlite", 4000);
+    sequences(World::MemoryOverSqlite, "memory_over_sqlite");
 }
 
 #[test]
 fn two_processes_on_sqlite() {
-    sequences(World::TwoProcessesOnSqlite, "two_processes_on_sqlite", 2000);
+    sequences(World::TwoProcessesOnSqlite, "two_processes_on_sqlite");
 }
 
 #[test]
 fn failing_storages() {
-    sequences(World::FailingStorages, "failing_storages", 3000);
+    sequences(World::FailingStorages, "failing_storages");
 }
 
 #[test]
 fn tiny_memory() {
-    sequences(World::TinyMemory, "tiny_memory", 1000);
+    sequences(World::TinyMemory, "tiny_memory");
 }

@@ -13,15 +13,17 @@ use crate::source::PLANNED_PANIC;
 use crate::world::File;
 
 const STEPS: usize = 100;
+/// How many sequences a test runs where nothing else is asked for.
+const SEQUENCES: u64 = 50;
 /// How long a failing sequence is shortened.
 const SHORTENING: Duration = Duration::from_secs(60);
 
 /// Runs so many sequences, from seed 0 on, or what the environment asks for: `TIERS_MODEL_SEED`,
 /// the first (and by default only) seed, and `TIERS_MODEL_SEQUENCES`, how many.
-pub(crate) fn sequences(world: World, name: &str, count: u64) {
+pub(crate) fn sequences(world: World, name: &str) {
     keep_planned_panics_quiet();
     let first = variable("TIERS_MODEL_SEED");
-    let count = variable("TIERS_MODEL_SEQUENCES").unwrap_or(if first.is_some() { 1 } else { count });
+    let count = variable("TIERS_MODEL_SEQUENCES").unwrap_or(if first.is_some() { 1 } else { SEQUENCES });
     let first = first.unwrap_or_default();
     let begun = Instant::now();
     let runtime = runtime();
@@ -33,8 +35,8 @@ pub(crate) fn sequences(world: World, name: &str, count: u64) {
         let (shortest, last) = shorten(&sequence, failed.clone());
         panic!(
             "sequence {seed} failed at step {}: {}\n\nshortened to {} steps, which fail at step {}: \
-             {}\n\nsetup: {:?}\nsteps:\n{}\nto run it again: TIERS_MODEL_SEED={seed} cargo test -p \
-             tiers --test model {name}\n",
+             {}\n\nsetup: {:?}\nsteps:\n{}\nto run it again: TIERS_MODEL_SEED={seed} cargo test \
+             --profile model -p tiers --test model {name}\n",
             failed.step,
             failed.message,
             shortest.steps.len(),

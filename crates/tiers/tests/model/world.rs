@@ -277,6 +277,21 @@ impl<'a> World<'a> {
         })
     }
 
+    /// Waits until storages have done what they were asked for before, dropped calls included.
+    pub(crate) async fn drain(&self) -> Result<(), String> {
+        for process in &self.processes {
+            for client in &process.clients {
+                if let Client::Sqlite(storage) = client {
+                    // It names nothing, and stands in the same queue.
+                    let nothing = Selector::Keys(vec![]);
+                    let drained = storage.invalidate(&nothing, InvalidationMode::Remove).await;
+                    drained.map_err(|error| error.to_string())?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// How many storages of a process have invalidations pending.
     pub(crate) async fn pending(&self, process: usize) -> usize {
         let stats = self.processes[process].cache.stats().await;

@@ -149,6 +149,9 @@ impl Model {
                 asked: None,
                 token: found.token,
             };
+            // A copy is not kept longer: its original may be another one by now.
+            let left = super::left(found.kept_until, self.mono).filter(|_| !self.storages.is_empty());
+            let remaining = [remaining, left].into_iter().flatten().min();
             let life = Life { asked: asked(&found), remaining };
             self.fill_memory(process, node, &answer, life);
         }
