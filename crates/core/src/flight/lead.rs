@@ -154,10 +154,14 @@ async fn prepare<N: Node>(
         (Some(_), ttl, _) => ttl,
         (None, Some(ttl), _) | (None, None, Some(ttl)) => Some(ttl),
         // Negative results are not kept.
-        (None, None, None) => return Ok(answer),
+        (None, None, None) => {
+            fills.not_kept(item);
+            return Ok(answer);
+        }
     };
     if !binding.admits(&item.key) {
         binding.count_skipped();
+        fills.not_kept(item);
         return Ok(answer);
     }
     let mut encoded_bytes = None;
@@ -170,6 +174,7 @@ async fn prepare<N: Node>(
             Err(error) => {
                 binding.recorder.encode_failures(1);
                 observe::encode_failed(&item.key, &error);
+                fills.not_kept(item);
             }
         }
     }
@@ -203,6 +208,7 @@ fn extend<N: Node>(
         let source = LoadError::message(message).shared();
         return Err(Error::Load { key, source, permanent: false });
     };
+    let ttl = binding.asked_ttl(ttl, stale.previous.value.is_none());
     if let Some(entry) = &stale.entry {
         fills.load(item, entry, ttl);
     }
