@@ -70,6 +70,9 @@ impl TierOrder {
         }
         // Stable: the order among the shared and among the local ones stays.
         sorted.sort_by_key(|storage| !storage.is_shared());
+        if cfg!(mutant = "near_first") {
+            sorted.reverse();
+        }
         sorted
     }
 

@@ -78,8 +78,9 @@ impl<N: Clone + Eq + Hash, V> Flights<N, V> {
     /// call; the new flight takes its place in the map.
     pub(super) fn join(&self, nodes: &[N], begun: u64, refresh: bool) -> Joined<N, V> {
         let mut flying = self.flying.lock();
-        let is_joinable =
-            |flight: &&Arc<Flight<N, V>>| !(refresh && flight.asked.load(Ordering::SeqCst));
+        let is_joinable = |flight: &&Arc<Flight<N, V>>| {
+            !(refresh && flight.asked.load(Ordering::SeqCst)) && !cfg!(mutant = "no_join")
+        };
         let to_lead: Vec<N> = nodes
             .iter()
             .filter(|node| flying.get(*node).filter(is_joinable).is_none())

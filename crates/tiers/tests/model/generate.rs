@@ -211,9 +211,7 @@ fn operation(rng: &mut Rng, about: Option<NodeId>) -> Operation {
         }
         62..67 => Operation::Update(node, plan(rng, false)),
         67..69 => Operation::WriteThrough(node, new(rng)),
-        69..73 => {
-            Operation::Touch(node, pick(rng, &[None, Some(2 * MINUTE), Some(90 * MINUTE)]))
-        }
+        69..73 => Operation::Touch(node, pick(rng, &[None, Some(2 * MINUTE), Some(90 * MINUTE)])),
         73..78 => Operation::Refresh(node),
         78..80 => Operation::Warm(many(rng)),
         80..85 => Operation::Invalidate(vec![node]),

@@ -23,7 +23,8 @@ const SHORTENING: Duration = Duration::from_secs(60);
 pub(crate) fn sequences(world: World, name: &str) {
     keep_planned_panics_quiet();
     let first = variable("TIERS_MODEL_SEED");
-    let count = variable("TIERS_MODEL_SEQUENCES").unwrap_or(if first.is_some() { 1 } else { SEQUENCES });
+    let count =
+        variable("TIERS_MODEL_SEQUENCES").unwrap_or(if first.is_some() { 1 } else { SEQUENCES });
     let first = first.unwrap_or_default();
     let begun = Instant::now();
     let runtime = runtime();

@@ -123,9 +123,7 @@ impl Runner<'_> {
 
     /// Whether the model can say exactly what happens.
     fn is_predictable(&self) -> bool {
-        !self.faulty
-            && !self.model.setup.memories.contains(&MemoryKind::Tiny)
-            && !self.hangs()
+        !self.faulty && !self.model.setup.memories.contains(&MemoryKind::Tiny) && !self.hangs()
     }
 
     fn hangs(&self) -> bool {
@@ -136,9 +134,11 @@ impl Runner<'_> {
         (self.model.wall, self.model.mono) = (self.world.wall(), self.world.mono());
     }
 
-    fn caller(&self, process: usize) -> Caller {
+    fn caller(&self, process: usize, is_alone: bool) -> Caller {
         let Process { cache, handles, .. } = &self.world.processes[process];
         Caller {
+            is_alone,
+            is_faulty: self.faulty,
             process,
             cache: cache.clone(),
             handles: handles.clone(),
@@ -150,7 +150,7 @@ impl Runner<'_> {
     async fn predicted(&mut self, process: usize, operation: &Operation) -> Result<(), String> {
         self.model.next = self.world.script.state().ledger.next_number();
         let predicted = self.model.apply(process, operation);
-        let call = self.caller(process).execute(operation.clone());
+        let call = self.caller(process, true).execute(operation.clone());
         let answered = tokio::time::timeout(STUCK, call);
         let answered = answered.await.map_err(|_| format!("{operation:?} does not end"))??;
         self.settle().await?;
@@ -163,7 +163,8 @@ impl Runner<'_> {
     /// Operations whose order is not known: what they answer must be sound, and so must what they
     /// leave behind, which the model takes over.
     async fn judged(&mut self, calls: &[Call]) -> Result<(), String> {
-        let before: Vec<_> = (0..self.world.processes.len()).map(|at| self.world.counts(at)).collect();
+        let before: Vec<_> =
+            (0..self.world.processes.len()).map(|at| self.world.counts(at)).collect();
         let (loads_before, closures_before) = {
             let state = self.world.script.state();
             (state.loads, state.closures)
@@ -180,7 +181,8 @@ impl Runner<'_> {
             self.check_reply(call, executed, calls)?;
         }
         let state = self.world.script.state();
-        let loads: [u64; NODES] = std::array::from_fn(|node| state.loads[node] - loads_before[node]);
+        let loads: [u64; NODES] =
+            std::array::from_fn(|node| state.loads[node] - loads_before[node]);
         let closures = state.closures - closures_before;
         drop(state);
         self.check_counts(calls, &executed, &before, loads.iter().sum::<u64>() + closures)?;
@@ -193,7 +195,7 @@ impl Runner<'_> {
     async fn drive(&mut self, calls: &[Call]) -> Result<Vec<Reply>, String> {
         let running = FuturesUnordered::new();
         for (at, call) in calls.iter().enumerate() {
-            let execute = self.caller(call.process).execute(call.operation.clone());
+            let execute = self.caller(call.process, false).execute(call.operation.clone());
             let (delay, polls) = (call.delay, call.polls);
             running.push(async move {
                 for _ in 0..delay {
@@ -384,9 +386,7 @@ impl Runner<'_> {
         };
         let is_expected = |failure: &Failure| match failure {
             Failure::Absent => true,
-            Failure::Load => {
-                plans(|kind| matches!(kind, PlanKind::Fails | PlanKind::NotModified))
-            }
+            Failure::Load => plans(|kind| matches!(kind, PlanKind::Fails | PlanKind::NotModified)),
             Failure::LoadPanicked => plans(|kind| *kind == PlanKind::Panics),
             Failure::LoadTimeout => self.hangs(),
             Failure::Storage => self.faulty,
@@ -397,11 +397,16 @@ impl Runner<'_> {
             Reply::Read(reads) => {
                 reads.iter().filter_map(|(_, read)| read.as_ref().err()).collect()
             }
-            Reply::Done(results) => results.iter().filter_map(|result| result.as_ref().err()).collect(),
-            Reply::Updated(Err(failure)) | Reply::Touched(Err(failure)) | Reply::Failed(failure) => {
+            Reply::Done(results) => {
+                results.iter().filter_map(|result| result.as_ref().err()).collect()
+            }
+            Reply::Updated(Err(failure))
+            | Reply::Touched(Err(failure))
+            | Reply::Failed(failure) => {
                 vec![failure]
             }
-            Reply::Panicked if !matches!(&call.operation, Operation::Update(_, plan) if plan.kind == PlanKind::Panics) => {
+            Reply::Panicked if !matches!(&call.operation, Operation::Update(_, plan) if plan.kind == PlanKind::Panics) =>
+            {
                 return Err(format!("{:?} panicked", call.operation));
             }
             Reply::Invalidated { done: false, .. } if !self.faulty => {

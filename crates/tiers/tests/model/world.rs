@@ -6,10 +6,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
+use tiers::clock::{Clock, ManualClock};
 use tiers::core::fence::Stamp;
 use tiers::core::key::Key;
 use tiers::core::memory::MemoryEngine;
-use tiers::clock::{Clock, ManualClock};
+use tiers::core::testing::TestStorage;
 use tiers::memory::Policy;
 use tiers::node::{Abandoned, TierFailure};
 use tiers::prelude::*;
@@ -18,7 +19,6 @@ use tiers::storage::{
     Budget, Capabilities, EntryDetails, Invalidated, InvalidationMode, Lookup, Maintenance,
     Outcome, Reach, Selector, Storage, StorageError, StorageStats, Write,
 };
-use tiers::core::testing::TestStorage;
 
 use crate::model::{Contents, Counts, Held, NEVER, TierCounts};
 use crate::operation::*;
@@ -131,10 +131,10 @@ impl<'a> World<'a> {
         for (at, client) in clients.iter().enumerate() {
             let storage = match client {
                 Client::Sqlite(storage) => Arc::new(storage.clone()) as Arc<dyn Storage>,
-                Client::Test(storage) => Arc::new(Paced {
-                    storage: storage.clone(),
-                    script: self.script.clone(),
-                }) as Arc<dyn Storage>,
+                Client::Test(storage) => {
+                    Arc::new(Paced { storage: storage.clone(), script: self.script.clone() })
+                        as Arc<dyn Storage>
+                }
             };
             cache = cache.storage(format!("storage{at}"), storage);
         }
@@ -221,13 +221,19 @@ impl<'a> World<'a> {
     /// What a storage keeps, read past the caches and all faults.
     pub(crate) async fn storage(&self, storage: usize) -> Result<Contents, String> {
         let mut contents = Contents::new();
-        for (node, key) in self.keys.iter().enumerate() {
-            let entry = match &self.processes[0].clients[storage] {
-                Client::Test(storage) => storage.stored(key),
-                Client::Sqlite(storage) => {
-                    storage.get(key).await.map_err(|error| error.to_string())?.entry
+        let mut entries = Vec::new();
+        match &self.processes[0].clients[storage] {
+            Client::Test(storage) => {
+                entries.extend(self.keys.iter().map(|key| storage.stored(key)))
+            }
+            Client::Sqlite(storage) => {
+                let lookups = storage.get_many(&self.keys).await;
+                for lookup in lookups.map_err(|error| error.to_string())? {
+                    entries.push(lookup.map_err(|error| error.to_string())?.entry);
                 }
-            };
+            }
+        }
+        for (node, (key, entry)) in self.keys.iter().zip(entries).enumerate() {
             let Some(entry) = entry.filter(|entry| entry.is_kept(self.clock.wall())) else {
                 continue;
             };

@@ -150,7 +150,8 @@ impl Model {
                 token: found.token,
             };
             // A copy is not kept longer: its original may be another one by now.
-            let left = super::left(found.kept_until, self.mono).filter(|_| !self.storages.is_empty());
+            let left =
+                super::left(found.kept_until, self.mono).filter(|_| !self.storages.is_empty());
             let remaining = [remaining, left].into_iter().flatten().min();
             let life = Life { asked: asked(&found), remaining };
             self.fill_memory(process, node, &answer, life);
@@ -178,7 +179,9 @@ impl Model {
         let mut entries = 0;
         for storage in 0..self.storages.len() {
             let meant: Vec<NodeId> = (0..NODES)
-                .filter(|node| self.kept(storage, *node).is_some_and(|held| in_storages(*node, held)))
+                .filter(|node| {
+                    self.kept(storage, *node).is_some_and(|held| in_storages(*node, held))
+                })
                 .collect();
             entries = entries.max(meant.len() as u64);
             for node in meant {
@@ -186,8 +189,11 @@ impl Model {
             }
         }
         let memory = &self.memories[process];
-        let meant: Vec<NodeId> =
-            memory.iter().filter(|(node, held)| in_memory(**node, held)).map(|(node, _)| *node).collect();
+        let meant: Vec<NodeId> = memory
+            .iter()
+            .filter(|(node, held)| in_memory(**node, held))
+            .map(|(node, _)| *node)
+            .collect();
         for node in meant {
             end_in(&mut self.memories[process], node, expires);
         }

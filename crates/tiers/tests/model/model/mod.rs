@@ -81,9 +81,16 @@ pub(crate) enum Reply {
     Done(Vec<Result<(), Failure>>),
     Updated(Result<Option<u64>, Failure>),
     Touched(Result<bool, Failure>),
-    Warmed { warmed: u64, absent: u64, failed: u64 },
+    Warmed {
+        warmed: u64,
+        absent: u64,
+        failed: u64,
+    },
     /// Whether it reached everything, and how many entries it found.
-    Invalidated { done: bool, entries: u64 },
+    Invalidated {
+        done: bool,
+        entries: u64,
+    },
     Failed(Failure),
     /// The panic of the caller's own closure.
     Panicked,
@@ -242,17 +249,17 @@ impl Model {
                 Reply::Seen(*node, self.look(process, *node))
             }
             Operation::Contains(node) => Reply::Contains(self.look(process, *node).is_some()),
-            Operation::Keys(binding, pattern) => Reply::Keys(self.keys(process, *binding, *pattern)),
+            Operation::Keys(binding, pattern) => {
+                Reply::Keys(self.keys(process, *binding, *pattern))
+            }
             Operation::Set(node, new) => {
                 let number = self.number();
                 self.set(process, &[(*node, new.long, number)], new.ttl, new.tag);
                 Reply::Done(vec![Ok(())])
             }
             Operation::SetMany(values, ttl) => {
-                let numbered: Vec<_> = values
-                    .iter()
-                    .map(|(node, new)| (*node, new.long, self.number()))
-                    .collect();
+                let numbered: Vec<_> =
+                    values.iter().map(|(node, new)| (*node, new.long, self.number())).collect();
                 // Of a node that stands twice the last value stays.
                 let is_last = |at: usize| !values[at + 1..].iter().any(|(n, _)| *n == values[at].0);
                 let last: Vec<_> = (0..values.len()).filter(|at| is_last(*at)).collect();
@@ -272,7 +279,9 @@ impl Model {
                 let read = self.refresh(process, *node);
                 Reply::Read(vec![(*node, read)])
             }
-            Operation::Invalidate(nodes) => self.end(process, false, |node, _| nodes.contains(&node)),
+            Operation::Invalidate(nodes) => {
+                self.end(process, false, |node, _| nodes.contains(&node))
+            }
             Operation::Expire(wanted) => self.end(process, true, |node, _| node == *wanted),
             Operation::InvalidatePattern(binding, pattern) => {
                 let is_named = |node| is_like(pattern.as_bytes(), name_of(node).as_bytes());

@@ -176,10 +176,8 @@ impl Model {
         with: Option<&Plan>,
         refreshes: bool,
     ) -> Vec<Read> {
-        let plans: Vec<Plan> = nodes
-            .iter()
-            .map(|(node, _)| with.unwrap_or(&self.plans[*node]).clone())
-            .collect();
+        let plans: Vec<Plan> =
+            nodes.iter().map(|(node, _)| with.unwrap_or(&self.plans[*node]).clone()).collect();
         if plans.iter().any(|plan| plan.kind == PlanKind::Panics) {
             for (at, (node, _)) in nodes.iter().enumerate() {
                 self.counts(process, *node).loads_failed += 1;
@@ -234,12 +232,7 @@ impl Model {
         reads
     }
 
-    fn load_one(
-        &mut self,
-        node: NodeId,
-        previous: Option<Held>,
-        plan: &Plan,
-    ) -> (Read, Loaded) {
+    fn load_one(&mut self, node: NodeId, previous: Option<Held>, plan: &Plan) -> (Read, Loaded) {
         match plan.kind {
             PlanKind::Short | PlanKind::Long => {
                 let answer = self.answer(node, plan);
