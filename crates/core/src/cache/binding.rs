@@ -147,7 +147,7 @@ impl<N: Node> Binding<N> {
         };
         if !entry.is_timeless() {
             let now = self.cache.clock.monotonic();
-            if !entry.is_fresh(now) {
+            if !entry.is_fresh(now) && !cfg!(mutant = "serve_expired") {
                 memory.engine.remove_expired(&probe, &entry);
                 memory.recorder.misses(1);
                 memory.recorder.stale(1);
@@ -205,7 +205,7 @@ impl<N: Node> Binding<N> {
             until(spans.fresh),
             until(spans.kept),
             lifetime.idle,
-            fill.stamp,
+            if cfg!(mutant = "memory_unfenced") { u64::MAX } else { fill.stamp },
             fill.key.digest(),
             u32::try_from(weight).unwrap_or(u32::MAX),
             fill.tags,

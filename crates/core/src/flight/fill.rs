@@ -55,6 +55,7 @@ impl<'a, N: Node> Fills<'a, N> {
         // entry reach it and renew it.
         let remaining =
             entry.fresh_until.remaining(now).map(|left| if slides { left / 2 } else { left });
+        let remaining = remaining.filter(|_| !cfg!(mutant = "ttl_grows"));
         for above in 0..depth {
             let tier = &self.binding.tiers[above];
             let lifetime = Lifetime { remaining, ..tier.lifetime(&self.binding.definition) };

@@ -20,6 +20,10 @@ use crate::source::{Item, Script, decode, encode};
 /// Who calls: a process' cache, with what it takes to judge the answers.
 #[derive(Clone)]
 pub(crate) struct Caller {
+    /// Nothing else runs, and nothing fails.
+    pub(crate) is_alone: bool,
+    /// A change may be done and still be pending somewhere, which its answer does not tell.
+    pub(crate) is_faulty: bool,
     pub process: usize,
     pub cache: Cache,
     pub handles: [Handle<Item>; BINDINGS],
@@ -100,7 +104,7 @@ impl Caller {
                 let seen = self.handle(node).entry(&Item(node)).await;
                 if let (Ok(peeked), Ok(seen)) = (&peeked, &seen)
                     && peeked.is_some() != seen.as_ref().is_some_and(|seen| seen.value.is_some())
-                    && !self.script.is_paced()
+                    && self.is_alone
                 {
                     return Err("`peek` and `entry` do not agree".to_owned());
                 }
@@ -152,7 +156,7 @@ impl Caller {
                 let change = move || async move { script.answer(node, &plan, None).await };
                 let result = self.handle(node).update(&Item(node), change).await;
                 if result.is_ok() {
-                    self.end(barrier);
+                    self.end_change(barrier);
                 }
                 Reply::Updated(match result {
                     Ok(Some(value)) => {
@@ -167,7 +171,7 @@ impl Caller {
                 let (_, barrier, value) = self.begin_set(node, &new, &asks_nothing);
                 let result = self.handle(node).write_through(&Item(node), value).await;
                 if result.is_ok() {
-                    self.end(barrier);
+                    self.end_change(barrier);
                 }
                 Reply::Done(vec![result.map_err(|error| failure(&error))])
             }
@@ -299,7 +303,13 @@ impl Caller {
 
     fn end_set(&self, number: u64, barrier: BarrierId) {
         self.script.state().ledger.done_setting(number);
-        self.end(barrier);
+        self.end_change(barrier);
+    }
+
+    fn end_change(&self, barrier: BarrierId) {
+        if !self.is_faulty {
+            self.end(barrier);
+        }
     }
 
     fn read(

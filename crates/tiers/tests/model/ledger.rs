@@ -32,6 +32,8 @@ struct Barrier {
     begun: u64,
     /// Since when it holds, and the monotonic time then; none while it is under way or pending.
     done: Option<(u64, u64)>,
+    /// Nothing that had begun before it was done runs any more.
+    settled: bool,
 }
 
 /// Tells a barrier until it is done.
@@ -54,6 +56,7 @@ pub(crate) struct Ledger {
     /// By node: when the source was last known to have nothing.
     absent: [Option<u64>; NODES],
     barriers: Vec<Barrier>,
+    touched: Vec<(NodeId, Option<u64>)>,
     /// By how much the wall clock has been set back.
     pub slack: u64,
     /// The TTL of each process' memory, by binding; the outer none is without memory.
@@ -101,20 +104,14 @@ impl Ledger {
         self.births[number as usize].since.get_or_insert(now);
     }
 
-    /// All that stands of a node may live anew for as long as its tiers let it.
+    /// All that stands of a node when this step is over may live anew for so long.
     pub(crate) fn touch(&mut self, node: NodeId, life: Option<u64>) {
-        for birth in self.births.iter_mut().filter(|birth| birth.node == node) {
-            birth.settled = false;
-            birth.life = match (birth.life, life) {
-                (Some(own), Some(life)) => Some(own.max(life)),
-                _ => None,
-            };
-        }
+        self.touched.push((node, life));
     }
 
     pub(crate) fn begin(&mut self, process: usize, scope: Scope) -> BarrierId {
         let begun = self.now();
-        self.barriers.push(Barrier { process, scope, begun, done: None });
+        self.barriers.push(Barrier { process, scope, begun, done: None, settled: false });
         BarrierId(self.barriers.len() - 1)
     }
 
@@ -127,6 +124,12 @@ impl Ledger {
     /// Nothing runs any more. What a process has pending has not landed.
     pub(crate) fn settle(&mut self, mono: u64, pending: &[bool]) {
         let now = self.now();
+        for (node, life) in std::mem::take(&mut self.touched) {
+            for birth in self.births.iter_mut().filter(|birth| birth.node == node) {
+                birth.settled = false;
+                birth.life = birth.life.zip(life).map(|(own, life)| own.max(life));
+            }
+        }
         for birth in &mut self.births {
             birth.since.get_or_insert(now);
             if !birth.settled {
@@ -137,6 +140,9 @@ impl Ledger {
         for barrier in &mut self.barriers {
             if barrier.done.is_none() && !pending[barrier.process] {
                 barrier.done = Some((now, mono));
+            }
+            if let (Some((_, at)), false) = (&mut barrier.done, barrier.settled) {
+                (*at, barrier.settled) = (mono, true);
             }
         }
         // Of two that say the same the later one says more, but for what is pending.
@@ -195,10 +201,14 @@ impl Ledger {
             }
             if let Server::Process(process) = server
                 && process != barrier.process
-                && let Some(ttls) = &self.memory_ttl[process]
-                && ttls[binding_of(node)].is_none_or(|ttl| mono < at + ttl)
             {
-                continue;
+                // A flight there may have begun before, and its memory may hold what it brought.
+                let lags = self.memory_ttl[process]
+                    .as_ref()
+                    .is_some_and(|ttls| ttls[binding_of(node)].is_none_or(|ttl| mono < at + ttl));
+                if lags || !barrier.settled {
+                    continue;
+                }
             }
             return Err(format!("it is from {since}, and was outdated by {barrier:?}"));
         }

@@ -134,9 +134,11 @@ impl Runner<'_> {
         (self.model.wall, self.model.mono) = (self.world.wall(), self.world.mono());
     }
 
-    fn caller(&self, process: usize) -> Caller {
+    fn caller(&self, process: usize, is_alone: bool) -> Caller {
         let Process { cache, handles, .. } = &self.world.processes[process];
         Caller {
+            is_alone,
+            is_faulty: self.faulty,
             process,
             cache: cache.clone(),
             handles: handles.clone(),
@@ -148,7 +150,7 @@ impl Runner<'_> {
     async fn predicted(&mut self, process: usize, operation: &Operation) -> Result<(), String> {
         self.model.next = self.world.script.state().ledger.next_number();
         let predicted = self.model.apply(process, operation);
-        let call = self.caller(process).execute(operation.clone());
+        let call = self.caller(process, true).execute(operation.clone());
         let answered = tokio::time::timeout(STUCK, call);
         let answered = answered.await.map_err(|_| format!("{operation:?} does not end"))??;
         self.settle().await?;
@@ -193,7 +195,7 @@ impl Runner<'_> {
     async fn drive(&mut self, calls: &[Call]) -> Result<Vec<Reply>, String> {
         let running = FuturesUnordered::new();
         for (at, call) in calls.iter().enumerate() {
-            let execute = self.caller(call.process).execute(call.operation.clone());
+            let execute = self.caller(call.process, false).execute(call.operation.clone());
             let (delay, polls) = (call.delay, call.polls);
             running.push(async move {
                 for _ in 0..delay {

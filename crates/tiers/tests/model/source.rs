@@ -122,10 +122,6 @@ impl Script {
         self.0.paced.store(paced, Ordering::Relaxed);
     }
 
-    pub(crate) fn is_paced(&self) -> bool {
-        self.0.paced.load(Ordering::Relaxed)
-    }
-
     /// Some turns for the others, at random, where operations run together.
     pub(crate) async fn turns(&self) {
         if self.0.paced.load(Ordering::Relaxed) {

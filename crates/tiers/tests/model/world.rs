@@ -221,13 +221,19 @@ impl<'a> World<'a> {
     /// What a storage keeps, read past the caches and all faults.
     pub(crate) async fn storage(&self, storage: usize) -> Result<Contents, String> {
         let mut contents = Contents::new();
-        for (node, key) in self.keys.iter().enumerate() {
-            let entry = match &self.processes[0].clients[storage] {
-                Client::Test(storage) => storage.stored(key),
-                Client::Sqlite(storage) => {
-                    storage.get(key).await.map_err(|error| error.to_string())?.entry
+        let mut entries = Vec::new();
+        match &self.processes[0].clients[storage] {
+            Client::Test(storage) => {
+                entries.extend(self.keys.iter().map(|key| storage.stored(key)))
+            }
+            Client::Sqlite(storage) => {
+                let lookups = storage.get_many(&self.keys).await;
+                for lookup in lookups.map_err(|error| error.to_string())? {
+                    entries.push(lookup.map_err(|error| error.to_string())?.entry);
                 }
-            };
+            }
+        }
+        for (node, (key, entry)) in self.keys.iter().zip(entries).enumerate() {
             let Some(entry) = entry.filter(|entry| entry.is_kept(self.clock.wall())) else {
                 continue;
             };
