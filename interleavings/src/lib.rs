@@ -5,23 +5,25 @@
 //! `scripts/interleavings.sh` runs all of them, `scripts/mutants.sh` shows that each rule that
 //! they guard is needed.
 
-#[cfg(all(test, shuttle))]
+#![cfg(shuttle)]
+
+#[cfg(test)]
 mod abandoned;
-#[cfg(all(test, shuttle))]
+#[cfg(test)]
 mod check;
-#[cfg(all(test, shuttle))]
+#[cfg(test)]
 mod closing;
-#[cfg(all(test, shuttle))]
+#[cfg(test)]
 mod cycles;
-#[cfg(all(test, shuttle))]
+#[cfg(test)]
 mod engine;
-#[cfg(all(test, shuttle))]
+#[cfg(test)]
 mod flights;
-#[cfg(all(test, shuttle))]
+#[cfg(test)]
 mod invalidations;
-#[cfg(all(test, shuttle))]
+#[cfg(test)]
 mod pending;
-#[cfg(all(test, shuttle))]
+#[cfg(test)]
 mod updates;
-#[cfg(all(test, shuttle))]
+#[cfg(test)]
 mod world;

@@ -12,6 +12,8 @@ const PENDING_MAX: usize = 1024;
 #[derive(Debug, Default)]
 pub(crate) struct Pending {
     count: AtomicUsize,
+    /// How many have landed so far.
+    landings: AtomicUsize,
     state: Mutex<State>,
 }
 
@@ -44,6 +46,17 @@ impl Pending {
         self.len() > 0
             && !cfg!(mutant = "pending_read")
             && self.state.lock().waiting.iter().any(|one| one.selector.selects(key, tags))
+    }
+
+    /// How many have landed so far: noted before the storage is read.
+    pub(crate) fn landings(&self) -> usize {
+        self.landings.load(Ordering::SeqCst)
+    }
+
+    /// Whether what was read, after this many had landed, may be older than an invalidation of it:
+    /// one that waits, or one that has landed since and may have come to the storage after the read.
+    pub(crate) fn hides(&self, landings: usize, key: &Key, tags: &Tags) -> bool {
+        self.covers(key, tags) || (self.landings() != landings && !cfg!(mutant = "landings_unseen"))
     }
 
     /// Adds one; `true` if the caller has to start the task that replays them.
@@ -86,6 +99,8 @@ impl Pending {
     /// It has landed, here and in every nearer tier.
     pub(super) fn landed(&self, landed: &Waiting) {
         let mut state = self.state.lock();
+        // Before it waits no more, so that a reader sees the one or the other.
+        self.landings.fetch_add(1, Ordering::SeqCst);
         state.waiting.retain(|one| one.id != landed.id);
         self.count.store(state.waiting.len(), Ordering::SeqCst);
     }
@@ -112,6 +127,18 @@ mod tests {
         pending.landed(&pending.next().expect("one waits"));
         assert!(pending.next().is_none());
         assert!(pending.add(Selector::Keys(vec![key("a")]), InvalidationMode::Remove, None, "p"));
+    }
+
+    #[test]
+    fn what_was_read_before_a_landing_is_hidden_after_it() {
+        let pending = Pending::default();
+        pending.add(Selector::Keys(vec![key("a")]), InvalidationMode::Remove, None, "p");
+        let before = pending.landings();
+        assert!(pending.hides(before, &key("a"), &Tags::NONE));
+        pending.landed(&pending.next().expect("one waits"));
+        assert!(!pending.covers(&key("a"), &Tags::NONE));
+        assert!(pending.hides(before, &key("a"), &Tags::NONE));
+        assert!(!pending.hides(pending.landings(), &key("a"), &Tags::NONE));
     }
 
     #[test]

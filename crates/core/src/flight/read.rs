@@ -49,6 +49,7 @@ pub(super) async fn storages<N: Node>(batch: &mut Batch<N>) {
             return;
         }
         let keys: Vec<Key> = flying.iter().map(|at| batch.items[*at].key.clone()).collect();
+        let landings = tier.storage.pending.landings();
         let lookups = match ask(tier, &keys).await {
             Ok(lookups) => lookups,
             Err(error) => {
@@ -63,7 +64,7 @@ pub(super) async fn storages<N: Node>(batch: &mut Batch<N>) {
         };
         let mut found = Vec::new();
         for (at, lookup) in flying.into_iter().zip(lookups) {
-            if let Some(hit) = judge(batch, depth, tier, at, lookup).await {
+            if let Some(hit) = judge(batch, depth, tier, landings, at, lookup).await {
                 found.push(hit);
             }
         }
@@ -90,6 +91,7 @@ async fn judge<N: Node>(
     batch: &mut Batch<N>,
     depth: usize,
     tier: &StorageTier,
+    landings: usize,
     at: usize,
     lookup: Result<Lookup, StorageError>,
 ) -> Option<Found<N>> {
@@ -113,7 +115,7 @@ async fn judge<N: Node>(
         tier.recorder.misses(1);
         return None;
     };
-    if tier.storage.pending.covers(&item.key, &entry.tags) {
+    if tier.storage.pending.hides(landings, &item.key, &entry.tags) {
         // An invalidation of it waits to reach this storage: neither read nor filled meanwhile.
         tier.recorder.misses(1);
         return None;
@@ -214,10 +216,11 @@ pub(super) async fn previous<N: Node>(batch: &mut Batch<N>) {
             batch.items[at].stale = Some(StaleCopy { entry: None, tags: found.tags, previous });
         }
         for tier in binding.tiers.iter().rev() {
+            let landings = tier.storage.pending.landings();
             let Ok(Lookup { entry: Some(entry), .. }) = tier.storage.get(&key).await else {
                 continue;
             };
-            if tier.storage.pending.covers(&key, &entry.tags) {
+            if tier.storage.pending.hides(landings, &key, &entry.tags) {
                 continue;
             }
             if let Ok(value) = decode(&binding, &key, &entry).await {

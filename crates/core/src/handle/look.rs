@@ -67,6 +67,7 @@ impl<N: Node> Handle<N> {
         }
         let key = binding.key(node)?;
         for tier in &binding.tiers {
+            let landings = tier.storage.pending.landings();
             let entry = match tier.storage.get(&key).await {
                 Ok(Lookup { entry: Some(entry), .. }) => entry,
                 Ok(_) => continue,
@@ -75,7 +76,7 @@ impl<N: Node> Handle<N> {
                     continue;
                 }
             };
-            if !entry.is_fresh(now) || tier.storage.pending.covers(&key, &entry.tags) {
+            if !entry.is_fresh(now) || tier.storage.pending.hides(landings, &key, &entry.tags) {
                 continue;
             }
             match decode(binding, &key, &entry).await {
