@@ -145,7 +145,7 @@ pub(crate) enum Step {
     /// Time passes.
     Advance(u64),
     /// The wall clock is set forward or back; the monotonic one is not.
-    StepWall(i64),
+    WallMoves(i64),
     /// The source answers otherwise from now on.
     Change(NodeId, Plan),
     /// The next calls of one process to a storage fail, or are carried out and their answers lost.

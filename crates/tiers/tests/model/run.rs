@@ -79,7 +79,7 @@ impl Runner<'_> {
                 }
             },
             Step::Advance(ms) => self.world.clock.advance(Duration::from_millis(*ms)),
-            Step::StepWall(ms) => {
+            Step::WallMoves(ms) => {
                 let wall = self.world.wall().saturating_add_signed(*ms);
                 self.world.clock.step_wall(Timestamp::from_unix_ms(wall));
                 if *ms < 0 {
@@ -180,11 +180,12 @@ impl Runner<'_> {
         for (call, executed) in calls.iter().zip(&executed) {
             self.check_reply(call, executed, calls)?;
         }
-        let state = self.world.script.state();
-        let loads: [u64; NODES] =
-            std::array::from_fn(|node| state.loads[node] - loads_before[node]);
-        let closures = state.closures - closures_before;
-        drop(state);
+        let (loads, closures) = {
+            let state = self.world.script.state();
+            let loads: [u64; NODES] =
+                std::array::from_fn(|node| state.loads[node] - loads_before[node]);
+            (loads, state.closures - closures_before)
+        };
         self.check_counts(calls, &executed, &before, loads.iter().sum::<u64>() + closures)?;
         self.check_loads(calls, &loads)?;
         self.read_clock();
