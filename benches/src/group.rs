@@ -83,10 +83,29 @@ impl<'run> Run<'run> {
         self.effort == Effort::QUICK
     }
 
+    /// One of three sizes, by how much is to be measured.
+    pub fn sized<T>(&self, full: T, quick: T, tiny: T) -> T {
+        match self.effort {
+            Effort::TINY => tiny,
+            Effort::QUICK => quick,
+            _ => full,
+        }
+    }
+
     /// Measures the contestants in turns, and notes it if the machine was busy.
     pub fn interleaved(&mut self, what: &str, contestants: &mut [Contestant<'_>]) -> Measured {
+        self.interleaved_with(self.effort, what, contestants)
+    }
+
+    /// As [`interleaved`](Self::interleaved), with another effort than the run's.
+    pub fn interleaved_with(
+        &mut self,
+        effort: Effort,
+        what: &str,
+        contestants: &mut [Contestant<'_>],
+    ) -> Measured {
         (self.note)(&format!("{}: {what}", self.group));
-        let measured = interleaved(self.effort, contestants, || {});
+        let measured = interleaved(effort, contestants, || {});
         for contestant in contestants.iter() {
             if let Some(nanoseconds) = measured.median_ns(contestant.name()) {
                 (self.note)(&format!("  {}: {nanoseconds:.1} ns", contestant.name()));

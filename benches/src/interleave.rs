@@ -19,6 +19,15 @@ impl Effort {
     pub const FULL: Self = Self { repetitions: 21, turn: Duration::from_millis(50) };
     /// For a rough look.
     pub const QUICK: Self = Self { repetitions: 5, turn: Duration::from_millis(10) };
+    /// To see that everything runs: the figures mean nothing.
+    pub const TINY: Self = Self { repetitions: 1, turn: Duration::from_micros(100) };
+
+    /// Half as many turns, eight times as long: for work whose cost comes in lumps, such as
+    /// checkpoints of a log.
+    #[must_use]
+    pub fn lumpy(self) -> Self {
+        Self { repetitions: (self.repetitions / 2) | 1, turn: self.turn * 8 }
+    }
 }
 
 /// The iterations of a turn never grow beyond this, so that work that was optimised away ends.

@@ -2,6 +2,7 @@
 //!
 //! `cargo xtask bench` builds this with the `bench` profile and keeps the rows.
 
+mod allocations;
 mod groups;
 
 use std::io::{self, Write as _};
@@ -24,6 +25,14 @@ struct Arguments {
     #[arg(long)]
     quick: bool,
 
+    /// The smallest sizes there are, to see that everything runs: the figures mean nothing
+    #[arg(long, hide = true, conflicts_with = "quick")]
+    tiny: bool,
+
+    /// What to do as another process of a measurement, as JSON
+    #[arg(long, hide = true)]
+    task: Option<String>,
+
     /// Print the names of the groups, one a line, and measure nothing
     #[arg(long)]
     list: bool,
@@ -31,6 +40,9 @@ struct Arguments {
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
+    if let Some(task) = &arguments.task {
+        return groups::carry_out(&serde_json::from_str(task).context("no task")?);
+    }
     let chosen = Group::choose(groups::GROUPS, &arguments.groups)?;
     if arguments.list {
         for group in chosen {
@@ -38,7 +50,11 @@ fn main() -> anyhow::Result<()> {
         }
         return Ok(());
     }
-    let effort = if arguments.quick { Effort::QUICK } else { Effort::FULL };
+    let effort = match (arguments.quick, arguments.tiny) {
+        (_, true) => Effort::TINY,
+        (true, false) => Effort::QUICK,
+        (false, false) => Effort::FULL,
+    };
     let bar = ProgressBar::new_spinner();
     bar.enable_steady_tick(Duration::from_millis(500));
     let mut note = |text: &str| {

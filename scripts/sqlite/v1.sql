@@ -61,8 +61,8 @@ CREATE TABLE "{table}_meta" (
 
 INSERT INTO "{table}_meta" VALUES (
     1,
-    CAST(unixepoch('subsec') * 1000000 AS INTEGER),
-    CAST(unixepoch('subsec') * 1000000 AS INTEGER),
+    CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER),
+    CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER),
     random(), 0, 0, 1, 0, 'xxh3-64/4096'
 );
 

@@ -35,7 +35,7 @@ fn found(find: impl Fn(&str) -> Option<FoundCrate>) -> syn::Result<TokenStream> 
     Err(syn::Error::new(
         Span::call_site(),
         "neither `tiers` nor `cache-core` is among the dependencies in `Cargo.toml`: add one, \
-         or say by `#[node(crate = path::to::cache_core)]` where the core crate is",
+         or say by `crate = path::to::cache_core` in the attribute where the core crate is",
     ))
 }
 

@@ -1,6 +1,7 @@
 //! The macros of Tiers. Programs reach them through the facade crate `tiers`; whoever depends on
 //! `cache-core` alone adds this crate beside it.
 
+mod cached;
 mod core_path;
 mod errors;
 mod node;
@@ -110,4 +111,115 @@ use proc_macro::TokenStream;
 pub fn derive_node(input: TokenStream) -> TokenStream {
     let input = syn::parse_macro_input!(input as syn::DeriveInput);
     node::derive(&input).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// Caches an async function or method: its arguments make a node, its body is the load.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use cache_core::cache::Cache;
+/// use cache_core::error::Error;
+/// use cache_macros::cached;
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Serialize, Deserialize)]
+/// struct User {
+///     name: String,
+/// }
+///
+/// #[derive(Clone)]
+/// struct Pool;
+///
+/// #[cached(
+///     cache = cache,
+///     key = "user:{id}",
+///     tiers(memory(ttl = "30s")),
+///     tags("users", "user:{id}"),
+///     skip(pool),
+/// )]
+/// async fn get_user(cache: &Cache, pool: &Pool, id: u64) -> Result<User, std::io::Error> {
+///     # let _ = pool;
+///     Ok(User { name: format!("user {id}") })
+/// }
+///
+/// # async fn example(cache: &Cache, pool: &Pool) -> Result<(), Error> {
+/// let user: Arc<User> = get_user(cache, pool, 7).await?;
+/// let fresh: Arc<User> = get_user_refresh(cache, pool, 7).await?;
+/// if !get_user_node(cache, 7)?.invalidate().await?.pending.is_empty() {
+///     println!("a storage is out of reach; it is told when it is back");
+/// }
+/// # Ok(()) }
+/// ```
+///
+/// # What it makes
+///
+/// | item | what it does |
+/// |---|---|
+/// | `get_user(..)` | the same arguments; answers from the nearest tier, or runs the body, once for all who ask |
+/// | `get_user_refresh(..)` | the same arguments; runs the body whatever the tiers hold, and fills them |
+/// | `get_user_node(..)` | the arguments of the key, and those that `cache` needs; gives the `NodeHandle` of the call, to look at, set, expire or invalidate it. Not async |
+/// | `get_user_uncached(..)` | the function as it was written |
+///
+/// All have the function's visibility. `#[doc]`, `#[deprecated]` and `#[must_use]` stay with
+/// `get_user`, other attributes go with the body.
+///
+/// # What it returns
+///
+/// | written | returned |
+/// |---|---|
+/// | `T`, `Result<T, E>` | `Result<Arc<T>, Error>` |
+/// | `Option<T>`, `Result<Option<T>, E>` | `Result<Option<Arc<T>>, Error>`; `None` is kept as a negative result, for `absent_ttl` |
+/// | `Loaded<T>`, `Result<Loaded<T>, E>` | `Result<Arc<T>, Error>`; each load may say a TTL and tags of its own, or that there is nothing, which is `Error::Absent` |
+///
+/// The return type is not the written one, because a cached call is not the written one: its value
+/// is shared with the tiers and with other callers (an `Arc`, where a clone would make every hit as
+/// dear as the value is large), and it can fail in ways that the body cannot (a timeout, a closed
+/// cache). Errors of the body are never kept. `E` is any error (or `LoadError`), and reaches everybody
+/// who waited for the load as `Error::Load`, whose `source.inner().downcast_ref::<E>()` is the
+/// original.
+///
+/// `Result`, `Option` and `Loaded` are known by these names, whatever path leads to them; a `Result`
+/// under an alias without parameters is refused by the compiler, because its errors would be kept.
+///
+/// # Options
+///
+/// `cache`, `key` and `tiers` are asked for. Beside these, and except `value`, all options of
+/// [`derive(Node)`](derive@Node) hold.
+///
+/// | option | what it says | left out |
+/// |---|---|---|
+/// | `cache = self.cache` | an expression, without `await`, that gives the `Cache`, a reference to it or what dereferences to it: an argument, a field, a static. Evaluated at each call where the arguments are in scope | an error |
+/// | `key = "user:{id}"` | the key template, which names arguments | an error |
+/// | `skip(pool, self)` | arguments that the answer does not depend on, and that are not in the key. An argument that is `cache` itself is skipped as it is | none |
+/// | `associated` | it is a function of an `impl` block without `self`, which the macro cannot see | a free function, or one with `self` |
+/// | `name = "get_user"` | the name in statistics and errors, one a cache: give one to methods that share theirs | the function's |
+///
+/// # Arguments
+///
+/// Two calls that differ must not share a key. Therefore every argument is in the key, whole, or in
+/// `skip`. An argument of the key is `Display`, `Clone + Eq + Hash + Send + Sync` and `'static`; a
+/// reference to such a type is cloned (`&str` becomes a `String`) for the node at each call, so that
+/// `Arc<str>` is cheaper where that matters.
+///
+/// A load outlives the call: others may wait for it after the caller has gone. It therefore owns what
+/// the body uses: what is taken by reference is cloned, but only if memory does not have the value.
+/// `&self` asks for a type that is `Clone`; `self: Arc<Self>` and `self: &Arc<Self>` ask for nothing.
+/// What the body gets by reference is the clone.
+///
+/// Type parameters and `impl Trait` are refused. Methods of traits are not supported, for there is no
+/// place for what is made beside them. A function that calls itself does so by way of one that returns
+/// a boxed future.
+///
+/// # Bindings
+///
+/// The node type is bound by the first call in a cache, whichever item is called; what is wrong with
+/// its definition, such as a storage that is not registered, is that call's `Error::Config`. Call
+/// `get_user_node(..)` at the start of a program to learn of it early. The binding holds no
+/// argument of any call, and so no source: `get`, `get_many`, `warm` and `refresh` of the handle find
+/// what is cached, but load nothing. The type has no name; derive a `Node` where handles are to be
+/// kept in structs, or values are loaded in batches.
+#[proc_macro_attribute]
+pub fn cached(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    cached::cached(attribute.into(), item.into()).into()
 }

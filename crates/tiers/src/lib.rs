@@ -38,7 +38,7 @@
 //! | `sqlite` | the embedded storage: [`sqlite`] | yes |
 //! | `msgpack`, `json`, `bincode` | codecs | `msgpack` |
 //! | `zstd`, `lz4` | compression of stored values | `zstd` |
-//! | `macros` | `#[derive(Node)]` | yes |
+//! | `macros` | `#[derive(Node)]`, `#[cached]` | yes |
 //! | `tracing` | spans and events | no |
 //! | `testing` | the behaviour suite for storages, a test storage, a scripted source, a manual clock | no |
 
@@ -54,7 +54,7 @@ pub use cache_core::{
     cache, clock, entry, error, handle, key, node, policy, source, stats, storage,
 };
 #[cfg(feature = "macros")]
-pub use cache_macros::Node;
+pub use cache_macros::{Node, cached};
 #[cfg(feature = "memory")]
 pub use cache_memory as memory;
 #[cfg(feature = "sqlite")]

@@ -7,7 +7,7 @@ mod running;
 
 use futures_util::future::join_all;
 use reqwest::StatusCode;
-use running::{Place, Service, until};
+use running::{Place, until};
 use serde_json::{Value, json};
 
 fn item(name: &str) -> Value {

@@ -81,6 +81,8 @@ fn layer(folder: &str) -> Option<Layer> {
         _ if folder.starts_with("crates/storages/") => Layer::Storage,
         _ if folder.starts_with("crates/connectors/") => Layer::Connector,
         _ if folder.starts_with("crates/bindings/") => Layer::Face,
+        // Programs of their own, as users write them.
+        _ if folder.starts_with("examples/") => Layer::Face,
         _ => return None,
     })
 }

@@ -67,6 +67,7 @@ pub(crate) struct InMemory<V> {
     pub(crate) tags: Tags,
     pub(crate) created: Timestamp,
     pub(crate) fresh_until: Tick,
+    pub(crate) kept_until: Tick,
 }
 
 /// What is to be put into memory.
@@ -124,6 +125,11 @@ impl<N: Node> Binding<N> {
         Ok(Tags::new(tags))
     }
 
+    /// The TTL asked for an entry that lives anew: a negative result has one of its own.
+    pub(crate) fn asked_ttl(&self, asked: Option<Duration>, is_absent: bool) -> Option<Duration> {
+        asked.or(self.definition.absent_ttl.filter(|_| is_absent))
+    }
+
     /// How memory finds a node.
     pub(crate) fn probe<'a>(&self, node: &'a N) -> Probe<'a> {
         use std::hash::BuildHasher;
@@ -141,7 +147,7 @@ impl<N: Node> Binding<N> {
         };
         if !entry.is_timeless() {
             let now = self.cache.clock.monotonic();
-            if !entry.is_fresh(now) {
+            if !entry.is_fresh(now) && !cfg!(mutant = "serve_expired") {
                 memory.engine.remove_expired(&probe, &entry);
                 memory.recorder.misses(1);
                 memory.recorder.stale(1);
@@ -165,6 +171,7 @@ impl<N: Node> Binding<N> {
             tags: entry.tags.clone(),
             created: entry.created,
             fresh_until: entry.fresh_until(),
+            kept_until: entry.kept_until,
         })
     }
 
@@ -175,6 +182,8 @@ impl<N: Node> Binding<N> {
         let weight = fill.value.map_or(0, |value| N::weight(value));
         if !memory.size.takes(fill.encoded_bytes.unwrap_or(weight)) {
             memory.recorder.fills_skipped(1);
+            // What is not kept still outdates what is there.
+            self.remove_from_memory(fill.node);
             return;
         }
         let lifetime = Lifetime {
@@ -196,7 +205,7 @@ impl<N: Node> Binding<N> {
             until(spans.fresh),
             until(spans.kept),
             lifetime.idle,
-            fill.stamp,
+            if cfg!(mutant = "memory_unfenced") { u64::MAX } else { fill.stamp },
             fill.key.digest(),
             u32::try_from(weight).unwrap_or(u32::MAX),
             fill.tags,

@@ -78,7 +78,9 @@ pub(crate) async fn invalidate(
 ) -> Invalidation {
     in_process(shared, reached.key_test.as_ref(), &selector, mode);
     let done = invalidate_storages(shared, &reached, &selector, mode).await;
-    in_process(shared, reached.key_test.as_ref(), &selector, mode);
+    if !cfg!(mutant = "memory_before_only") {
+        in_process(shared, reached.key_test.as_ref(), &selector, mode);
+    }
     done
 }
 

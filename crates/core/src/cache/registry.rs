@@ -71,7 +71,27 @@ impl BindingId {
 impl Registry {
     /// Adds a binding whose name and keys are its own.
     pub(super) fn add(&self, binding: Arc<dyn ErasedBinding>) -> Result<(), ConfigError> {
+        Self::add_to(&mut self.bindings.write(), binding)
+    }
+
+    /// The first binding of this type that there is; otherwise adds the one given. Of all who come
+    /// at once, one adds its own.
+    pub(super) fn find_or_add<N: Node>(
+        &self,
+        binding: Arc<Binding<N>>,
+    ) -> Result<Arc<Binding<N>>, ConfigError> {
         let mut bindings = self.bindings.write();
+        if let Some(found) = first_of(&bindings) {
+            return Ok(found);
+        }
+        Self::add_to(&mut bindings, Arc::clone(&binding) as _)?;
+        Ok(binding)
+    }
+
+    fn add_to(
+        bindings: &mut Vec<Arc<dyn ErasedBinding>>,
+        binding: Arc<dyn ErasedBinding>,
+    ) -> Result<(), ConfigError> {
         for other in &*bindings {
             if other.name() == binding.name() {
                 return Err(ConfigError::AlreadyBound { node: binding.name().to_owned() });
@@ -98,12 +118,26 @@ impl Registry {
         self.bindings.read().iter().find(|binding| binding.name() == name).cloned()
     }
 
+    /// The binding of this type that was made first.
+    pub(super) fn first<N: Node>(&self) -> Option<Arc<Binding<N>>> {
+        first_of(&self.bindings.read())
+    }
+
     /// The key of an entry in memory, whichever binding it belongs to.
     pub(super) fn key_in_memory(&self, key: &MemoryKey) -> Option<Key> {
         let bindings = self.bindings.read();
         let binding = bindings.iter().find(|binding| binding.id() == key.binding)?;
         binding.key_in_memory(key)
     }
+}
+
+fn first_of<N: Node>(bindings: &[Arc<dyn ErasedBinding>]) -> Option<Arc<Binding<N>>> {
+    let is_of_type = |binding: &&Arc<dyn ErasedBinding>| {
+        let binding: &dyn Any = &***binding;
+        binding.is::<Binding<N>>()
+    };
+    let found: Arc<dyn Any + Send + Sync> = bindings.iter().find(is_of_type)?.clone();
+    found.downcast().ok()
 }
 
 impl std::fmt::Debug for Registry {

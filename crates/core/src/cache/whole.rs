@@ -80,6 +80,26 @@ impl Cache {
         Ok(Handle::new(binding))
     }
 
+    /// The handle of a node type, which is bound now if it is not yet: for code that cannot know
+    /// whether it comes first. Any number of callers at once get one binding.
+    ///
+    /// The first binding of the type counts, under whatever name and definition; only where there
+    /// is none is `source` called, and the type bound to what it gives by its own definition. A
+    /// type that is bound is found without an allocation.
+    ///
+    /// # Errors
+    /// As [`bind`](Self::bind); a type that is bound already is none.
+    pub fn handle_or_bind<N: Node, S: Source<N>>(
+        &self,
+        source: impl FnOnce() -> S,
+    ) -> Result<Handle<N>, ConfigError> {
+        if let Some(binding) = self.registry.first() {
+            return Ok(Handle::new(binding));
+        }
+        let binding = Arc::new(bind::<N>(&self.shared, N::definition(), source())?);
+        self.registry.find_or_add(binding).map(Handle::new)
+    }
+
     /// The handle of a node type that was bound under its own name.
     pub fn handle<N: Node>(&self) -> Option<Handle<N>> {
         self.handle_named(&N::definition().name)

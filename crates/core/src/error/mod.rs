@@ -84,6 +84,10 @@ pub enum Error {
         /// The codec's error.
         source: CodecError,
     },
+    /// A node type that is bound when it is first used, as that of a cached function is, could not
+    /// be bound.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The cache has been closed.
     #[error("the cache is closed")]
     Closed,
@@ -124,7 +128,7 @@ impl Error {
             | Self::LoadCancelled { key }
             | Self::Encode { key, .. } => Some(key),
             Self::Storage { source, .. } => source.key(),
-            Self::Key { .. } | Self::Closed => None,
+            Self::Key { .. } | Self::Config(_) | Self::Closed => None,
         }
     }
 

@@ -15,18 +15,30 @@ use crate::key::{Key, Tags};
 use crate::node::Node;
 use crate::observe;
 use crate::policy::lifetime::Lifetime;
-use crate::storage::{Outcome, Write, WriteAction};
+use crate::storage::{InvalidationMode, Outcome, Selector, Write, WriteAction};
 
 /// The writes of one batch, gathered by tier.
 pub(super) struct Fills<'a, N: Node> {
     binding: &'a Binding<N>,
     by_tier: Vec<Vec<Write>>,
+    /// What tiers may hold an older value of than a refresh has brought, and do not take that one.
+    outdated: Vec<Vec<Key>>,
 }
 
 impl<'a, N: Node> Fills<'a, N> {
     pub(super) fn new(binding: &'a Binding<N>) -> Self {
         let by_tier = binding.tiers.iter().map(|_| Vec::new()).collect();
-        Self { binding, by_tier }
+        let outdated = binding.tiers.iter().map(|_| Vec::new()).collect();
+        Self { binding, by_tier, outdated }
+    }
+
+    /// What a load brought is stored nowhere. A refresh did not ask the tiers: what they hold is
+    /// older than its answer, and goes.
+    pub(super) fn not_kept(&mut self, item: &Item<N>) {
+        if item.led.is_refresh() {
+            self.outdated.iter_mut().for_each(|keys| keys.push(item.key.clone()));
+            self.binding.remove_from_memory(&item.led.node);
+        }
     }
 
     /// Copies what the tier at `depth` holds into those above it, none of which may outlive it.
@@ -43,6 +55,7 @@ impl<'a, N: Node> Fills<'a, N> {
         // entry reach it and renew it.
         let remaining =
             entry.fresh_until.remaining(now).map(|left| if slides { left / 2 } else { left });
+        let remaining = remaining.filter(|_| !cfg!(mutant = "ttl_grows"));
         for above in 0..depth {
             let tier = &self.binding.tiers[above];
             let lifetime = Lifetime { remaining, ..tier.lifetime(&self.binding.definition) };
@@ -83,6 +96,9 @@ impl<'a, N: Node> Fills<'a, N> {
         let takes = tier.size.takes(u64::from(entry.decoded_bytes));
         let Some(stamp) = item.stamps[depth].filter(|_| takes) else {
             tier.recorder.fills_skipped(1);
+            if !takes && item.led.is_refresh() {
+                self.outdated[depth].push(item.key.clone());
+            }
             return;
         };
         if tier.storage.pending.covers(&item.key, &entry.tags) {
@@ -102,6 +118,17 @@ impl<'a, N: Node> Fills<'a, N> {
                 continue;
             }
             write_counted(tier, std::mem::take(writes)).await;
+        }
+        for (tier, keys) in self.binding.tiers.iter().zip(&mut self.outdated) {
+            if keys.is_empty() {
+                continue;
+            }
+            let keys = Selector::Keys(std::mem::take(keys));
+            // What is not reached lives on until its time, as it does where a refresh fails.
+            if let Err(error) = tier.storage.invalidate(&keys, InvalidationMode::Remove).await {
+                tier.recorder.errors(1);
+                observe::tier_failed(&tier.storage.name, &error);
+            }
         }
     }
 }

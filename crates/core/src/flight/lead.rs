@@ -32,6 +32,8 @@ pub(crate) enum LoadBy<N: Node> {
     Once(Arc<Mutex<Option<LoadOnce<N::Value>>>>),
     /// From the source, whatever the tiers hold.
     Refresh,
+    /// From this closure, whatever the tiers hold. For one node.
+    RefreshOnce(Arc<Mutex<Option<LoadOnce<N::Value>>>>),
 }
 
 /// Joins the flights of `nodes`, which differ, and starts one task for those that nobody leads.
@@ -42,7 +44,7 @@ pub(crate) fn start<N: Node>(
     by: LoadBy<N>,
 ) -> Vec<Waiter<N>> {
     let arrival = binding.cache.fence.stamp();
-    let refresh = matches!(by, LoadBy::Refresh);
+    let refresh = matches!(by, LoadBy::Refresh | LoadBy::RefreshOnce(_));
     let flights = if refresh { &binding.refreshes } else { &binding.flights };
     let Joined { flights, joined_others, led, lead } = flights.join(nodes, arrival, refresh);
     let waiters = flights
@@ -73,22 +75,23 @@ async fn carry<N: Node>(mut batch: Batch<N>, by: LoadBy<N>) {
 }
 
 async fn through_tiers<N: Node>(batch: &mut Batch<N>, by: LoadBy<N>) {
-    let once = match by {
-        LoadBy::Tiers => None,
-        LoadBy::Once(once) => once.lock().take(),
-        LoadBy::Refresh => {
-            mark_asked(batch);
-            if let Err(error) = read::stamps(batch).await {
-                batch.land_rest(|_| error.clone());
-                return;
-            }
-            if batch.items.len() == 1 && batch.binding.source.compares() {
-                read::previous(batch).await;
-            }
-            return from_source(batch, None).await;
-        }
+    let (once, refresh) = match by {
+        LoadBy::Tiers => (None, false),
+        LoadBy::Once(once) => (once.lock().take(), false),
+        LoadBy::Refresh => (None, true),
+        LoadBy::RefreshOnce(once) => (once.lock().take(), true),
     };
     mark_asked(batch);
+    if refresh {
+        if let Err(error) = read::stamps(batch).await {
+            batch.land_rest(|_| error.clone());
+            return;
+        }
+        if once.is_none() && batch.items.len() == 1 && batch.binding.source.compares() {
+            read::previous(batch).await;
+        }
+        return from_source(batch, once).await;
+    }
     read::memory(batch);
     read::storages(batch).await;
     from_source(batch, once).await;
@@ -151,10 +154,14 @@ async fn prepare<N: Node>(
         (Some(_), ttl, _) => ttl,
         (None, Some(ttl), _) | (None, None, Some(ttl)) => Some(ttl),
         // Negative results are not kept.
-        (None, None, None) => return Ok(answer),
+        (None, None, None) => {
+            fills.not_kept(item);
+            return Ok(answer);
+        }
     };
     if !binding.admits(&item.key) {
         binding.count_skipped();
+        fills.not_kept(item);
         return Ok(answer);
     }
     let mut encoded_bytes = None;
@@ -167,6 +174,7 @@ async fn prepare<N: Node>(
             Err(error) => {
                 binding.recorder.encode_failures(1);
                 observe::encode_failed(&item.key, &error);
+                fills.not_kept(item);
             }
         }
     }
@@ -200,6 +208,7 @@ fn extend<N: Node>(
         let source = LoadError::message(message).shared();
         return Err(Error::Load { key, source, permanent: false });
     };
+    let ttl = binding.asked_ttl(ttl, stale.previous.value.is_none());
     if let Some(entry) = &stale.entry {
         fills.load(item, entry, ttl);
     }
@@ -233,6 +242,7 @@ impl<N: Node> Clone for LoadBy<N> {
             Self::Tiers => Self::Tiers,
             Self::Once(once) => Self::Once(Arc::clone(once)),
             Self::Refresh => Self::Refresh,
+            Self::RefreshOnce(once) => Self::RefreshOnce(Arc::clone(once)),
         }
     }
 }

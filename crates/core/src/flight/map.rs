@@ -79,7 +79,7 @@ impl<N: Clone + Eq + Hash, V> Flights<N, V> {
         let mut flying = self.flying.lock();
         let is_joinable = |flight: &&Arc<Flight<N, V>>| {
             let asked = refresh && flight.asked.load(Ordering::SeqCst);
-            !asked || cfg!(mutant = "join_asked")
+            (!asked || cfg!(mutant = "join_asked")) && !cfg!(mutant = "no_join")
         };
         let to_lead: Vec<N> = nodes
             .iter()

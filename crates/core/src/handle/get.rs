@@ -9,6 +9,20 @@ use crate::node::Node;
 use crate::source::{LoadError, Loaded};
 use crate::sync::Mutex;
 
+/// A load for whoever comes to lead.
+pub(super) fn once<V, F, Load, L>(load: F) -> Arc<Mutex<Option<LoadOnce<V>>>>
+where
+    F: FnOnce() -> Load + Send + 'static,
+    Load: Future<Output = Result<L, LoadError>> + Send + 'static,
+    L: Into<Loaded<V>>,
+{
+    let once: LoadOnce<V> = Box::new(move || {
+        let load = load();
+        Box::pin(async move { load.await.map(Into::into) })
+    });
+    Arc::new(Mutex::new(Some(once)))
+}
+
 impl<N: Node> Handle<N> {
     /// The value of a node, from the nearest tier that has it, or loaded once for all who ask.
     ///
@@ -44,14 +58,27 @@ impl<N: Node> Handle<N> {
         Load: Future<Output = Result<L, LoadError>> + Send + 'static,
         L: Into<Loaded<N::Value>>,
     {
-        let once = || {
-            let once: LoadOnce<N::Value> = Box::new(move || {
-                let load = load();
-                Box::pin(async move { load.await.map(Into::into) })
-            });
-            LoadBy::Once(Arc::new(Mutex::new(Some(once))))
-        };
-        self.get_by(node, once).await
+        self.get_by(node, || LoadBy::Once(once(load))).await
+    }
+
+    /// As [`get_with`](Self::get_with), with a closure that makes the closure, and is called only
+    /// if memory does not have the value. It may borrow from the caller: what the load has to own
+    /// is cloned there, and not for every hit.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub async fn get_with_prepared<P, F, Load, L>(
+        &self,
+        node: &N,
+        prepare: P,
+    ) -> Result<Arc<N::Value>, Error>
+    where
+        P: FnOnce() -> F,
+        F: FnOnce() -> Load + Send + 'static,
+        Load: Future<Output = Result<L, LoadError>> + Send + 'static,
+        L: Into<Loaded<N::Value>>,
+    {
+        self.get_by(node, || LoadBy::Once(once(prepare()))).await
     }
 
     #[inline]

@@ -38,6 +38,9 @@ impl<N: Node> Handle<N> {
     /// Removes the nodes of this type whose key, without prefix and version, matches a pattern:
     /// `*` any run of characters, `?` one, `\` the next one as it is.
     ///
+    /// Storages know keys, not node types: what another type of this cache has under a key of the
+    /// same version that matches goes there too, and is loaded again when its copies in memory end.
+    ///
     /// # Errors
     /// [`Error::Key`] if the pattern is not valid, [`Error::Closed`].
     pub async fn invalidate_pattern(&self, pattern: &str) -> Result<Invalidation, Error> {

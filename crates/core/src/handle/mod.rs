@@ -6,6 +6,7 @@ mod invalidate;
 mod keys;
 mod look;
 mod options;
+mod pinned;
 mod refresh;
 mod set;
 mod touch;
@@ -14,6 +15,7 @@ mod warm;
 
 pub use look::CachedEntry;
 pub use options::{SetOptions, WarmOptions, WarmProgress, WarmReport};
+pub use pinned::NodeHandle;
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,14 +29,16 @@ use crate::stats::NodeStats;
 /// A cache bound to one node type and its source; cheap to clone.
 ///
 /// Reading: [`get`](Self::get), [`get_optional`](Self::get_optional),
-/// [`get_many`](Self::get_many), [`get_with`](Self::get_with), and without loading
+/// [`get_many`](Self::get_many), [`get_with`](Self::get_with),
+/// [`get_with_prepared`](Self::get_with_prepared), and without loading
 /// [`peek`](Self::peek), [`contains`](Self::contains), [`entry`](Self::entry),
 /// [`keys`](Self::keys). Changing: [`set`](Self::set), [`set_many`](Self::set_many),
 /// [`update`](Self::update), [`write_through`](Self::write_through), [`touch`](Self::touch).
 /// Forgetting: [`invalidate`](Self::invalidate), [`invalidate_many`](Self::invalidate_many),
 /// [`invalidate_pattern`](Self::invalidate_pattern), [`expire`](Self::expire),
 /// [`clear`](Self::clear); tags are invalidated on the [`Cache`](crate::cache::Cache).
-/// Loading ahead: [`refresh`](Self::refresh), [`warm`](Self::warm).
+/// Loading ahead: [`refresh`](Self::refresh), [`refresh_with`](Self::refresh_with),
+/// [`warm`](Self::warm).
 ///
 /// Every operation may be cancelled by dropping its future: reads leave the flight to its other
 /// waiters, changes go on to their end in the background.

@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Handle;
@@ -98,10 +99,11 @@ impl<N: Node> Handle<N> {
                     Err(error) => results.push(Err(error)),
                 }
             }
+            let (changes, stands) = last_of_each(changes);
             let stored = store(&binding, &changes, Claim::Set).await;
             let prepared = results.iter_mut().filter(|result| result.is_ok());
-            for (result, stored) in prepared.zip(stored) {
-                *result = stored.map(|_| ());
+            for (result, at) in prepared.zip(stands) {
+                *result = stored[at].clone().map(|_| ());
             }
             Ok(results)
         };
@@ -110,6 +112,23 @@ impl<N: Node> Handle<N> {
             Err(error) => (0..count).map(|_| Err(error.clone())).collect(),
         }
     }
+}
+
+/// Of each node the last change, for a tier that does not take one of two values would remove the
+/// other too; and for each of the given changes the place of the one that stands for it.
+fn last_of_each<N: Node>(changes: Vec<Change<N>>) -> (Vec<Change<N>>, Vec<usize>) {
+    let mut places: HashMap<N, usize> = HashMap::with_capacity(changes.len());
+    let mut last: Vec<Change<N>> = Vec::with_capacity(changes.len());
+    let mut stands = Vec::with_capacity(changes.len());
+    for change in changes {
+        let at = *places.entry(change.node.clone()).or_insert(last.len());
+        stands.push(at);
+        match last.get_mut(at) {
+            Some(earlier) => *earlier = change,
+            None => last.push(change),
+        }
+    }
+    (last, stands)
 }
 
 /// Makes key, tags and entry of a value, before anything is changed.

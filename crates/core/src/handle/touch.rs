@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use super::Handle;
 use crate::cache::{Binding, MemoryFill};
+use crate::entry::EntryKind;
 use crate::error::Error;
 use crate::flight::with_lifetime;
 use crate::node::Node;
@@ -12,6 +13,7 @@ use crate::storage::{Lookup, Outcome, Write, WriteAction};
 impl<N: Node> Handle<N> {
     /// Lets what the tiers hold of a node live for `ttl` from now, or as long as a new entry would
     /// where there is none; a tier's own TTL holds where it is shorter. The value is not loaded.
+    /// In memory over a storage it is not kept longer for it, but copied again from there.
     /// Says whether any tier had a fresh entry.
     ///
     /// # Errors
@@ -43,7 +45,8 @@ async fn touch<N: Node>(
             continue;
         }
         let token = entry.token;
-        let lifetime = Lifetime { asked_ttl: ttl, remaining, ..tier.lifetime(&binding.definition) };
+        let asked_ttl = binding.asked_ttl(ttl, entry.kind == EntryKind::Absent);
+        let lifetime = Lifetime { asked_ttl, remaining, ..tier.lifetime(&binding.definition) };
         let entry = with_lifetime(entry, lifetime, now);
         let action = WriteAction::Touch {
             token,
@@ -62,6 +65,12 @@ async fn touch<N: Node>(
     }
     if let Some(found) = binding.memory_peek(node) {
         touched = true;
+        if !binding.tiers.is_empty() {
+            // Another process may have changed or invalidated what this is a copy of: it may end
+            // earlier, not later, and the next copy is of what a storage holds.
+            let left = found.kept_until.remaining(binding.cache.clock.monotonic());
+            remaining = [remaining, left].into_iter().flatten().min();
+        }
         binding.fill_memory(MemoryFill {
             node,
             key: &key,
@@ -70,7 +79,7 @@ async fn touch<N: Node>(
             created: found.created,
             stamp,
             encoded_bytes: None,
-            asked_ttl: ttl,
+            asked_ttl: binding.asked_ttl(ttl, found.value.is_none()),
             remaining,
         });
     }

@@ -1,5 +1,8 @@
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
+
+use futures_util::FutureExt;
 
 use super::Handle;
 use super::invalidate::forget;
@@ -20,7 +23,7 @@ impl<N: Node> Handle<N> {
     ///
     /// # Errors
     /// [`Error::Load`] if `change` fails: the node is then invalidated, for nobody knows what the
-    /// source holds. [`Error::Storage`] if the farthest storage could not be written; the source
+    /// source holds; so it is before a panic of `change` goes on to the caller. [`Error::Storage`] if the farthest storage could not be written; the source
     /// has been changed, and the invalidation is pending there.
     pub async fn update<F, Change, L>(
         &self,
@@ -45,7 +48,15 @@ impl<N: Node> Handle<N> {
                 }
                 None => None,
             };
-            let changed: Result<Loaded<N::Value>, LoadError> = change().await.map(Into::into);
+            let change = async { change().await.map(Into::into) };
+            let changed: Result<Loaded<N::Value>, LoadError> =
+                match AssertUnwindSafe(change).catch_unwind().await {
+                    Ok(changed) => changed,
+                    Err(panic) => {
+                        let _ = forget(&binding, vec![key], InvalidationMode::Remove).await;
+                        resume_unwind(panic)
+                    }
+                };
             let Loaded { value, ttl, tags } = match changed {
                 Ok(loaded) => loaded,
                 Err(error) => {

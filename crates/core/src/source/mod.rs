@@ -4,11 +4,13 @@ mod closure;
 mod erased;
 mod load_error;
 mod loaded;
+mod none;
 
 pub use closure::{SourceFn, source_fn};
 pub(crate) use erased::ErasedSource;
 pub use load_error::{LoadError, SharedError};
 pub use loaded::{Loaded, LoadedValue, Previous};
+pub use none::NoSource;
 
 use std::future::Future;
 

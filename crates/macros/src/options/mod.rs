@@ -8,6 +8,6 @@ mod tier;
 mod value;
 
 pub(crate) use definition::{Codec, DefinitionOptions, Doorkeeper};
-pub(crate) use list::{OptionList, listed, nearest};
+pub(crate) use list::{OptionList, each, in_parentheses, listed, nearest};
 pub(crate) use tier::TierOptions;
 pub(crate) use value::{syntax, text};

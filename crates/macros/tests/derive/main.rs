@@ -1,5 +1,6 @@
-//! What `#[derive(Node)]` makes, and what it refuses.
+//! What `#[derive(Node)]` and `#[cached]` make, and what they refuse.
 
+mod cached;
 mod definition;
 mod key;
 mod value;

@@ -29,6 +29,29 @@ async fn a_thousand_callers_make_one_load() {
     }
 }
 
+/// A caller that looked in memory before a load landed, and for its flight after, finds what the
+/// load left. Without a file behind, a second load could not be hidden.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn callers_that_come_as_a_load_lands_make_no_second() {
+    const NODES: u64 = 5000;
+    let world = World::new();
+    let source = Versions::new();
+    let definition = UserNode::definition().tiers([TierDefinition::new("memory")]);
+    let cache = world.cache().await;
+    let users = cache.bind_as::<UserNode>(definition, source.clone()).expect("binds");
+    let mut callers = JoinSet::new();
+    for _ in 0..4 {
+        let users = users.clone();
+        callers.spawn(async move {
+            for id in 0..NODES {
+                users.get(&user(id)).await.expect("loads");
+            }
+        });
+    }
+    within(callers.join_all()).await;
+    assert_eq!(source.loads(), NODES);
+}
+
 #[tokio::test]
 async fn every_waiter_gets_the_same_value() {
     let world = World::new();

@@ -215,6 +215,9 @@ impl Table {
         rules: Rules,
     ) -> u64 {
         let named = self.select(selector, rules);
+        // What is past its time goes too, or it would be back if the clock were set back.
+        self.entries
+            .retain(|key, entry| rules.keeps(entry) || !selects(selector, key, &entry.tags, rules));
         for key in &named {
             match mode {
                 InvalidationMode::Remove => drop(self.entries.remove(key)),

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Breaks one rule of the engine after the other, and fails unless a scenario finds each of them.
 #
-#   scripts/mutants.sh                all of interleavings/mutants.txt
-#   scripts/mutants.sh near_first     this one
+#   scripts/mutants-interleavings.sh                all of interleavings/mutants.txt
+#   scripts/mutants-interleavings.sh near_first     this one
 #
 # Dependencies are built once: the cfg of a mutant is given to the crates of the workspace alone.
 set -eu

@@ -1,0 +1,52 @@
+//! The SQLite storage beside rusqlite and sqlx, over the same rows.
+
+mod bare;
+mod cold;
+mod database;
+mod day;
+mod disk;
+mod percentiles;
+mod pooled;
+mod processes;
+mod reads;
+mod spread;
+mod steady;
+mod threads;
+mod writes;
+
+use anyhow::Context as _;
+use tiers_benches::{Group, Run};
+use tokio::runtime::Runtime;
+
+use database::Database;
+pub(crate) use processes::carry_out;
+
+pub(super) const GROUP: Group = Group { name: "sqlite", measure };
+
+fn measure(run: &mut Run<'_>) -> anyhow::Result<()> {
+    let runtime = runtime(2)?;
+    let rows = run.sized(100_000, 20_000, 2000);
+    run.note(&format!(
+        "sqlite: {rows} rows of {} bytes, for each contestant",
+        database::VALUE_BYTES
+    ));
+    let database = Database::make(&runtime, rows)?;
+    reads::measure(run, &runtime, &database)?;
+    threads::measure(run, &database)?;
+    writes::measure(run, &runtime, &database)?;
+    percentiles::measure(run, &runtime, &database)?;
+    steady::measure(run, &runtime, &database)?;
+    processes::measure(run, &database)?;
+    runtime.block_on(database.close())?;
+    cold::measure(run, &runtime)?;
+    disk::measure(run, &runtime)?;
+    day::measure(run, &runtime)
+}
+
+fn runtime(worker_threads: usize) -> anyhow::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(worker_threads)
+        .enable_all()
+        .build()
+        .context("no runtime")
+}

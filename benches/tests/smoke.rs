@@ -1,0 +1,84 @@
+//! Every group runs, and prints the rows that readers look for. The figures mean nothing here.
+
+#![allow(clippy::expect_used, reason = "a test says what it expects")]
+
+use std::process::Command;
+
+use serde_json::Value;
+
+/// The rows that a group prints at its smallest size, in order.
+fn rows_of(group: &str) -> Vec<String> {
+    let output = Command::new(env!("CARGO_BIN_EXE_tiers-benches"))
+        .args(["--tiny", group])
+        .output()
+        .expect("the benches run");
+    let notes = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{group} failed:\n{notes}");
+    let rows = String::from_utf8(output.stdout).expect("rows are text");
+    rows.lines().map(|line| checked(line, group)).collect()
+}
+
+/// The name of a row that has its shape.
+fn checked(line: &str, group: &str) -> String {
+    let row: Value = serde_json::from_str(line).expect("a row is JSON");
+    let fields: Vec<&String> = row.as_object().expect("a row is an object").keys().collect();
+    assert_eq!(fields, ["better", "bound", "holds", "measured", "name", "unit"], "{line}");
+    let number = |field: &str| row[field].as_f64().expect("a number");
+    let (measured, bound) = (number("measured"), number("bound"));
+    let holds = match row["better"].as_str() {
+        Some("lower") => measured <= bound,
+        Some("higher") => measured >= bound,
+        _ => panic!("no better side: {line}"),
+    };
+    assert_eq!(row["holds"].as_bool(), Some(holds), "{line}");
+    assert!(!row["unit"].as_str().expect("a unit").is_empty(), "{line}");
+    let name = row["name"].as_str().expect("a name");
+    assert!(name.starts_with(&format!("{group}_")), "{line}");
+    name.to_owned()
+}
+
+#[test]
+fn memory() {
+    let expected = [
+        "memory_hit_above_engine",
+        "memory_hits_1_thread",
+        "memory_hits_2_threads",
+        "memory_hits_4_threads",
+        "memory_waiter_above_shared_future",
+        "memory_get_p99",
+        "memory_set_p99",
+        "memory_bytes_per_entry",
+    ];
+    assert_eq!(rows_of("memory"), expected);
+}
+
+#[test]
+fn sqlite() {
+    let mut rows = rows_of("sqlite");
+    // Only where the system can drop pages from memory, and reads them from a disk.
+    rows.retain(|name| name != "sqlite_cold_get_holds_thread_p999");
+    let expected = [
+        "sqlite_get_one_in_flight",
+        "sqlite_get_64_in_flight",
+        "sqlite_get_64_in_flight_beside_sets",
+        "sqlite_get_many_100",
+        "sqlite_gets_1_thread",
+        "sqlite_gets_2_threads",
+        "sqlite_gets_4_threads",
+        "sqlite_64_sets_of_rusqlite",
+        "sqlite_64_sets_of_sqlx",
+        "sqlite_set_many_1000",
+        "sqlite_bulk_sets",
+        "sqlite_get_p99",
+        "sqlite_set_p99",
+        "sqlite_steady_sets",
+        "sqlite_steady_sets_p999",
+        "sqlite_steady_wal",
+        "sqlite_gets_2_processes",
+        "sqlite_gets_and_sets_2_processes",
+        "sqlite_disk_bytes_per_entry",
+        "sqlite_day_hit_rate",
+        "sqlite_day_reads_saved",
+    ];
+    assert_eq!(rows, expected);
+}
