@@ -140,7 +140,7 @@ async fn writing_through_stores_in_the_source_first() {
 }
 
 #[tokio::test]
-async fn touching_moves_the_end_in_every_tier() {
+async fn touching_moves_the_end_in_the_storages() {
     let world = World::new();
     let source = Versions::new();
     let users = world.cache().await.bind::<UserNode>(source.clone()).expect("binds");
@@ -150,7 +150,8 @@ async fn touching_moves_the_end_in_every_tier() {
     assert!(users.touch(&user(1), None).await.expect("touches"));
     world.pass(25 * SECOND);
     let entry = users.entry(&user(1)).await.expect("looks").expect("is there");
-    assert_eq!((entry.storage.as_str(), entry.remaining), ("memory", Some(5 * SECOND)));
+    // The copy in memory ended in its own time; its original did not.
+    assert_eq!((entry.storage.as_str(), entry.remaining), ("sqlite", Some(575 * SECOND)));
     world.pass(570 * SECOND);
     assert!(users.contains(&user(1)).await.expect("looks"), "595 s after the touch");
     assert!(users.touch(&user(1), Some(2 * SECOND)).await.expect("touches"));
@@ -397,4 +398,139 @@ async fn a_handle_is_found_again_by_type_and_name() {
     assert!(cache.handle::<UserNode>().is_some());
     assert!(cache.handle_named::<DynamicNode>("UserNode").is_none(), "of another type");
     assert_eq!(cache.nodes(), ["UserNode"]);
+}
+
+/// A source that has what it is told to have.
+#[derive(Clone, Default)]
+struct Told(Arc<std::sync::Mutex<Option<User>>>);
+
+impl Told {
+    fn tell(&self, value: Option<User>) {
+        *self.0.lock().expect("no panic") = value;
+    }
+}
+
+impl Source<UserNode> for Told {
+    async fn load(&self, _: &UserNode) -> Result<Loaded<User>, LoadError> {
+        Ok(Loaded::optional(self.0.lock().expect("no panic").clone()))
+    }
+
+    fn compares(&self) -> bool {
+        true
+    }
+
+    async fn reload(
+        &self,
+        node: &UserNode,
+        previous: &Previous<User>,
+    ) -> Result<Loaded<User>, LoadError> {
+        let now = self.0.lock().expect("no panic").clone();
+        match now.as_ref() == previous.value.as_deref() {
+            true => Ok(Loaded::not_modified()),
+            false => self.load(node).await,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_leaves_nothing_older_where_its_answer_is_not_kept() {
+    let world = World::new();
+    let source = Told::default();
+    source.tell(Some(value(1, 1)));
+    let definition = UserNode::definition().absent_ttl(None);
+    let users = world.cache().await.bind_as::<UserNode>(definition, source.clone()).expect("binds");
+    users.get(&user(1)).await.expect("loads");
+    source.tell(None);
+    assert!(users.refresh(&user(1)).await.expect_err("it is gone").is_absent());
+    assert!(users.get(&user(1)).await.expect_err("it is gone").is_absent());
+    assert!(!users.contains(&user(1)).await.expect("looks"));
+}
+
+#[tokio::test]
+async fn a_refresh_leaves_nothing_older_in_a_tier_that_does_not_take_its_answer() {
+    let world = World::new();
+    let source = Told::default();
+    source.tell(Some(value(1, 1)));
+    let mut memory = TierDefinition::new("memory");
+    let mut file = TierDefinition::new("sqlite");
+    (memory.value_bytes_max, file.value_bytes_max) = (16, 16);
+    let definition = UserNode::definition().tiers([memory, file]);
+    let users = world.cache().await.bind_as::<UserNode>(definition, source.clone()).expect("binds");
+    users.get(&user(1)).await.expect("loads");
+    assert!(users.contains(&user(1)).await.expect("looks"), "short enough");
+    source.tell(Some(value(1, u64::MAX)));
+    users.refresh(&user(1)).await.expect("loads");
+    assert!(!users.contains(&user(1)).await.expect("looks"));
+    assert_eq!(users.get(&user(1)).await.expect("loads").version, u64::MAX);
+}
+
+#[tokio::test]
+async fn a_negative_result_lives_no_longer_for_being_touched_or_confirmed() {
+    let world = World::new();
+    let source = Told::default();
+    let users = world.cache().await.bind::<UserNode>(source.clone()).expect("binds");
+    let negative = UserNode::definition().absent_ttl.expect("a default");
+    users.get(&user(1)).await.expect_err("there is none");
+    users.get(&user(2)).await.expect_err("there is none");
+    assert!(users.touch(&user(1), None).await.expect("touches"));
+    assert!(users.refresh(&user(2)).await.expect_err("not modified").is_absent());
+    world.pass(negative);
+    assert!(!users.contains(&user(1)).await.expect("looks"));
+    assert!(!users.contains(&user(2)).await.expect("looks"));
+}
+
+#[tokio::test]
+async fn touching_does_not_renew_a_copy_whose_original_another_process_has_ended() {
+    let world = World::new();
+    let source = Versions::new();
+    let users = world.cache().await.bind::<UserNode>(source.clone()).expect("binds");
+    let other = world.cache_without_memory().await;
+    let others = other.bind_as::<UserNode>(on_sqlite(), source.clone()).expect("binds");
+    users.get(&user(1)).await.expect("loads");
+    source.change();
+    assert!(others.invalidate(&user(1)).await.expect("invalidates").is_done());
+    for _ in 0..3 {
+        world.pass(10 * SECOND);
+        users.touch(&user(1), None).await.expect("touches");
+    }
+    let read = users.get(&user(1)).await.expect("loads");
+    assert_eq!(read.version, 2, "its TTL in memory has passed since it was copied");
+}
+
+#[tokio::test]
+async fn an_update_that_panics_is_an_invalidation() {
+    let world = World::new();
+    let source = Versions::new();
+    let users = world.cache().await.bind::<UserNode>(source.clone()).expect("binds");
+    users.get(&user(1)).await.expect("loads");
+    let update = tokio::spawn({
+        let (users, source) = (users.clone(), source.clone());
+        async move {
+            let change = move || async move {
+                source.change();
+                if source.loads() > 0 {
+                    panic!("after the change");
+                }
+                Ok::<_, LoadError>(value(1, 9))
+            };
+            users.update(&user(1), change).await
+        }
+    });
+    assert!(update.await.is_err_and(|error| error.is_panic()));
+    assert_eq!(users.get(&user(1)).await.expect("loads").version, 2);
+}
+
+#[tokio::test]
+async fn of_a_node_that_is_set_twice_at_once_the_last_value_stays() {
+    let world = World::new();
+    let mut file = TierDefinition::new("sqlite");
+    file.value_bytes_max = 16;
+    let definition = UserNode::definition().tiers([file]);
+    let users =
+        world.cache().await.bind_as::<UserNode>(definition, Versions::new()).expect("binds");
+    // The first is too long for the file.
+    let results = users.set_many([(user(1), value(1, u64::MAX)), (user(1), value(1, 2))]).await;
+    assert!(results.len() == 2 && results.iter().all(Result::is_ok));
+    let kept = users.peek(&user(1)).await.expect("looks").expect("is there");
+    assert_eq!(kept.version, 2);
 }

@@ -103,7 +103,7 @@ fn step(setup: &Setup, rng: &mut Rng) -> Step {
                 _ => pick(rng, &spans) + 1,
             })
         }
-        120..130 => Step::WallMoves(rng.i64(-5 * MINUTE as i64..5 * MINUTE as i64)),
+        120..130 => Step::SetWall(rng.i64(-5 * MINUTE as i64..5 * MINUTE as i64)),
         130..230 => {
             // SQLite goes by the sequence's clock too, and would give up while a load hangs.
             let may_hang = setup.storages != Storages::Sqlite;

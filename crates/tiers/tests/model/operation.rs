@@ -144,8 +144,8 @@ pub(crate) enum Step {
     Calls(Vec<Call>),
     /// Time passes.
     Advance(u64),
-    /// The wall clock is set forward or back; the monotonic one is not.
-    WallMoves(i64),
+    /// The wall clock is set forward or back by so much; the monotonic one is not.
+    SetWall(i64),
     /// The source answers otherwise from now on.
     Change(NodeId, Plan),
     /// The next calls of one process to a storage fail, or are carried out and their answers lost.

@@ -11,7 +11,7 @@ use crate::execute::{Caller, Executed};
 use crate::ledger::Server;
 use crate::model::{Contents, Failure, Model, NEVER, Reply};
 use crate::operation::*;
-use crate::world::{Client, File, LOAD_TIMEOUT, World};
+use crate::world::{Client, File, LOAD_TIMEOUT, Process, World};
 
 /// Where and how a sequence failed.
 #[derive(Clone, Debug)]
@@ -79,7 +79,7 @@ impl Runner<'_> {
                 }
             },
             Step::Advance(ms) => self.world.clock.advance(Duration::from_millis(*ms)),
-            Step::WallMoves(ms) => {
+            Step::SetWall(ms) => {
                 let wall = self.world.wall().saturating_add_signed(*ms);
                 self.world.clock.step_wall(Timestamp::from_unix_ms(wall));
                 if *ms < 0 {
@@ -180,10 +180,9 @@ impl Runner<'_> {
         for (call, executed) in calls.iter().zip(&executed) {
             self.check_reply(call, executed, calls)?;
         }
-        let (loads, closures) = {
+        let (loads, closures): ([u64; NODES], u64) = {
             let state = self.world.script.state();
-            let loads: [u64; NODES] =
-                std::array::from_fn(|node| state.loads[node] - loads_before[node]);
+            let loads = std::array::from_fn(|node| state.loads[node] - loads_before[node]);
             (loads, state.closures - closures_before)
         };
         self.check_counts(calls, &executed, &before, loads.iter().sum::<u64>() + closures)?;
@@ -492,8 +491,6 @@ impl Runner<'_> {
         Ok(())
     }
 }
-
-use crate::world::Process;
 
 /// `None` if it was not done after so many polls, and dropped.
 async fn limited(execute: impl Future<Output = Executed>, polls: Option<u8>) -> Option<Executed> {
