@@ -5,7 +5,7 @@ mod latency;
 mod memory;
 mod sqlite;
 
-pub(crate) use sqlite::{Task, carry_out};
+pub(crate) use sqlite::carry_out;
 
 use tiers_benches::Group;
 
