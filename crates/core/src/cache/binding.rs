@@ -1,3 +1,4 @@
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -100,10 +101,14 @@ impl StorageTier {
 impl<N: Node> Binding<N> {
     /// The stored key of a node.
     pub(crate) fn key(&self, node: &N) -> Result<Key, Error> {
-        let mut fields = KeyFields::new(&self.template);
-        node.key_fields(&mut fields);
-        fields
-            .finish(&self.cache.prefix, &self.definition.version)
+        let write = || {
+            let mut fields = KeyFields::new(&self.template);
+            node.key_fields(&mut fields);
+            fields.finish(&self.cache.prefix, &self.definition.version)
+        };
+        // The node's own code runs here, at times with flights opened that are to be brought down.
+        std::panic::catch_unwind(AssertUnwindSafe(write))
+            .unwrap_or(Err(KeyError::Panicked))
             .map_err(|source| self.key_error(source))
     }
 

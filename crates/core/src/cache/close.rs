@@ -29,9 +29,13 @@ pub enum CloseError {
 /// Refuses new operations, lets what runs finish for `grace` and aborts the rest, then flushes and
 /// closes the storages. Closing twice does nothing more.
 pub(super) async fn close(shared: &Arc<Shared>, grace: Duration) -> Result<(), CloseError> {
-    if !shared.refuse() {
-        return Ok(());
-    }
+    shared.refuse();
+    // Whoever comes while another closes waits for the same end; where that one went away half-way,
+    // this one goes on from there.
+    shared.closed_storages.get_or_init(|| finish(shared, grace)).await.clone()
+}
+
+async fn finish(shared: &Arc<Shared>, grace: Duration) -> Result<(), CloseError> {
     let finished = std::pin::pin!(shared.finished());
     let sleep = shared.clock.sleep(grace);
     if let Either::Right((_, finished)) = select(finished, sleep).await {

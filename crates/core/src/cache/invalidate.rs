@@ -4,8 +4,11 @@
 //! Nearest first would be wrong: a reader that misses the near tier after its invalidation could
 //! read the old value from the far one and carry it nearer with a stamp that looks new.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
+
+use futures_util::FutureExt;
 
 use super::pending::Waiting;
 use super::registered::Registered;
@@ -172,7 +175,9 @@ async fn replay(shared: Weak<Shared>, storage: Arc<Registered>) {
         let Some(clock) = shared.upgrade().map(|shared| Arc::clone(&shared.clock)) else { return };
         clock.sleep(pause.mul_f64(0.5 + 0.5 * fastrand::f64())).await;
         let Some(shared) = shared.upgrade() else { return };
-        if land(&shared, &storage, &waiting).await {
+        // A storage that panics has not been told, and is to be told again like one that fails.
+        let landed = AssertUnwindSafe(land(&shared, &storage, &waiting)).catch_unwind().await;
+        if landed.unwrap_or(false) {
             storage.pending.landed(&waiting);
             pause = PAUSE_MIN;
         } else {

@@ -74,7 +74,11 @@ impl Pending {
         match state.waiting.iter().position(known) {
             // It may have reached the storage already, before what this one is about; under
             // another id it is not taken for landed.
-            Some(at) if !cfg!(mutant = "pending_merged") => state.waiting[at].id = id,
+            Some(at) if !cfg!(mutant = "pending_merged") => {
+                state.waiting[at].id = id;
+                // The two may mean the entries of different node types: all of memory, then.
+                state.waiting[at].key_test = None;
+            }
             Some(_) => {}
             None if state.waiting.len() >= PENDING_MAX => {
                 state.waiting.clear();

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::close::CloseError;
 use super::order::TierOrder;
 use super::registered::{Registered, RegisteredMemory};
 use crate::clock::Clock;
@@ -28,6 +29,8 @@ pub(crate) struct Shared {
     closing: CancellationToken,
     aborting: CancellationToken,
     closed: AtomicBool,
+    /// What closing came to; entered by whoever closes, once.
+    pub(super) closed_storages: tokio::sync::OnceCell<Result<(), CloseError>>,
 }
 
 impl Shared {
@@ -51,6 +54,7 @@ impl Shared {
             closing: CancellationToken::new(),
             aborting: CancellationToken::new(),
             closed: AtomicBool::new(false),
+            closed_storages: tokio::sync::OnceCell::new(),
         }
     }
 
@@ -109,10 +113,10 @@ impl Shared {
         }
     }
 
-    pub(super) fn refuse(&self) -> bool {
+    pub(super) fn refuse(&self) {
         self.tasks.close();
         self.closing.cancel();
-        !self.closed.swap(true, Ordering::SeqCst)
+        self.closed.store(true, Ordering::SeqCst);
     }
 
     pub(super) async fn finished(&self) {

@@ -36,6 +36,7 @@ async fn touch<N: Node>(
     let stamp = binding.cache.fence.stamp();
     let mut touched = false;
     let mut remaining = None;
+    let mut original = None;
     for at in &binding.far_first {
         let tier = &binding.tiers[*at];
         let now = binding.cache.clock.wall();
@@ -45,6 +46,11 @@ async fn touch<N: Node>(
             continue;
         }
         let token = entry.token;
+        if *original.get_or_insert(token) != token {
+            // Not a copy of what lies farther: it may end earlier, not later.
+            let left = entry.kept_until.remaining(now);
+            remaining = [remaining, left].into_iter().flatten().min();
+        }
         let asked_ttl = binding.asked_ttl(ttl, entry.kind == EntryKind::Absent);
         let lifetime = Lifetime { asked_ttl, remaining, ..tier.lifetime(&binding.definition) };
         let entry = with_lifetime(entry, lifetime, now);

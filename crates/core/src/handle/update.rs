@@ -71,9 +71,14 @@ impl<N: Node> Handle<N> {
             };
             let value = Arc::new(value);
             let options = SetOptions { ttl, tags };
-            let change = match prepare(&binding, node, Arc::clone(&value), options).await {
-                Ok(change) => change,
-                Err(error) => {
+            let prepared = prepare(&binding, node, Arc::clone(&value), options);
+            let change = match AssertUnwindSafe(prepared).catch_unwind().await {
+                Ok(Ok(change)) => change,
+                Err(panic) => {
+                    let _ = forget(&binding, vec![key], InvalidationMode::Remove).await;
+                    resume_unwind(panic)
+                }
+                Ok(Err(error)) => {
                     let _ = forget(&binding, vec![key], InvalidationMode::Remove).await;
                     return Err(error);
                 }

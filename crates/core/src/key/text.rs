@@ -70,6 +70,9 @@ pub enum KeyError {
         /// How many were written.
         written: usize,
     },
+    /// The node panicked while it wrote its key.
+    #[error("the node panicked while it wrote its key")]
+    Panicked,
     /// A key text that was given whole does not fit the template of its node.
     #[error("the key {key:?} does not fit the template {template:?}")]
     Unfit {

@@ -369,3 +369,28 @@ async fn a_closure_that_came_late_is_called_in_the_second_round() {
     assert_eq!(late.expect("loads").version, 99);
     assert_eq!(early.await.expect("no panic").expect("loads").version, 1);
 }
+
+/// A node whose key cannot even be written fails every time, and leaves no flight behind.
+#[tokio::test]
+async fn a_node_that_panics_in_its_key_is_an_error() {
+    #[derive(Clone, PartialEq, Eq, Hash)]
+    struct Broken;
+    impl Node for Broken {
+        type Value = u8;
+        fn definition() -> NodeDefinition {
+            NodeDefinition::new("Broken", "broken:{id}").tier(TierDefinition::new("memory"))
+        }
+        fn key_fields(&self, _: &mut tiers::key::KeyFields<'_>) {
+            panic!("no key");
+        }
+    }
+    let world = World::new();
+    let cache = world.cache().await;
+    let source = source_fn(|_: Broken| async { Ok::<_, LoadError>(1_u8) });
+    let handle = cache.bind::<Broken>(source).expect("binds");
+    for _ in 0..3 {
+        let error = within(handle.get(&Broken)).await.expect_err("it has no key");
+        assert!(matches!(error, Error::Key { .. }), "{error}");
+        assert_eq!(cache.loads_in_flight(), 0);
+    }
+}

@@ -534,3 +534,31 @@ async fn of_a_node_that_is_set_twice_at_once_the_last_value_stays() {
     let kept = users.peek(&user(1)).await.expect("looks").expect("is there");
     assert_eq!(kept.version, 2);
 }
+
+/// Closing that was given up half-way is taken up by the next call, which closes the storages.
+#[tokio::test]
+async fn closing_is_taken_up_where_it_was_left() {
+    let world = World::new();
+    let source = Versions::new();
+    let cache = world.cache().await;
+    let users = cache.bind::<UserNode>(source.clone()).expect("binds");
+    source.hold();
+    let load = tokio::spawn(async move { users.get(&user(1)).await });
+    source.until_loads(1).await;
+    let given_up = tokio::time::timeout(Duration::from_millis(10), cache.close()).await;
+    assert!(given_up.is_err(), "a load is still in the air");
+    let (again, and_again) = (
+        tokio::spawn({
+            let cache = cache.clone();
+            async move { cache.close().await }
+        }),
+        cache.clone(),
+    );
+    until(|| world.clock.sleepers() > 0).await;
+    source.release();
+    within(again).await.expect("no panic").expect("closes");
+    within(and_again.close()).await.expect("is closed");
+    within(load).await.expect("no panic").expect("it was finished");
+    let storages = cache.stats().await.storages;
+    assert!(storages[0].stats.is_err(), "the storage is closed");
+}
