@@ -106,7 +106,12 @@ impl<'a, N: Node> Fills<'a, N> {
             return;
         }
         let entry = with_lifetime(entry.clone(), lifetime, now);
-        let action = WriteAction::Fill { entry, stamp: late_stamp(stamp) };
+        let action = if item.led.is_refresh() {
+            // Loads that began before it may still be on their way here, with the same stamp.
+            WriteAction::Update { entry, stamp }
+        } else {
+            WriteAction::Fill { entry, stamp: late_stamp(stamp) }
+        };
         self.by_tier[depth].push(Write { key: item.key.clone(), action });
     }
 
@@ -167,7 +172,9 @@ async fn write_counted(tier: &StorageTier, writes: Vec<Write>) {
 
 fn payload_bytes(write: &Write) -> u64 {
     match &write.action {
-        WriteAction::Fill { entry, .. } => entry.payload.len() as u64,
+        WriteAction::Fill { entry, .. } | WriteAction::Update { entry, .. } => {
+            entry.payload.len() as u64
+        }
         _ => 0,
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 
 use super::answer::{Answer, Origin};
-use super::batch::Batch;
+use super::batch::{Batch, Item};
 use super::cycle::{LOADING, LoadScope};
 use super::fill::{Fills, encode};
 use super::load::{LoadOnce, load};
@@ -17,6 +17,7 @@ use super::read;
 use super::wait::Waiter;
 use crate::cache::{Binding, MemoryFill};
 use crate::error::Error;
+use crate::key::Tags;
 use crate::node::Node;
 use crate::observe;
 use crate::source::{LoadError, Loaded, LoadedValue};
@@ -178,13 +179,14 @@ async fn prepare<N: Node>(
             }
         }
     }
+    let stamped = tags.clone();
     binding.fill_memory(MemoryFill {
         node: &item.led.node,
         key: &item.key,
         value: value.as_ref(),
         tags,
         created,
-        stamp: item.led.flight.begun,
+        stamp: memory_stamp(binding, item, &stamped),
         encoded_bytes,
         asked_ttl,
         remaining: None,
@@ -215,18 +217,31 @@ fn extend<N: Node>(
     let value = stale.previous.value.clone();
     let created = stale.previous.created;
     let tags = stale.tags.clone();
+    let stamped = tags.clone();
     binding.fill_memory(MemoryFill {
         node: &item.led.node,
         key: &key,
         value: value.as_ref(),
         tags: tags.clone(),
         created,
-        stamp: item.led.flight.begun,
+        stamp: memory_stamp(binding, item, &stamped),
         encoded_bytes: stale.entry.as_ref().map(|entry| u64::from(entry.decoded_bytes)),
         asked_ttl: ttl,
         remaining: None,
     });
     Ok(Answer { key, value, tags, created, origin: Origin::Source })
+}
+
+/// The stamp under which a flight fills memory. A refresh raises its key first, unless something
+/// was invalidated since it began, so that no load from before it takes its value's place.
+fn memory_stamp<N: Node>(binding: &Binding<N>, item: &Item<N>, tags: &Tags) -> u64 {
+    let begun = item.led.flight.begun;
+    if !item.led.is_refresh() {
+        return begun;
+    }
+    let entry = std::iter::once((item.key.digest(), tags));
+    let (mark, unpassed) = binding.cache.fence.raise_unless_passed(begun, entry);
+    if unpassed == [true] { mark } else { begun }
 }
 
 fn panic_message(panic: &(dyn Any + Send)) -> String {

@@ -161,6 +161,37 @@ async fn a_refresh_does_not_take_what_a_load_from_before_it_brings() {
     assert_eq!(within(refreshed).await.expect("no panic").expect("loads").version, 2);
 }
 
+/// A load that began before a refresh and ends after it does not take its place.
+#[tokio::test]
+async fn a_refresh_is_not_undone_by_an_older_load() {
+    let world = World::new();
+    let source = Versions::new();
+    let users = world.cache().await.bind::<UserNode>(source.clone()).expect("binds");
+    let (begun, has_begun) = tokio::sync::oneshot::channel();
+    let (end, may_end) = tokio::sync::oneshot::channel::<()>();
+    let older = tokio::spawn({
+        let users = users.clone();
+        async move {
+            let load = move || async move {
+                begun.send(()).expect("the test waits");
+                may_end.await.expect("the test lets it");
+                Ok::<_, LoadError>(User { id: 1, version: 1 })
+            };
+            users.get_with(&user(1), load).await
+        }
+    });
+    has_begun.await.expect("the load begins");
+    let version = source.change();
+    assert_eq!(users.refresh(&user(1)).await.expect("loads").version, version);
+    end.send(()).expect("the load waits");
+    within(older).await.expect("no panic").expect("loads");
+    assert_eq!(users.get(&user(1)).await.expect("is there").version, version);
+    let other = world.cache_without_memory().await;
+    let other = other.bind_as::<UserNode>(on_sqlite(), source.clone()).expect("binds");
+    assert_eq!(other.get(&user(1)).await.expect("is there").version, version);
+    assert_eq!(source.loads(), 1);
+}
+
 #[tokio::test]
 async fn an_update_is_stored_unless_something_came_in_between() {
     let world = World::new();
