@@ -353,9 +353,7 @@ impl Runner<'_> {
         }
         for storage in 0..self.model.storages.len() {
             let held = self.world.storage(storage).await?;
-            if !self.faulty {
-                self.check_contents(&held, Server::Storage, wall, mono)?;
-            }
+            self.check_contents(&held, Server::Storage, wall, mono)?;
             self.model.storages[storage] = held;
         }
         Ok(())
