@@ -5,7 +5,7 @@ use futures_util::future::{Either, select};
 use shuttle::future::yield_now;
 
 use crate::check::check;
-use crate::world::{ITEM, Item, all, only_memory, task, version_of, versions};
+use crate::world::{ITEM, Item, all, all_landed, only_memory, task, version_of, versions};
 
 async fn two_leave_one_stays(policy: Abandoned) {
     let source = versions();
@@ -31,7 +31,7 @@ async fn two_leave_one_stays(policy: Abandoned) {
     if policy == Abandoned::Finish {
         assert_eq!(source.loads(), 1);
     }
-    assert_eq!(cache.loads_in_flight(), 0);
+    all_landed(&cache).await;
 }
 
 #[test]

@@ -1,10 +1,12 @@
-//! Single flight: one load for all, and a refresh that is newer than its caller.
+//! Single flight: one load for all, all_landed, and a refresh that is newer than its caller.
 
 use cache_core::node::Node;
 use futures_util::future::FutureExt;
 
 use crate::check::check;
-use crate::world::{ITEM, Item, Warm, World, all, only_memory, task, version_of, versions};
+use crate::world::{
+    ITEM, Item, Warm, World, all, all_landed, only_memory, task, version_of, versions,
+};
 
 #[test]
 fn one_load_answers_all_who_come() {
@@ -23,7 +25,7 @@ fn one_load_answers_all_who_come() {
         });
         all([read(), read(), read_many]).await;
         assert_eq!(source.loads(), 2, "one for each item");
-        assert_eq!(cache.loads_in_flight(), 0);
+        all_landed(&cache).await;
     });
 }
 
@@ -42,7 +44,7 @@ fn a_refresh_is_newer_than_its_caller() {
         };
         let read = task(&world.a, |a| async move { a.get().map(drop).await });
         all([refresh(), refresh(), read]).await;
-        assert_eq!(world.a.cache.loads_in_flight(), 0);
+        all_landed(&world.a.cache).await;
     });
 }
 

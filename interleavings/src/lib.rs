@@ -2,7 +2,7 @@
 //!
 //! Each scenario runs real caches over real memory and storages in memory, a few hundred to a few
 //! thousand times, each time in another order of steps. Only under `--cfg shuttle`:
-//! `scripts/interleavings.sh` runs all of them, `scripts/mutants.sh` shows that each rule that
+//! `scripts/interleavings.sh` runs all of them, `scripts/mutants-interleavings.sh` shows that each rule that
 //! they guard is needed.
 
 #![cfg(shuttle)]

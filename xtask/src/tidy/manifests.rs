@@ -77,7 +77,7 @@ fn layer(folder: &str) -> Option<Layer> {
         "crates/series" => Layer::Series,
         "crates/tiers" => Layer::Facade,
         "crates/cli" => Layer::Face,
-        "xtask" | "benches" => Layer::Workshop,
+        "xtask" | "benches" | "interleavings" => Layer::Workshop,
         _ if folder.starts_with("crates/storages/") => Layer::Storage,
         _ if folder.starts_with("crates/connectors/") => Layer::Connector,
         _ if folder.starts_with("crates/bindings/") => Layer::Face,
@@ -100,10 +100,11 @@ fn may_use(user: Layer, used: Layer) -> bool {
     }
 }
 
-/// What a test may use besides: the derive is tried on the core that its code is for.
+/// What a test may use besides: the macros are tried on the core that their code is for, and on a
+/// storage beneath it.
 fn may_use_in_tests(user: Layer, used: Layer) -> bool {
     may_use(user, used)
-        || (user == Layer::Macros && matches!(used, Layer::Core | Layer::Facade))
+        || (user == Layer::Macros && matches!(used, Layer::Core | Layer::Storage | Layer::Facade))
         || (used == Layer::Macros && user != Layer::Core)
 }
 

@@ -120,6 +120,13 @@ impl Database {
         self.folder.path().join(copy.file_name())
     }
 
+    /// Closes the storage and opens it anew, with an empty log.
+    pub(super) async fn reopen(mut self) -> anyhow::Result<Self> {
+        self.storage.close().await?;
+        self.storage = Arc::new(SqliteOptions::new(self.path(Copy::Tiers)).open().await?);
+        Ok(self)
+    }
+
     pub(super) async fn close(self) -> anyhow::Result<()> {
         Ok(self.storage.close().await?)
     }
