@@ -247,6 +247,7 @@ impl Caller {
         };
         match result {
             Ok(invalidation) => {
+                self.script.state().ledger.tell(barrier);
                 if invalidation.is_done() {
                     self.end(barrier);
                 }

@@ -32,6 +32,8 @@ struct Barrier {
     begun: u64,
     /// Since when it holds, and the monotonic time then; none while it is under way or pending.
     done: Option<(u64, u64)>,
+    /// When the caller was told, be it that it is pending somewhere.
+    told: Option<u64>,
     /// Nothing that had begun before it was done runs any more.
     settled: bool,
 }
@@ -57,6 +59,8 @@ pub(crate) struct Ledger {
     absent: [Option<u64>; NODES],
     barriers: Vec<Barrier>,
     touched: Vec<(NodeId, Option<u64>)>,
+    /// No other process can carry old values nearer while an invalidation is pending.
+    pub(crate) holds_when_told: bool,
     /// By how much the wall clock has been set back.
     pub slack: u64,
     /// The TTL of each process' memory, by binding; the outer none is without memory.
@@ -111,7 +115,14 @@ impl Ledger {
 
     pub(crate) fn begin(&mut self, process: usize, scope: Scope) -> BarrierId {
         let begun = self.now();
-        self.barriers.push(Barrier { process, scope, begun, done: None, settled: false });
+        self.barriers.push(Barrier {
+            process,
+            scope,
+            begun,
+            done: None,
+            told: None,
+            settled: false,
+        });
         BarrierId(self.barriers.len() - 1)
     }
 
@@ -119,6 +130,13 @@ impl Ledger {
     pub(crate) fn end(&mut self, id: BarrierId, mono: u64) {
         let now = self.now();
         self.barriers[id.0].done = Some((now, mono));
+    }
+
+    /// The caller was told that it is done, or pending: its own process does not read from where it
+    /// is pending.
+    pub(crate) fn tell(&mut self, id: BarrierId) {
+        let now = self.now();
+        self.barriers[id.0].told = Some(now);
     }
 
     /// Nothing runs any more. What a process has pending has not landed.
@@ -195,7 +213,12 @@ impl Ledger {
         mono: u64,
     ) -> Result<(), String> {
         for barrier in &self.barriers {
-            let Some((done, at)) = barrier.done else { continue };
+            let own = |process| self.holds_when_told && process == barrier.process;
+            let told = match server {
+                Server::Process(process) if own(process) => barrier.told.map(|told| (told, 0)),
+                _ => None,
+            };
+            let Some((done, at)) = told.or(barrier.done) else { continue };
             if since >= barrier.begun || done >= asked || !barrier.scope.covers(node, tags) {
                 continue;
             }

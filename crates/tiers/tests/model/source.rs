@@ -101,6 +101,7 @@ impl Script {
             let ttls = std::array::from_fn(|binding| setup.bindings[binding].memory.ttl);
             (*memory != MemoryKind::None).then_some(ttls)
         };
+        ledger.holds_when_told = setup.memories.len() == 1 || setup.storages.count() == 1;
         ledger.memory_ttl = setup.memories.iter().map(memory_ttl).collect();
         let state = State {
             plans: vec![Plan { kind: PlanKind::Short, ttl: None, tag: None }; NODES],
