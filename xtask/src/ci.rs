@@ -18,7 +18,6 @@ const STEPS: &[Step] = &[
     ("documentation", documentation),
     ("dependencies", dependencies),
     ("tests", |workspace| test::run(workspace, &test::Options::default())),
-    ("model", model),
 ];
 
 /// Runs every step; the first that fails ends it.
@@ -51,16 +50,6 @@ fn documentation(workspace: &Workspace) -> anyhow::Result<()> {
         cargo()
             .args(["doc", "--locked", "--workspace", "--no-deps", "--all-features"])
             .env("RUSTDOCFLAGS", "-D warnings"),
-    )
-}
-
-/// Ten thousand sequences of a hundred steps, beside the model that says what they should do.
-fn model(workspace: &Workspace) -> anyhow::Result<()> {
-    at_root(
-        workspace,
-        cargo()
-            .args(["test", "--locked", "--profile", "model", "-p", "tiers", "--test", "model"])
-            .env("TIERS_MODEL_SEQUENCES", "2500"),
     )
 }
 
