@@ -155,15 +155,22 @@ async fn locks_outlive_a_storage_that_is_closed_beside() {
     let one = options.clone().open().await.unwrap();
     put(&one, "a").await;
     let two = options.open().await.unwrap();
-    assert_eq!(locks(one.path()), 1);
+    // There may be more for a moment, while something is read or written.
+    assert!(locks(one.path()) >= 1);
     two.close().await.unwrap();
     drop(two);
     // Its thread may still be about to let go of the file.
     for _ in 0..20 {
-        assert_eq!(locks(one.path()), 1, "closing a descriptor has dropped the locks");
+        assert!(locks(one.path()) >= 1, "closing a descriptor has dropped the locks");
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
     let path = one.path().to_owned();
     one.close().await.unwrap();
-    assert_eq!(locks(&path), 0);
+    for _ in 0..1000 {
+        if locks(&path) == 0 {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    panic!("locks stand on a file that nobody has open");
 }
