@@ -5,6 +5,7 @@
 //! | [`mod@test`] | every suite of the workspace, and which storage passes which case |
 //! | [`mod@bench`] | measurements, merged into one summary of speed targets |
 //! | [`schema`] | the schemas of the storages: print, apply, check |
+//! | [`services`] | private servers, for the tests and for people |
 //! | [`ci`] | what a submission must pass |
 //! | [`packages`] | what the system must have, and how it gets it |
 //! | [`workspace`], [`command`] | this workspace as cargo sees it; running its programs |
@@ -15,6 +16,7 @@ mod ci;
 mod command;
 mod packages;
 mod schema;
+mod services;
 mod test;
 #[cfg(test)]
 mod tidy;
@@ -39,6 +41,7 @@ enum Task {
     Test(test::Options),
     Bench(bench::Options),
     Schema(schema::Options),
+    Services(services::Options),
     /// Run what a submission must pass: format, lints, documentation, dependencies, tests
     Ci,
 }
@@ -59,6 +62,7 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
         Task::Test(options) => test::run(&workspace, &options),
         Task::Bench(options) => bench::run(&workspace, &options),
         Task::Schema(options) => schema::run(&workspace, &options),
+        Task::Services(options) => services::run(&workspace, &options),
         Task::Ci => ci::run(&workspace),
     }
 }

@@ -13,8 +13,8 @@ use crate::run::run;
 pub struct Tool {
     /// What it is for.
     pub what: &'static str,
-    /// The Debian package.
-    pub package: &'static str,
+    /// The Debian packages that bring it.
+    pub packages: &'static [&'static str],
     /// Whether it is there.
     pub present: fn() -> bool,
 }
@@ -23,27 +23,27 @@ pub struct Tool {
 pub const TOOLS: &[Tool] = &[
     Tool {
         what: "Redis",
-        package: "redis-server",
+        packages: &["redis-server"],
         present: || on_path("redis-server") && on_path("redis-cli"),
     },
     Tool {
         what: "PostgreSQL 15",
-        package: "postgresql-15",
+        packages: &["postgresql-15"],
         present: || postgres_program("initdb").is_some(),
     },
     Tool {
         what: "MariaDB",
-        package: "mariadb-server",
+        packages: &["mariadb-server"],
         present: || on_path("mariadbd") && on_path("mariadb-install-db"),
     },
     Tool {
         what: "OpenSSL (certificates for Redis over TLS)",
-        package: "openssl",
+        packages: &["openssl"],
         present: || on_path("openssl"),
     },
     Tool {
         what: "Python's venv (a MongoDB-wire server)",
-        package: "python3-venv",
+        packages: &["python3-venv"],
         present: has_venv,
     },
 ];
@@ -78,7 +78,11 @@ pub fn install_mongodb_stand_in(venv: &Path) -> anyhow::Result<()> {
 pub fn mongodb_venv() -> PathBuf {
     match std::env::var_os("TIERS_MONGODB_VENV") {
         Some(path) => path.into(),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/servers/venv"),
+        // Two folders up from `crates/servers`.
+        None => {
+            let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
+            root.unwrap_or(Path::new(".")).join("target/servers/venv")
+        }
     }
 }
 

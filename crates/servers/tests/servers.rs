@@ -1,5 +1,7 @@
 //! Each server starts, dies, comes back, and ends with its owner.
 
+#![allow(clippy::unwrap_used, reason = "a test ends by its panic")]
+
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};

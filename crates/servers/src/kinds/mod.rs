@@ -18,6 +18,7 @@ pub use redis_tls::RedisTls;
 
 use crate::process::Life;
 use crate::server::Server;
+use crate::tools::Tool;
 
 /// A server by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -94,6 +95,18 @@ impl Kind {
             Self::MySql => "TIERS_TEST_MYSQL_URL",
             Self::MongoDb => "TIERS_TEST_MONGODB_URL",
         }
+    }
+
+    /// Whether starting it takes this tool.
+    pub fn needs(self, tool: &Tool) -> bool {
+        let packages: &[&str] = match self {
+            Self::Redis | Self::RedisCluster | Self::RedisSentinel => &["redis-server"],
+            Self::RedisTls => &["redis-server", "openssl"],
+            Self::Postgres => &["postgresql-15"],
+            Self::MySql => &["mariadb-server"],
+            Self::MongoDb => &["python3-venv"],
+        };
+        tool.packages.iter().any(|package| packages.contains(package))
     }
 
     /// Starts it.
