@@ -30,7 +30,7 @@ pub(super) fn publishable(workspace: &Workspace) -> anyhow::Result<Vec<&Package>
                     || ordered.iter().any(|before| *before.name == dependency.name)
             })
         };
-        let Some(at) = left.iter().position(|package| is_ready(&package)) else {
+        let Some(at) = left.iter().position(is_ready) else {
             let names: Vec<&str> = left.iter().map(|package| package.name.as_str()).collect();
             bail!("these crates use each other in a circle: {}", names.join(", "));
         };
