@@ -216,9 +216,12 @@ mod spans {
 
     use super::*;
 
+    /// A level and the names of fields.
+    type Noted = (String, Vec<String>);
+
     /// Notes the names of spans and events, with their levels and fields.
     #[derive(Clone, Default)]
-    struct Notes(Arc<Mutex<BTreeMap<String, (String, Vec<String>)>>>);
+    struct Notes(Arc<Mutex<BTreeMap<String, Noted>>>);
 
     impl Notes {
         fn note(&self, metadata: &Metadata<'_>) {
