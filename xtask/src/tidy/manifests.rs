@@ -12,7 +12,7 @@ use crate::workspace::Workspace;
 /// What every crate takes from the workspace.
 const INHERITED: [&str; 5] = ["version", "edition", "rust-version", "license", "authors"];
 /// What every published crate takes from it besides.
-const INHERITED_IF_PUBLISHED: [&str; 2] = ["keywords", "categories"];
+const INHERITED_IF_PUBLISHED: [&str; 3] = ["readme", "keywords", "categories"];
 
 /// The drivers, which storages are there to keep from the core.
 const DRIVERS: [&str; 6] = ["moka", "rusqlite", "sqlx", "redis", "mongodb", "reqwest"];
@@ -189,7 +189,7 @@ fn what_a_manifest_says_itself_is_found() {
     );
     let words = |text: &str, published| own_words(&text.parse().unwrap(), published);
     assert_eq!(words(&sound, false), Vec::<String>::new());
-    assert_eq!(words(&sound, true), ["package.keywords", "package.categories"]);
+    assert_eq!(words(&sound, true), ["package.readme", "package.keywords", "package.categories"]);
     let own = format!("[package]\n{whole}[target.'cfg(unix)'.dependencies]\na = \"1\"\n");
     assert_eq!(words(&own, false), ["lints", "dependencies.a"]);
     let own = format!("{sound}[build-dependencies]\nc = {{ version = \"1\" }}\n");
