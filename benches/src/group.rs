@@ -48,6 +48,8 @@ impl Group {
 pub struct Run<'run> {
     group: &'static str,
     effort: Effort,
+    only: &'run [String],
+    reported: usize,
     rows: &'run mut dyn Write,
     note: &'run mut dyn FnMut(&str),
 }
@@ -70,7 +72,25 @@ impl<'run> Run<'run> {
         rows: &'run mut dyn Write,
         note: &'run mut dyn FnMut(&str),
     ) -> Self {
-        Self { group: group.name, effort, rows, note }
+        Self { group: group.name, effort, only: &[], reported: 0, rows, note }
+    }
+
+    /// Reports only the rows whose name holds one of these texts; all of them if there is none.
+    #[must_use]
+    pub fn only(mut self, only: &'run [String]) -> Self {
+        self.only = only;
+        self
+    }
+
+    /// Whether one of these rows is to be reported: otherwise what they need is not measured.
+    pub fn wants(&self, names: &[&str]) -> bool {
+        let wanted = |name: &&str| self.only.iter().any(|text| name.contains(text.as_str()));
+        self.only.is_empty() || names.iter().any(wanted)
+    }
+
+    /// How many rows were reported.
+    pub fn reported(&self) -> usize {
+        self.reported
     }
 
     /// How much is to be measured.
@@ -122,12 +142,16 @@ impl<'run> Run<'run> {
         (self.note)(text);
     }
 
-    /// Reports one speed target.
+    /// Reports one speed target, if its row is wanted.
     ///
     /// # Errors
     ///
     /// When the row cannot be written, or nothing was measured: its figure is no number.
     pub fn report(&mut self, row: &Row) -> io::Result<()> {
+        if !self.wants(&[row.name()]) {
+            return Ok(());
+        }
+        self.reported += 1;
         if !row.measured().is_finite() {
             let problem = format!("the row {} has no figure: {}", row.name(), row.measured());
             return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
@@ -188,6 +212,19 @@ mod tests {
         assert!(rows.ends_with("\"holds\":false}\n"), "{rows}");
         assert_eq!(notes[0], "memory: hits");
         assert!(notes[1].starts_with("  get: ") && notes[2].starts_with("  set: "), "{notes:?}");
+    }
+
+    #[test]
+    fn only_wanted_rows_are_reported() {
+        let (mut rows, mut note) = (Vec::new(), |_: &str| {});
+        let only = ["hit".to_owned(), "set_p".to_owned()];
+        let mut run = Run::new(&GROUPS[0], Effort::QUICK, &mut rows, &mut note).only(&only);
+        assert!(run.wants(&["memory_miss", "memory_hit"]) && !run.wants(&["memory_miss"]));
+        for name in ["memory_hit", "memory_miss", "memory_set_p99"] {
+            run.report(&Row::at_most(name, 1.0, 2.0, "ns")).unwrap();
+        }
+        assert_eq!(run.reported(), 2);
+        assert!(!String::from_utf8(rows).unwrap().contains("miss"));
     }
 
     #[test]

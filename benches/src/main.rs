@@ -21,6 +21,10 @@ struct Arguments {
     #[arg(value_name = "GROUP")]
     groups: Vec<String>,
 
+    /// Only the rows whose name holds this text; may be given several times
+    #[arg(long, value_name = "TEXT")]
+    only: Vec<String>,
+
     /// Fewer and shorter repetitions: a rough look
     #[arg(long)]
     quick: bool,
@@ -55,6 +59,7 @@ fn main() -> anyhow::Result<()> {
         (true, false) => Effort::QUICK,
         (false, false) => Effort::FULL,
     };
+    let mut reported = 0;
     let bar = ProgressBar::new_spinner();
     bar.enable_steady_tick(Duration::from_millis(500));
     let mut note = |text: &str| {
@@ -63,9 +68,13 @@ fn main() -> anyhow::Result<()> {
     };
     for group in &chosen {
         let mut rows = io::stdout().lock();
-        let mut run = Run::new(group, effort, &mut rows, &mut note);
+        let mut run = Run::new(group, effort, &mut rows, &mut note).only(&arguments.only);
         (group.measure)(&mut run).with_context(|| format!("group {}", group.name))?;
+        reported += run.reported();
         rows.flush().context("cannot write rows")?;
+    }
+    if reported == 0 && !arguments.only.is_empty() {
+        note(&format!("no row's name holds {}", arguments.only.join(" or ")));
     }
     Ok(())
 }

@@ -26,6 +26,11 @@ pub(crate) struct Options {
     #[arg(value_name = "GROUP")]
     pub(crate) groups: Vec<String>,
 
+    /// Only the rows whose name holds this text; may be given several times. The others stay as
+    /// they were
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) only: Vec<String>,
+
     /// Fewer and shorter repetitions: a rough look
     #[arg(long)]
     pub(crate) quick: bool,
@@ -39,13 +44,13 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()
     let chosen = choose("group", &options.groups, &known)?;
 
     let path = workspace.output("bench").join("summary.json");
-    let mut summary = if options.groups.is_empty() {
+    let mut summary = if options.groups.is_empty() && options.only.is_empty() {
         Summary::default()
     } else {
-        Summary::read(&path)?.without(&chosen, &known)
+        Summary::read(&path)?.without(&chosen, &known, &options.only)
     };
     for group in &chosen {
-        summary.add(group, measure(workspace, group, options.quick)?)?;
+        summary.add(group, measure(workspace, group, options)?)?;
         // Written after each group, so that an interrupted run keeps what it has measured.
         summary.write(&path)?;
     }
@@ -82,11 +87,14 @@ fn list(workspace: &Workspace) -> anyhow::Result<Vec<String>> {
     Ok(names.lines().map(str::to_owned).collect())
 }
 
-fn measure(workspace: &Workspace, group: &str, quick: bool) -> anyhow::Result<Vec<Row>> {
+fn measure(workspace: &Workspace, group: &str, options: &Options) -> anyhow::Result<Vec<Row>> {
     let mut command = benches(workspace, "run");
     command.args(["--quiet", "--", group]).stdout(Stdio::piped());
-    if quick {
+    if options.quick {
         command.arg("--quick");
+    }
+    for text in &options.only {
+        command.args(["--only", text]);
     }
     let mut child = command.spawn().context("cannot start cargo")?;
     let mut rows = Vec::new();

@@ -26,6 +26,10 @@ const RELIEF_PAUSE: Duration = Duration::from_millis(100);
 /// How often it waits for a keeper that is at work: a disk may take long.
 const RELIEF_PAUSES_MAX: u32 = 100;
 
+/// Pages that a write changes at most, beside those of a long value: of the entries, of the index of
+/// keys, of that of clean-up or of a tag, of the fence.
+const PAGES_PER_WRITE: usize = 4;
+
 thread_local! {
     /// The pages in the log after the last commit of this thread's connection.
     static PAGES: Cell<u32> = const { Cell::new(0) };
@@ -35,7 +39,9 @@ thread_local! {
 #[derive(Debug)]
 pub(crate) struct Log {
     pages: AtomicU32,
+    /// The bound.
     pages_max: u32,
+    page_bytes: u64,
     /// Wakes the keeper.
     pub(super) wanted: Bell,
     /// Wakes the writer.
@@ -53,11 +59,13 @@ impl Log {
         const HEADER_BYTES: u64 = 24;
         let pages_max = match options.journal_mode {
             JournalMode::Wal => options.wal_bytes_max / (page_bytes + HEADER_BYTES),
+            // There is no such log.
             _ => u64::MAX,
         };
         Self {
             pages: AtomicU32::new(0),
             pages_max: u32::try_from(pages_max).unwrap_or(u32::MAX),
+            page_bytes,
             wanted: Bell::default(),
             done: Bell::default(),
             working: AtomicBool::new(false),
@@ -67,11 +75,22 @@ impl Log {
     }
 
     pub(super) fn is_long(&self) -> bool {
-        self.pages.load(Ordering::Relaxed) >= self.pages_max
+        self.pages.load(Ordering::Relaxed) >= self.pages_max / 2
     }
 
+    /// Whether what is left of the bound is less than what a transaction may add.
     fn is_too_long(&self) -> bool {
-        self.pages.load(Ordering::Relaxed) >= self.pages_max.saturating_mul(2)
+        self.pages.load(Ordering::Relaxed) > self.pages_max - self.transaction_pages_max()
+    }
+
+    fn transaction_pages_max(&self) -> u32 {
+        self.pages_max / 4
+    }
+
+    /// Whether so many writes, with so many bytes of values, are as much as a transaction may add.
+    pub(crate) fn fills_transaction(&self, writes: usize, bytes: usize) -> bool {
+        let pages = writes * PAGES_PER_WRITE + bytes / self.page_bytes.max(1) as usize;
+        pages >= self.transaction_pages_max() as usize
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -105,8 +124,9 @@ pub(crate) fn written(shared: &Shared) {
     }
 }
 
-/// On the writer's thread: where the log is twice as long as it may be, waits for the keeper, and
-/// does its work where it does not come. Where a reader is in the way, neither would help.
+/// On the writer's thread: where the next transaction could take the log over its bound, waits for
+/// the keeper, and does its work where it does not come. Where a reader is in the way, neither would
+/// help.
 pub(crate) fn relieve(shared: &Shared, connection: &Connection) {
     let log = &shared.log;
     let is_pressing = || log.is_too_long() && !log.blocked.load(Ordering::Acquire);
@@ -150,7 +170,7 @@ fn restart(shared: &Shared, connection: &Connection) -> rusqlite::Result<bool> {
         // it fails, the checkpoint that counts fails too, and says so.
         let _ = shared.file.sync();
     }
-    let long_file = shared.file.wal_bytes() > 2 * shared.options.wal_bytes_max;
+    let long_file = shared.file.wal_bytes() > shared.options.wal_bytes_max;
     let cut = long_file || shared.log.is_waited_for();
     checkpoint(shared, connection, if cut { "TRUNCATE" } else { "RESTART" })
 }

@@ -25,59 +25,63 @@ pub(crate) enum Found {
     Long,
 }
 
-/// The stamp of a row that begins with counter and origin.
-pub(crate) fn stamp(row: &Row<'_>) -> rusqlite::Result<Stamp> {
-    Ok(Stamp { mark: row.get::<_, i64>(0)? as u64, origin: row.get::<_, i64>(1)? as u64 })
+/// Where counter and origin stand in a row of [`Statements::get`](crate::schema::Statements).
+pub(crate) const STAMP: usize = 15;
+
+/// The stamp of a row whose counter is in column `first`, and its origin in the next.
+pub(crate) fn stamp(row: &Row<'_>, first: usize) -> rusqlite::Result<Stamp> {
+    let number = |index| row.get::<_, i64>(index).map(|number| number as u64);
+    Ok(Stamp { mark: number(first)?, origin: number(first + 1)? })
 }
 
 /// The stamp where the fence has no row: every fence refuses it.
 pub(crate) const NO_STAMP: Stamp = Stamp { mark: 0, origin: 0 };
 
-/// Reads a row of [`Statements::get`](crate::schema::Statements).
+/// Reads the columns of an entry, with the stamp that was read with it or before.
 pub(crate) fn found(
     row: &Row<'_>,
     key: &Key,
     now: Timestamp,
+    stamp: Stamp,
     operation: &'static str,
 ) -> Result<Found, StorageError> {
     let record = Record { row, operation };
-    let stamp = stamp(row).map_err(|_| damaged(operation, "counter"))?;
     let here =
-        matches!(row.get_ref(2), Ok(ValueRef::Text(text)) if text == key.as_str().as_bytes());
+        matches!(row.get_ref(0), Ok(ValueRef::Text(text)) if text == key.as_str().as_bytes());
     if !here {
         return Ok(Found::Miss(stamp));
     }
-    let kept_until = record.timestamp(3, "expire_at")?;
+    let kept_until = record.timestamp(1, "expire_at")?;
     if kept_until <= now {
         return Ok(Found::Miss(stamp));
     }
-    let payload = match row.get_ref(16) {
+    let payload = match row.get_ref(14) {
         Ok(ValueRef::Blob(value)) => value,
         Ok(ValueRef::Null) => return Ok(Found::Long),
         _ => return Err(damaged(operation, "value")),
     };
-    if record.integer(14, "size_bytes")? != payload.len() as i64 {
+    if record.integer(12, "size_bytes")? != payload.len() as i64 {
         return Err(damaged(operation, "size_bytes"));
     }
-    let compression = u8::try_from(record.integer(12, "compressed")?).ok();
+    let compression = u8::try_from(record.integer(10, "compressed")?).ok();
     let entry = Entry {
-        kind: kind_of(record.integer(10, "kind")?).ok_or_else(|| damaged(operation, "kind"))?,
-        codec: u8::try_from(record.integer(11, "data_type")?)
+        kind: kind_of(record.integer(8, "kind")?).ok_or_else(|| damaged(operation, "kind"))?,
+        codec: u8::try_from(record.integer(9, "data_type")?)
             .map(CodecId::from_number)
             .map_err(|_| damaged(operation, "data_type"))?,
         compression: compression
             .and_then(|number| Compression::from_number(number).ok())
             .ok_or_else(|| damaged(operation, "compressed"))?,
-        decoded_bytes: u32::try_from(record.integer(13, "decoded_bytes")?)
+        decoded_bytes: u32::try_from(record.integer(11, "decoded_bytes")?)
             .map_err(|_| damaged(operation, "decoded_bytes"))?,
-        created: record.timestamp(5, "created_at")?,
-        fresh_until: record.timestamp(4, "fresh_until")?,
+        created: record.timestamp(3, "created_at")?,
+        fresh_until: record.timestamp(2, "fresh_until")?,
         kept_until,
-        idle: record.idle(6)?,
-        stamp: record.integer(7, "stamp")? as u64,
-        token: Token(record.integer(8, "token")? as u64),
-        tags: record.tags(15)?,
-        checksum: record.integer(9, "checksum")? as u64,
+        idle: record.idle(4)?,
+        stamp: record.integer(5, "stamp")? as u64,
+        token: Token(record.integer(6, "token")? as u64),
+        tags: record.tags(13)?,
+        checksum: record.integer(7, "checksum")? as u64,
         payload: Bytes::copy_from_slice(payload),
     };
     Ok(Found::Hit(Lookup { entry: Some(entry), stamp }, key.digest() as i64))

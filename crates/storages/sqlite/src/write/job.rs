@@ -7,7 +7,7 @@ use cache_core::storage::{
 };
 use tokio::sync::oneshot;
 
-use super::{Transaction, apply};
+use super::{Transaction, apply, payload_bytes};
 use crate::error::failure;
 use crate::invalidate::{self, Invalidation};
 use crate::maintain::{self, Upkeep};
@@ -110,7 +110,7 @@ impl Job {
         match self {
             Self::Write { writes, done, .. } => {
                 while let Some(write) = writes.get(done.len()) {
-                    if txn.is_full() {
+                    if txn.is_full_for(payload_bytes(write)) {
                         return Ok(Left::More);
                     }
                     done.push(match apart {
