@@ -7,6 +7,7 @@ mod common;
 mod concurrency;
 mod damage;
 mod files;
+mod kills;
 mod log;
 mod maintenance;
 mod model;
