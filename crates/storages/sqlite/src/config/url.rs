@@ -249,6 +249,8 @@ mod tests {
             ("sqlite://c.db?timeout=0", "must be larger than zero"),
             ("sqlite://c.db?timeout=soon", "a time"),
             ("sqlite://c.db?timeout=-1", "a time"),
+            ("sqlite://c.db?timeout=86400.1", "a day"),
+            ("sqlite://c.db?timeout=1e18", "a day"),
             ("sqlite://c.db?max_bytes=1", "256 KiB"),
             ("sqlite://c.db?max_entries=0", "must be larger than zero"),
             ("sqlite://c.db?backup_interval=86400", "makes no backups"),

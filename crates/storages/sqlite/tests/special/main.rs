@@ -12,3 +12,5 @@ mod log;
 mod maintenance;
 mod model;
 mod processes;
+mod refusals;
+mod space;

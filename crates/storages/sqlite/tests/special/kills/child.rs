@@ -56,7 +56,10 @@ async fn carry_out(storage: &Sqlite, task: u64, operation: Operation) -> String 
                 return "-".to_owned();
             };
             let (token, kept_until) = (found.token, found.kept_until);
-            vec![Write { key, action: WriteAction::Touch { token, fresh_until: until, kept_until } }]
+            vec![Write {
+                key,
+                action: WriteAction::Touch { token, fresh_until: until, kept_until },
+            }]
         }
         Operation::Keys { names, mode } => {
             let keys = names.into_iter().map(|name| key(task, name)).collect();

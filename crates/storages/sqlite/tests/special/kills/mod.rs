@@ -42,11 +42,7 @@ async fn what_was_answered_outlives_a_kill() {
     let mut answers = 0;
     for number in 0..kills.div_ceil(KILLS_OF_A_FILE) {
         let folder = tempfile::tempdir().unwrap();
-        let mut file = File {
-            setting: number,
-            expected: Expected::nothing(),
-            stamp: None,
-        };
+        let mut file = File { setting: number, expected: Expected::nothing(), stamp: None };
         for kill in 0..KILLS_OF_A_FILE.min(kills - number * KILLS_OF_A_FILE) {
             println!("file {number}, kill {kill}");
             answers += file.round(folder.path(), random.fork()).await;
