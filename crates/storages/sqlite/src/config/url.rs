@@ -183,6 +183,7 @@ fn bytes(value: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn location(url: &str) -> Location {
         SqliteOptions::from_url(url).unwrap().location
@@ -258,6 +259,26 @@ mod tests {
             ("sqlite://a%FF", "not UTF-8"),
         ] {
             assert!(problem(url).contains(part), "{url}: {}", problem(url));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_refused_or_gives_valid_options(
+            text in prop_oneof![any::<String>(), "\\PC{0,40}"],
+            name in "(timeout|pool_size|max_bytes|cache_size|wal_bytes_max|cleanup_interval)",
+            value in prop_oneof!["-?[0-9]{0,20}(\\.[0-9]{1,3})?(e[0-9]{1,3})?(KiB|GB|s|h)?", "\\PC{0,9}"],
+        ) {
+            for url in [
+                text.clone(),
+                format!("sqlite:{text}"),
+                format!("sqlite://c.db?{text}"),
+                format!("sqlite://c.db?{name}={value}"),
+            ] {
+                if let Ok(options) = SqliteOptions::from_url(&url) {
+                    prop_assert_eq!(options.validate(), Ok(()));
+                }
+            }
         }
     }
 }
