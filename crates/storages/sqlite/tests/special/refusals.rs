@@ -9,7 +9,7 @@ use bytes::Bytes;
 use cache_core::storage::{
     Budget, InvalidationMode, Selector, Storage, StorageError, StorageErrorKind,
 };
-use cache_sqlite::{IntegrityCheck, Sqlite, SqliteOptions, check_schema};
+use cache_sqlite::{IntegrityCheck, Sqlite, SqliteOptions, Synchronous, check_schema};
 use futures_util::StreamExt;
 use tempfile::TempDir;
 
@@ -47,7 +47,8 @@ fn put_down(files: &Files) -> (TempDir, SqliteOptions) {
     for (end, bytes) in files {
         fs::write(folder.path().join(format!("cache.db{end}")), bytes).unwrap();
     }
-    (folder, options.cleanup_interval(None))
+    // Nobody is to wait for a disk here.
+    (folder, options.cleanup_interval(None).synchronous(Synchronous::Off))
 }
 
 /// Entries with tags, some of them removed again.
