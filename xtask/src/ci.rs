@@ -18,6 +18,7 @@ const STEPS: &[Step] = &[
     ("documentation", documentation),
     ("dependencies", dependencies),
     ("tests", |workspace| test::run(workspace, &test::Options::default())),
+    ("model", model),
 ];
 
 /// Runs every step; the first that fails ends it.
@@ -62,6 +63,18 @@ fn dependencies(workspace: &Workspace) -> anyhow::Result<()> {
     }
     let checks = ["--all-features", "check", "bans", "licenses", "sources"];
     at_root(workspace, cargo().args(["deny", "--workspace"]).args(checks))
+}
+
+/// 10,000 sequences of 100 steps, 2,500 in each of four worlds; a failure names its seed.
+fn model(workspace: &Workspace) -> anyhow::Result<()> {
+    const SEQUENCES_OF_A_TEST: &str = "2500";
+    at_root(
+        workspace,
+        cargo()
+            .args(["test", "--locked", "--profile", "model", "-p", "tiers", "--test", "model"])
+            .env("TIERS_MODEL_SEQUENCES", SEQUENCES_OF_A_TEST)
+            .env_remove("TIERS_MODEL_SEED"),
+    )
 }
 
 fn has_cargo_deny() -> bool {

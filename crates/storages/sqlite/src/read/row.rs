@@ -207,3 +207,73 @@ impl Details {
         Ok(EntryDetails::new(key, kind, created, fresh, kept, tags, bytes))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rusqlite::types::Value;
+    use rusqlite::{Connection, params_from_iter};
+
+    const COLUMNS: usize = 17;
+
+    fn key() -> Key {
+        Key::parse("t:a:v1").unwrap()
+    }
+
+    fn any_value() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            Just(Value::Null),
+            any::<i64>().prop_map(Value::Integer),
+            (-1..400i64).prop_map(Value::Integer),
+            any::<f64>().prop_map(Value::Real),
+            "\\PC{0,9}".prop_map(Value::Text),
+            r#"\["(t:)?[a-z]{0,3}("\])?"#.prop_map(Value::Text),
+            prop::collection::vec(any::<u8>(), 0..9).prop_map(Value::Blob),
+        ]
+    }
+
+    proptest! {
+        /// A row as it should be, with any of its columns replaced by anything.
+        #[test]
+        fn a_row_of_anything_is_an_entry_or_a_column_that_is_named(
+            changed in prop::collection::vec((0..COLUMNS, any_value()), 0..4),
+        ) {
+            let number = Value::Integer;
+            let mut columns = vec![number(0); COLUMNS];
+            columns[2] = Value::Text("t:a:v1".to_owned());
+            columns[3] = number(-1);
+            columns[14] = number(3);
+            columns[15] = Value::Text(r#"["t:x"]"#.to_owned());
+            columns[16] = Value::Blob(b"abc".to_vec());
+            let is_changed = !changed.is_empty();
+            for (column, value) in changed {
+                columns[column] = value;
+            }
+            let connection = Connection::open_in_memory().unwrap();
+            let marks = vec!["?"; COLUMNS].join(", ");
+            let mut statement = connection.prepare(&format!("SELECT {marks}")).unwrap();
+            let mut rows = statement.query(params_from_iter(&columns)).unwrap();
+            let row = rows.next().unwrap().unwrap();
+            match found(row, &key(), Timestamp::from_unix_ms(5), "get") {
+                Ok(Found::Hit(lookup, _)) => {
+                    let length = lookup.entry.unwrap().payload.len() as i64;
+                    prop_assert_eq!(&columns[14], &Value::Integer(length));
+                }
+                Ok(_) => prop_assert!(is_changed),
+                Err(error) => {
+                    use cache_core::storage::StorageErrorKind;
+                    prop_assert_eq!(error.kind(), StorageErrorKind::Corrupt);
+                }
+            }
+        }
+
+        #[test]
+        fn any_text_is_a_set_of_tags_or_none(text in prop::collection::vec(any::<u8>(), 0..40)) {
+            if let Some(tags) = tags_from(&text) {
+                let again = tags_text(&tags).map_or(Some(Tags::NONE), |text| tags_from(text.as_bytes()));
+                prop_assert_eq!(again, Some(tags));
+            }
+        }
+    }
+}
