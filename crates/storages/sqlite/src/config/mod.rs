@@ -103,7 +103,7 @@ impl SqliteOptions {
             max_entries: 1_000_000,
             max_bytes: 4 << 30,
             value_bytes_max: 64 << 20,
-            wal_bytes_max: 32 << 20,
+            wal_bytes_max: 64 << 20,
             clock: Arc::new(SystemClock),
         }
     }
@@ -241,10 +241,10 @@ impl SqliteOptions {
         self
     }
 
-    /// The bound on the log beside the file. From half of it on the log is brought into the file;
+    /// The bound on the log beside the file. From a quarter of it on the log is brought into the file;
     /// writes wait for that where less than a quarter is left, which is room for one transaction.
     /// Only a value that is longer than this room, and a read transaction that another program
-    /// holds open, make the log longer than its bound for a time. Default 32 MiB.
+    /// holds open, make the log longer than its bound for a time. Default 64 MiB.
     pub fn wal_bytes_max(mut self, wal_bytes_max: u64) -> Self {
         self.wal_bytes_max = wal_bytes_max;
         self

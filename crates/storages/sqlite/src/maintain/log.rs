@@ -75,7 +75,7 @@ impl Log {
     }
 
     pub(super) fn is_long(&self) -> bool {
-        self.pages.load(Ordering::Relaxed) >= self.pages_max / 2
+        self.pages.load(Ordering::Relaxed) >= self.pages_max / 4
     }
 
     /// Whether what is left of the bound is less than what a transaction may add.
