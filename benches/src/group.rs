@@ -1,7 +1,10 @@
 //! Named groups of measurements.
 
+use std::fs;
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use thiserror::Error;
 
 use crate::contestant::Contestant;
@@ -48,6 +51,7 @@ impl Group {
 pub struct Run<'run> {
     group: &'static str,
     effort: Effort,
+    output: &'run Path,
     rows: &'run mut dyn Write,
     note: &'run mut dyn FnMut(&str),
 }
@@ -63,14 +67,16 @@ impl std::fmt::Debug for Run<'_> {
 }
 
 impl<'run> Run<'run> {
-    /// A run that writes one JSON row a line, and tells a person the rest.
+    /// A run that writes one JSON row a line, tells a person the rest, and leaves tables and plots
+    /// in the folder `output`.
     pub fn new(
         group: &Group,
         effort: Effort,
+        output: &'run Path,
         rows: &'run mut dyn Write,
         note: &'run mut dyn FnMut(&str),
     ) -> Self {
-        Self { group: group.name, effort, rows, note }
+        Self { group: group.name, effort, output, rows, note }
     }
 
     /// How much is to be measured.
@@ -115,6 +121,21 @@ impl<'run> Run<'run> {
             (self.note)(&format!("  {note}"));
         }
         measured
+    }
+
+    /// Leaves a file in the folder for tables and plots, and tells a person where.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub fn leave(&mut self, name: &str, text: &str) -> anyhow::Result<()> {
+        let path: PathBuf = self.output.join(name);
+        let folder = path.parent().unwrap_or(self.output);
+        fs::create_dir_all(folder)
+            .and_then(|()| fs::write(&path, text))
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        self.note(&format!("  {}", path.display()));
+        Ok(())
     }
 
     /// Tells a person something about the figures.
@@ -177,7 +198,7 @@ mod tests {
         let (mut rows, mut notes) = (Vec::new(), Vec::new());
         let mut note = |text: &str| notes.push(text.to_owned());
         let effort = Effort { repetitions: 1, turn: Duration::ZERO };
-        let mut run = Run::new(&GROUPS[0], effort, &mut rows, &mut note);
+        let mut run = Run::new(&GROUPS[0], effort, Path::new(""), &mut rows, &mut note);
         let mut contestants = [Contestant::new("get", |_| {}), Contestant::new("set", |_| {})];
         run.interleaved("hits", &mut contestants);
         run.report(&Row::at_most("memory_hit", 1.0, 2.0, "ns")).unwrap();
@@ -193,8 +214,24 @@ mod tests {
     #[test]
     fn a_row_without_a_figure_is_refused() {
         let (mut rows, mut note) = (Vec::new(), |_: &str| {});
-        let mut run = Run::new(&GROUPS[0], Effort::QUICK, &mut rows, &mut note);
+        let mut run = Run::new(&GROUPS[0], Effort::QUICK, Path::new(""), &mut rows, &mut note);
         assert!(run.report(&Row::at_most("memory_hit", f64::NAN, 2.0, "ns")).is_err());
         assert!(rows.is_empty());
+    }
+
+    #[test]
+    fn a_table_is_left_in_a_folder_that_is_made_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut rows, mut notes) = (Vec::new(), Vec::new());
+        let mut note = |text: &str| notes.push(text.to_owned());
+        let output = folder.path().join("bench");
+        let mut run = Run::new(&GROUPS[0], Effort::QUICK, &output, &mut rows, &mut note);
+        run.leave("plots/hits.svg", "<svg/>").unwrap();
+        assert_eq!(fs::read_to_string(output.join("plots/hits.svg")).unwrap(), "<svg/>");
+        assert!(notes[0].contains("hits.svg"), "{notes:?}");
+        fs::write(output.join("file"), "").unwrap();
+        let mut run = Run::new(&GROUPS[0], Effort::QUICK, &output, &mut rows, &mut note);
+        let error = run.leave("file/table.md", "").unwrap_err();
+        assert!(error.to_string().contains("table.md"), "{error}");
     }
 }
