@@ -67,16 +67,21 @@ impl std::fmt::Debug for Run<'_> {
 }
 
 impl<'run> Run<'run> {
-    /// A run that writes one JSON row a line, tells a person the rest, and leaves tables and plots
-    /// in the folder `output`.
+    /// A run that writes one JSON row a line, and tells a person the rest.
     pub fn new(
         group: &Group,
         effort: Effort,
-        output: &'run Path,
         rows: &'run mut dyn Write,
         note: &'run mut dyn FnMut(&str),
     ) -> Self {
-        Self { group: group.name, effort, output, rows, note }
+        Self { group: group.name, effort, output: Path::new("."), rows, note }
+    }
+
+    /// Leaves tables and plots in this folder; in the current one if nothing is said.
+    #[must_use]
+    pub fn output(mut self, folder: &'run Path) -> Self {
+        self.output = folder;
+        self
     }
 
     /// How much is to be measured.
@@ -198,7 +203,7 @@ mod tests {
         let (mut rows, mut notes) = (Vec::new(), Vec::new());
         let mut note = |text: &str| notes.push(text.to_owned());
         let effort = Effort { repetitions: 1, turn: Duration::ZERO };
-        let mut run = Run::new(&GROUPS[0], effort, Path::new(""), &mut rows, &mut note);
+        let mut run = Run::new(&GROUPS[0], effort, &mut rows, &mut note);
         let mut contestants = [Contestant::new("get", |_| {}), Contestant::new("set", |_| {})];
         run.interleaved("hits", &mut contestants);
         run.report(&Row::at_most("memory_hit", 1.0, 2.0, "ns")).unwrap();
@@ -214,7 +219,7 @@ mod tests {
     #[test]
     fn a_row_without_a_figure_is_refused() {
         let (mut rows, mut note) = (Vec::new(), |_: &str| {});
-        let mut run = Run::new(&GROUPS[0], Effort::QUICK, Path::new(""), &mut rows, &mut note);
+        let mut run = Run::new(&GROUPS[0], Effort::QUICK, &mut rows, &mut note);
         assert!(run.report(&Row::at_most("memory_hit", f64::NAN, 2.0, "ns")).is_err());
         assert!(rows.is_empty());
     }
@@ -225,12 +230,12 @@ mod tests {
         let (mut rows, mut notes) = (Vec::new(), Vec::new());
         let mut note = |text: &str| notes.push(text.to_owned());
         let output = folder.path().join("bench");
-        let mut run = Run::new(&GROUPS[0], Effort::QUICK, &output, &mut rows, &mut note);
+        let mut run = Run::new(&GROUPS[0], Effort::QUICK, &mut rows, &mut note).output(&output);
         run.leave("plots/hits.svg", "<svg/>").unwrap();
         assert_eq!(fs::read_to_string(output.join("plots/hits.svg")).unwrap(), "<svg/>");
         assert!(notes[0].contains("hits.svg"), "{notes:?}");
         fs::write(output.join("file"), "").unwrap();
-        let mut run = Run::new(&GROUPS[0], Effort::QUICK, &output, &mut rows, &mut note);
+        let mut run = Run::new(&GROUPS[0], Effort::QUICK, &mut rows, &mut note).output(&output);
         let error = run.leave("file/table.md", "").unwrap_err();
         assert!(error.to_string().contains("table.md"), "{error}");
     }

@@ -62,7 +62,7 @@ pub fn run(arguments: &Arguments, groups: &[Group]) -> anyhow::Result<()> {
     };
     for group in &chosen {
         let mut rows = io::stdout().lock();
-        let mut run = Run::new(group, effort, &arguments.output, &mut rows, &mut note);
+        let mut run = Run::new(group, effort, &mut rows, &mut note).output(&arguments.output);
         (group.measure)(&mut run).with_context(|| format!("group {}", group.name))?;
         rows.flush().context("cannot write rows")?;
     }

@@ -65,7 +65,7 @@ pub(crate) fn lines(title: &str, axis: &str, lines: &[Line]) -> anyhow::Result<S
         }
         chart
             .configure_series_labels()
-            .position(SeriesLabelPosition::LowerRight)
+            .position(SeriesLabelPosition::UpperLeft)
             .label_font((FONT, 13))
             .background_style(WHITE.mix(0.85))
             .border_style(BLACK.mix(0.2))
@@ -75,7 +75,7 @@ pub(crate) fn lines(title: &str, axis: &str, lines: &[Line]) -> anyhow::Result<S
     Ok(svg + "\n")
 }
 
-/// Bars side by side, of which there is one for each group; nothing where a figure is missing.
+/// Bars of one colour: its name, and one bar for each group.
 #[derive(Debug)]
 pub(crate) struct Bars {
     pub(crate) name: String,
@@ -93,7 +93,7 @@ pub(crate) fn bars(
     let decade = |height: f64, round: fn(f64) -> f64| 10_f64.powf(round(height.log10()));
     let bottom = decade(heights().fold(f64::INFINITY, f64::min), f64::floor);
     let top = decade(heights().fold(0.0, f64::max), f64::ceil);
-    anyhow::ensure!(bottom > 0.0 && bottom < top, "a plot of nothing");
+    anyhow::ensure!(bottom > 0.0 && bottom < top && !groups.is_empty(), "a plot of nothing");
     // A fifth of each group's place stays free.
     let width = 0.8 / bars.len() as f64;
     let mut svg = String::new();
@@ -105,7 +105,10 @@ pub(crate) fn bars(
             .margin(12)
             .x_label_area_size(44)
             .y_label_area_size(84)
-            .build_cartesian_2d((0..groups.len()).into_segmented(), (bottom..top).log_scale())?;
+            .build_cartesian_2d(
+                (0..groups.len() - 1).into_segmented(),
+                (bottom..top).log_scale(),
+            )?;
         let named = |place: &SegmentValue<usize>| match place {
             SegmentValue::CenterOf(group) => {
                 groups.get(*group).map(|&name| name.to_owned()).unwrap_or_default()

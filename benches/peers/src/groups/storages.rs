@@ -184,7 +184,7 @@ impl Bound {
     }
 
     async fn close(self) -> anyhow::Result<()> {
-        self.pages.clear().await?;
+        ensure!(self.pages.clear().await?.is_done(), "{} was not cleared", self.name);
         Ok(self.cache.close().await?)
     }
 }

@@ -41,7 +41,7 @@ struct Article {
 
 /// The same for who wants text as key and bytes as value.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Node)]
-#[node(key = "article:{name}", value = Bytes, codec = none, tiers(memory(ttl = "1h")))]
+#[node(key = "named:{name}", value = Bytes, codec = none, tiers(memory(ttl = "1h")))]
 struct Named {
     name: String,
 }
