@@ -235,7 +235,8 @@ mod tests {
         assert_eq!(fs::read_to_string(output.join("plots/hits.svg")).unwrap(), "<svg/>");
         assert!(notes[0].contains("hits.svg"), "{notes:?}");
         fs::write(output.join("file"), "").unwrap();
-        let mut run = Run::new(&GROUPS[0], Effort::QUICK, &mut rows, &mut note).output(&output);
+        let mut silent = |_: &str| {};
+        let mut run = Run::new(&GROUPS[0], Effort::QUICK, &mut rows, &mut silent).output(&output);
         let error = run.leave("file/table.md", "").unwrap_err();
         assert!(error.to_string().contains("table.md"), "{error}");
     }
