@@ -1,7 +1,10 @@
 //! Named groups of measurements.
 
+use std::fs;
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use thiserror::Error;
 
 use crate::contestant::Contestant;
@@ -50,6 +53,7 @@ pub struct Run<'run> {
     effort: Effort,
     only: &'run [String],
     reported: usize,
+    output: &'run Path,
     rows: &'run mut dyn Write,
     note: &'run mut dyn FnMut(&str),
 }
@@ -72,7 +76,15 @@ impl<'run> Run<'run> {
         rows: &'run mut dyn Write,
         note: &'run mut dyn FnMut(&str),
     ) -> Self {
-        Self { group: group.name, effort, only: &[], reported: 0, rows, note }
+        Self {
+            group: group.name,
+            effort,
+            only: &[],
+            reported: 0,
+            output: Path::new("."),
+            rows,
+            note,
+        }
     }
 
     /// Reports only the rows whose name holds one of these texts; all of them if there is none.
@@ -91,6 +103,13 @@ impl<'run> Run<'run> {
     /// How many rows were reported.
     pub fn reported(&self) -> usize {
         self.reported
+    }
+
+    /// Leaves tables and plots in this folder; in the current one if nothing is said.
+    #[must_use]
+    pub fn output(mut self, folder: &'run Path) -> Self {
+        self.output = folder;
+        self
     }
 
     /// How much is to be measured.
@@ -135,6 +154,21 @@ impl<'run> Run<'run> {
             (self.note)(&format!("  {note}"));
         }
         measured
+    }
+
+    /// Leaves a file in the folder for tables and plots, and tells a person where.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub fn leave(&mut self, name: &str, text: &str) -> anyhow::Result<()> {
+        let path: PathBuf = self.output.join(name);
+        let folder = path.parent().unwrap_or(self.output);
+        fs::create_dir_all(folder)
+            .and_then(|()| fs::write(&path, text))
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        self.note(&format!("  {}", path.display()));
+        Ok(())
     }
 
     /// Tells a person something about the figures.
@@ -233,5 +267,22 @@ mod tests {
         let mut run = Run::new(&GROUPS[0], Effort::QUICK, &mut rows, &mut note);
         assert!(run.report(&Row::at_most("memory_hit", f64::NAN, 2.0, "ns")).is_err());
         assert!(rows.is_empty());
+    }
+
+    #[test]
+    fn a_table_is_left_in_a_folder_that_is_made_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut rows, mut notes) = (Vec::new(), Vec::new());
+        let mut note = |text: &str| notes.push(text.to_owned());
+        let output = folder.path().join("bench");
+        let mut run = Run::new(&GROUPS[0], Effort::QUICK, &mut rows, &mut note).output(&output);
+        run.leave("plots/hits.svg", "<svg/>").unwrap();
+        assert_eq!(fs::read_to_string(output.join("plots/hits.svg")).unwrap(), "<svg/>");
+        assert!(notes[0].contains("hits.svg"), "{notes:?}");
+        fs::write(output.join("file"), "").unwrap();
+        let mut silent = |_: &str| {};
+        let mut run = Run::new(&GROUPS[0], Effort::QUICK, &mut rows, &mut silent).output(&output);
+        let error = run.leave("file/table.md", "").unwrap_err();
+        assert!(error.to_string().contains("table.md"), "{error}");
     }
 }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 
+use crate::bench::peers;
 use crate::command::{self, cargo};
 use crate::workspace::Workspace;
 use crate::{packages, test};
@@ -13,7 +14,7 @@ type Step = (&'static str, fn(&Workspace) -> anyhow::Result<()>);
 
 const STEPS: &[Step] = &[
     ("system packages", |_| packages::ensure()),
-    ("format", |workspace| at_root(workspace, cargo().args(["fmt", "--all", "--check"]))),
+    ("format", format),
     ("lints", lints),
     ("documentation", documentation),
     ("dependencies", dependencies),
@@ -34,6 +35,13 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
 
 fn at_root(workspace: &Workspace, command: &mut Command) -> anyhow::Result<()> {
     command::run(command.current_dir(workspace.root()))
+}
+
+/// Of the peers' workspace, too, of which nothing is built here.
+fn format(workspace: &Workspace) -> anyhow::Result<()> {
+    at_root(workspace, cargo().args(["fmt", "--all", "--check"]))?;
+    let peers = ["--manifest-path", peers::MANIFEST, "--check"];
+    at_root(workspace, cargo().arg("fmt").args(peers))
 }
 
 fn lints(workspace: &Workspace) -> anyhow::Result<()> {
