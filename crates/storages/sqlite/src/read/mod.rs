@@ -81,7 +81,7 @@ impl Shared {
     ) -> Result<Vec<Result<Lookup, StorageError>>, StorageError> {
         const OPERATION: &str = "get_many";
         if keys.is_empty() {
-            return if self.is_closed() { Err(closed(OPERATION)) } else { Ok(Vec::new()) };
+            return if self.calls.is_closed() { Err(closed(OPERATION)) } else { Ok(Vec::new()) };
         }
         consume_budget().await;
         let begun = Instant::now();
@@ -148,12 +148,7 @@ impl Shared {
         weight: usize,
         answered: oneshot::Receiver<Result<T, StorageError>>,
     ) -> Result<T, StorageError> {
-        let weight = u32::try_from(weight).unwrap_or(u32::MAX);
-        self.within(operation, async {
-            self.reads.push(read, weight).await.map_err(|_| closed(operation))?;
-            answered.await.map_err(|_| closed(operation))?
-        })
-        .await
+        self.within(operation, self.calls.read(operation, read, weight, answered)).await
     }
 }
 
