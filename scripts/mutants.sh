@@ -6,13 +6,18 @@
 #   scripts/mutants.sh --shard 0/8         a part
 #   scripts/mutants.sh -f '**/map.rs'      those of a file
 #
-# Arguments go to `cargo mutants` (`cargo install cargo-mutants --locked`); what is changed stands in `.cargo/mutants.toml`. All that it found is in `target/mutants.out`.
+# Arguments go to `cargo mutants` (`cargo install cargo-mutants --locked`); what is changed stands in
+# `.cargo/mutants.toml`. All that it found is in `target/mutants.out`.
 set -eu
 cd "$(dirname "$0")/.."
 answers=scripts/mutants-survivors.txt
 mkdir -p target
+# What is not changed is tested first, with the tests that are asked each time.
+cargo test --quiet --profile mutants -p cache-core -p tiers --lib --test engine -- --skip examples::
+# A flight that stands still is found by its time.
 status=0
-cargo mutants --package cache-core --test-package cache-core,tiers --jobs 1 --output target --no-times "$@" || status=$?
+cargo mutants --package cache-core --test-package cache-core,tiers \
+    --baseline skip --timeout 120 --jobs 1 --output target --no-times "$@" || status=$?
 # 2: some were not found. 3: some made the tests stand still, which is a find.
 case $status in 0 | 2 | 3) ;; *) exit "$status" ;; esac
 # Without places, which change with every line above them.
