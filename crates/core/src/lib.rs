@@ -15,10 +15,12 @@
 //! | [`cache`], [`handle`] | the engine, and what programs call |
 //! | [`stats`] | counters per node type and tier |
 //! | [`clock`], [`error`] | injected time; what can go wrong |
+//! | [`config`] | reading the options of a storage's URL |
 //! | `testing` (feature `testing`) | the behaviour suite for storages, and doubles for tests |
 
 pub mod cache;
 pub mod clock;
+pub mod config;
 pub mod entry;
 pub mod error;
 pub mod fence;
