@@ -130,13 +130,13 @@ impl RedisOptions {
     }
 
     /// Speaks TLS, and trusts the authorities in this file (PEM) and no others.
-    pub fn tls_ca_file(mut self, path: impl Into<PathBuf>) -> Self {
+    pub fn tls_ca(mut self, path: impl Into<PathBuf>) -> Self {
         self.tls.get_or_insert_default().ca_file = Some(path.into());
         self
     }
 
     /// Speaks TLS, and shows the server a certificate; both files are PEM.
-    pub fn tls_client_files(
+    pub fn tls_client(
         mut self,
         certificate: impl Into<PathBuf>,
         key: impl Into<PathBuf>,
@@ -252,8 +252,8 @@ impl RedisOptions {
             ),
             (
                 self.tls.as_ref().is_none_or(Tls::is_whole),
-                "tls_key_file",
-                "and `tls_cert_file` must be given together",
+                "tls_key",
+                "and `tls_cert` must be given together",
             ),
         ];
         match checks.into_iter().find(|(holds, ..)| !holds) {

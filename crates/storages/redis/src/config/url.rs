@@ -34,8 +34,8 @@ impl RedisOptions {
     /// User and password stand before the host, percent-encoded: `redis://user:password@host`,
     /// `redis://:password@host`. Ports may be left out. The query names options: `database` (or as
     /// the path), `key_prefix`, `buckets`, `pool_size` (or `max_connections`), `timeout`,
-    /// `value_bytes_max`, `cleanup_interval`, `accept_tag_eviction`, `tls_ca_file`,
-    /// `tls_cert_file`, `tls_key_file`, and for sentinels `master`, `sentinel_username`,
+    /// `value_bytes_max`, `cleanup_interval`, `accept_tag_eviction`, `tls_ca`,
+    /// `tls_cert`, `tls_key`, and for sentinels `master`, `sentinel_username`,
     /// `sentinel_password`. Times are seconds (`5`, `0.5`) or with a unit (`250ms`); sizes are bytes
     /// or with a unit (`8MiB`); `off` turns an interval off.
     ///
@@ -130,14 +130,14 @@ impl RedisOptions {
         self.cleanup_interval = given.interval("cleanup_interval")?.unwrap_or(self.cleanup_interval);
         self.accept_tag_eviction =
             given.flag("accept_tag_eviction")?.unwrap_or(self.accept_tag_eviction);
-        for name in ["tls_ca_file", "tls_cert_file", "tls_key_file"] {
+        for name in ["tls_ca", "tls_cert", "tls_key"] {
             let Some(path) = given.text(name) else { continue };
             let Some(tls) = &mut self.tls else {
                 return Err(given.refused(name, "is an option of `rediss` and its kind"));
             };
             let file = match name {
-                "tls_ca_file" => &mut tls.ca_file,
-                "tls_cert_file" => &mut tls.certificate_file,
+                "tls_ca" => &mut tls.ca_file,
+                "tls_cert" => &mut tls.certificate_file,
                 _ => &mut tls.key_file,
             };
             *file = Some(path.into());
@@ -240,7 +240,7 @@ mod tests {
         }
         assert!(options("rediss-sentinel://h?master=m").tls.is_some());
         assert!(options("redis://h").tls.is_none());
-        let tls = options("rediss://h?tls_ca_file=a&tls_cert_file=b&tls_key_file=c").tls.unwrap();
+        let tls = options("rediss://h?tls_ca=a&tls_cert=b&tls_key=c").tls.unwrap();
         assert_eq!(tls.ca_file.unwrap().to_str(), Some("a"));
         assert_eq!(tls.certificate_file.unwrap().to_str(), Some("b"));
         assert_eq!(tls.key_file.unwrap().to_str(), Some("c"));
@@ -293,8 +293,8 @@ mod tests {
             ("redis://h?key_prefix=a{b", "`{`"),
             ("redis://h?key_prefix=", "1 to 64 bytes"),
             ("redis://h?value_bytes_max=1GiB", "500 MiB"),
-            ("redis://h?tls_ca_file=x", "`rediss`"),
-            ("rediss://h?tls_key_file=x", "together"),
+            ("redis://h?tls_ca=x", "`rediss`"),
+            ("rediss://h?tls_key=x", "together"),
             ("redis://user@h", "without a password"),
             ("redis-sentinel://h?master=m&sentinel_username=u", "without a password"),
             ("redis://h?master=m", "`master` is not an option"),
