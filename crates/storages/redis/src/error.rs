@@ -78,7 +78,8 @@ fn kind_of(source: &RedisError) -> StorageErrorKind {
 /// Servers name what the driver has no word for by a code, which a script's error may have within
 /// its text.
 fn kind_of_answer(source: &RedisError) -> StorageErrorKind {
-    let text = format!("{} {}", source.code().unwrap_or_default(), source.detail().unwrap_or_default());
+    let text =
+        format!("{} {}", source.code().unwrap_or_default(), source.detail().unwrap_or_default());
     let has = |codes: &[&str]| {
         text.split(|character: char| !character.is_ascii_alphanumeric())
             .any(|word| codes.contains(&word))
@@ -90,7 +91,13 @@ fn kind_of_answer(source: &RedisError) -> StorageErrorKind {
     } else if has(&["NOPERM", "NOAUTH", "WRONGPASS"]) {
         StorageErrorKind::Denied
     } else if has(&[
-        "BUSY", "LOADING", "READONLY", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "NOREPLICAS",
+        "BUSY",
+        "LOADING",
+        "READONLY",
+        "TRYAGAIN",
+        "CLUSTERDOWN",
+        "MASTERDOWN",
+        "NOREPLICAS",
         "UNBLOCKED",
     ]) || text.contains("access a non local key")
     {
@@ -152,7 +159,10 @@ mod tests {
         assert_eq!(kind("NOREPLICAS", "Not enough good replicas to write."), Unavailable);
         assert_eq!(kind("ERR", "unknown command"), Failed);
         // As Redis 6 answers for what a script called.
-        assert_eq!(kind("ERR", "Error running script: @user_script:3: OOM command not allowed"), Full);
+        assert_eq!(
+            kind("ERR", "Error running script: @user_script:3: OOM command not allowed"),
+            Full
+        );
         let moved = "Script attempted to access a non local key in a cluster node";
         assert_eq!(kind("ERR", moved), Unavailable);
     }

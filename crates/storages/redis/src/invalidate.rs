@@ -5,7 +5,9 @@ use std::collections::HashMap;
 
 use cache_core::fence::cell_of_key;
 use cache_core::key::{Key, Tag};
-use cache_core::storage::{Invalidated, InvalidationMode, Selector, StorageError, StorageErrorKind};
+use cache_core::storage::{
+    Invalidated, InvalidationMode, Selector, StorageError, StorageErrorKind,
+};
 use futures_util::future::try_join_all;
 use redis::cluster_routing::Slot;
 use redis::{FromRedisValue, Value};

@@ -62,7 +62,9 @@ impl Shared {
             let message = "the server may evict any key (its `maxmemory-policy` is `allkeys-..`), \
                            and with it which entries bear a tag; choose another policy, or open \
                            the storage with `accept_tag_eviction`";
-            return Some(Err(error(OPERATION, StorageErrorKind::Invalid, message).with_key(&write.key)));
+            return Some(Err(
+                error(OPERATION, StorageErrorKind::Invalid, message).with_key(&write.key)
+            ));
         }
         let only_stores =
             matches!(write.action, WriteAction::Fill { .. } | WriteAction::PutIfUnchanged { .. });
@@ -83,7 +85,8 @@ impl Shared {
         let mut parts: Vec<Part> = Vec::new();
         let mut part_of_key: HashMap<&Key, usize> = HashMap::new();
         let mut open_parts: HashMap<Bucket, usize> = HashMap::new();
-        for (place, write) in writes.iter().enumerate().filter(|(place, _)| settled[*place].is_none())
+        for (place, write) in
+            writes.iter().enumerate().filter(|(place, _)| settled[*place].is_none())
         {
             let bucket = self.names.bucket_of(&write.key);
             let bytes = entry_of(&write.action).map_or(0, |entry| entry.payload.len());

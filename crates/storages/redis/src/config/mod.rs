@@ -105,11 +105,7 @@ impl RedisOptions {
     }
 
     /// User and password for the sentinels, which have their own. Without effect elsewhere.
-    pub fn sentinel_credentials(
-        mut self,
-        user: Option<&str>,
-        secret: impl Into<String>,
-    ) -> Self {
+    pub fn sentinel_credentials(mut self, user: Option<&str>, secret: impl Into<String>) -> Self {
         if let Servers::Sentinel { username, password, .. } = &mut self.servers {
             *username = user.map(str::to_owned);
             *password = Some(Secret::new(secret));
@@ -136,11 +132,7 @@ impl RedisOptions {
     }
 
     /// Speaks TLS, and shows the server a certificate; both files are PEM.
-    pub fn tls_client(
-        mut self,
-        certificate: impl Into<PathBuf>,
-        key: impl Into<PathBuf>,
-    ) -> Self {
+    pub fn tls_client(mut self, certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
         let tls = self.tls.get_or_insert_default();
         tls.certificate_file = Some(certificate.into());
         tls.key_file = Some(key.into());
@@ -221,9 +213,9 @@ impl RedisOptions {
     pub fn validate(&self) -> Result<(), ConfigError> {
         let prefix = &self.key_prefix;
         let named = !prefix.is_empty() && prefix.len() <= KEY_PREFIX_BYTES_MAX;
-        let plain = !prefix.chars().any(|character| {
-            matches!(character, '{' | '}') || character.is_control()
-        });
+        let plain = !prefix
+            .chars()
+            .any(|character| matches!(character, '{' | '}') || character.is_control());
         let cluster = matches!(self.servers, Servers::Cluster(_));
         let checks = [
             (self.servers.are_named(), "host", "is missing"),

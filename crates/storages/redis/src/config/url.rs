@@ -70,7 +70,9 @@ impl RedisOptions {
             (Kind::One, hosts) => match <[Host; 1]>::try_from(hosts) {
                 Ok([host]) => Self::at(Servers::One(host)),
                 Err(_) => {
-                    return Err(problem("it names several hosts; write `redis-cluster://` for a cluster"));
+                    return Err(problem(
+                        "it names several hosts; write `redis-cluster://` for a cluster",
+                    ));
                 }
             },
             (Kind::Cluster, hosts) => {
@@ -127,7 +129,8 @@ impl RedisOptions {
         self.pool_size = given.number("pool_size")?.unwrap_or(self.pool_size);
         self.timeout = given.duration("timeout")?.unwrap_or(self.timeout);
         self.value_bytes_max = given.bytes("value_bytes_max")?.unwrap_or(self.value_bytes_max);
-        self.cleanup_interval = given.interval("cleanup_interval")?.unwrap_or(self.cleanup_interval);
+        self.cleanup_interval =
+            given.interval("cleanup_interval")?.unwrap_or(self.cleanup_interval);
         self.accept_tag_eviction =
             given.flag("accept_tag_eviction")?.unwrap_or(self.accept_tag_eviction);
         for name in ["tls_ca", "tls_cert", "tls_key"] {

@@ -115,11 +115,13 @@ impl Connector {
             Servers::One(host) => {
                 let mut info = info(address(host)).map_err(invalid)?;
                 info = info.set_redis_settings(settings(options, ProtocolVersion::RESP2));
-                Target::Server(match certificates {
-                    Some(certificates) => Client::build_with_tls(info, certificates),
-                    None => Client::open(info),
-                }
-                .map_err(invalid)?)
+                Target::Server(
+                    match certificates {
+                        Some(certificates) => Client::build_with_tls(info, certificates),
+                        None => Client::open(info),
+                    }
+                    .map_err(invalid)?,
+                )
             }
             Servers::Cluster(hosts) => {
                 let nodes = hosts.iter().map(|host| info(address(host)));
@@ -239,9 +241,8 @@ fn info(address: ConnectionAddr) -> RedisResult<ConnectionInfo> {
 }
 
 fn settings(options: &RedisOptions, protocol: ProtocolVersion) -> RedisConnectionInfo {
-    let mut settings = RedisConnectionInfo::default()
-        .set_db(options.database.into())
-        .set_protocol(protocol);
+    let mut settings =
+        RedisConnectionInfo::default().set_db(options.database.into()).set_protocol(protocol);
     if let Some(username) = &options.username {
         settings = settings.set_username(username);
     }

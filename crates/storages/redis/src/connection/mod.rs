@@ -94,9 +94,8 @@ impl Connections {
         calls: &[(Slot, Call)],
     ) -> Result<Vec<Result<Value, StorageError>>, StorageError> {
         let run = async {
-            let by_digest = calls
-                .iter()
-                .map(|(slot, call)| Routed { slot: *slot, command: call.by_digest() });
+            let by_digest =
+                calls.iter().map(|(slot, call)| Routed { slot: *slot, command: call.by_digest() });
             let mut answers = self.repeat(by_digest.collect()).await?;
             let unknown: Vec<usize> = (0..answers.len())
                 .filter(|at| matches!(&answers[*at], Err(source) if is_unknown_script(source)))
@@ -148,7 +147,8 @@ impl Connections {
                 },
             }
         };
-        let transient = |answer: &RedisResult<Value>| matches!(answer, Err(source) if is_transient(source));
+        let transient =
+            |answer: &RedisResult<Value>| matches!(answer, Err(source) if is_transient(source));
         while answers.iter().any(transient) {
             let Some(pause) = backoff.next() else { break };
             pause.await;
@@ -173,9 +173,9 @@ impl Connections {
         usage.end();
         let broken = match &answers {
             Err(source) => breaks_connection(source),
-            Ok(answers) => {
-                answers.iter().any(|answer| matches!(answer, Err(source) if breaks_connection(source)))
-            }
+            Ok(answers) => answers
+                .iter()
+                .any(|answer| matches!(answer, Err(source) if breaks_connection(source))),
         };
         // The cluster's own connections are mended by the driver, one by one.
         if broken && (answers.is_err() || !self.is_cluster()) {

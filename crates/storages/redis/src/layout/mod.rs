@@ -4,4 +4,4 @@ mod names;
 mod record;
 
 pub(crate) use names::{Bucket, Names};
-pub(crate) use record::{ENTRY_HEAD_BYTES, Details, Record};
+pub(crate) use record::{Details, ENTRY_HEAD_BYTES, Record};

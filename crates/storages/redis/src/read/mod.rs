@@ -53,7 +53,11 @@ impl Shared {
     ) -> Result<Vec<Result<Lookup, StorageError>>, StorageError> {
         const OPERATION: &str = "get_many";
         if keys.is_empty() {
-            return if self.connections.is_closed() { Err(closed(OPERATION)) } else { Ok(Vec::new()) };
+            return if self.connections.is_closed() {
+                Err(closed(OPERATION))
+            } else {
+                Ok(Vec::new())
+            };
         }
         let parts = self.parts(keys, KEYS_PER_COMMAND);
         let answers = self.read_parts(OPERATION, keys, &parts).await?;
@@ -82,7 +86,11 @@ impl Shared {
     pub(crate) async fn stamps(&self, keys: &[Key]) -> Result<Vec<Stamp>, StorageError> {
         const OPERATION: &str = "stamps";
         if keys.is_empty() {
-            return if self.connections.is_closed() { Err(closed(OPERATION)) } else { Ok(Vec::new()) };
+            return if self.connections.is_closed() {
+                Err(closed(OPERATION))
+            } else {
+                Ok(Vec::new())
+            };
         }
         let parts = self.parts(keys, usize::MAX);
         let commands = parts.iter().map(|part| {

@@ -99,7 +99,8 @@ impl<'a> Pages<'a> {
                 // Members and their ends in turn.
                 let keys = found.into_iter().step_by(2).filter_map(|member| {
                     let key = Key::parse(std::str::from_utf8(&member).ok()?).ok()?;
-                    (names.bucket_of(&key) == *bucket).then(|| (key.clone(), names.entry(&key).into()))
+                    (names.bucket_of(&key) == *bucket)
+                        .then(|| (key.clone(), names.entry(&key).into()))
                 });
                 keys.collect()
             }

@@ -24,7 +24,8 @@ pub(super) async fn open(options: RedisOptions) -> Result<Arc<Shared>, StorageEr
     let given = options.clone();
     let connector = tokio::task::spawn_blocking(move || Connector::new(&given)).await;
     let connector = connector.map_err(|source| {
-        error(OPERATION, StorageErrorKind::Failed, "the options could not be read").with_source(source)
+        error(OPERATION, StorageErrorKind::Failed, "the options could not be read")
+            .with_source(source)
     })??;
     let names = Names::new(&options.key_prefix, options.buckets);
     let slots = names.buckets().map(|bucket| Slot::for_key(names.head(bucket))).collect();
