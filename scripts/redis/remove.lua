@@ -5,9 +5,10 @@
 -- ARGV[5]    'R' removes, 'E' makes stale
 -- ARGV[6]    the cells to raise, 2 bytes each
 
+-- The first write decides whether a script is refused for lack of memory, and this one is not.
+redis.call('PERSIST', KEYS[1])
 local mark
 if ARGV[4] == '' then
-  redis.call('PERSIST', KEYS[1])
   mark = advance()
   raise(ARGV[6], mark)
 else

@@ -9,9 +9,10 @@
 -- ARGV[8]    about how many members make a page
 -- ARGV[9..]  the tags that an entry must bear, all of them
 
+-- The first write decides whether a script is refused for lack of memory, and this one is not.
+redis.call('PERSIST', KEYS[1])
 local mark
 if ARGV[4] == '' then
-  redis.call('PERSIST', KEYS[1])
   mark = advance()
   raise(ARGV[6], mark)
 else

@@ -23,7 +23,9 @@ pub(crate) fn failure(operation: &'static str, source: RedisError) -> StorageErr
     let message = match kind {
         StorageErrorKind::Unavailable => format!("the server cannot be used now: {source}"),
         StorageErrorKind::Full => format!("the server has no room left: {source}"),
-        StorageErrorKind::Denied => format!("not allowed: {source}"),
+        StorageErrorKind::Denied => {
+            format!("not allowed (the user needs `+time` and `+info`, too): {source}")
+        }
         StorageErrorKind::Incompatible => format!("not a store of this shape: {source}"),
         _ => source.to_string(),
     };
@@ -49,7 +51,9 @@ const OTHER_LAYOUT: &str = "TIERSLAYOUT";
 
 fn kind_of(source: &RedisError) -> StorageErrorKind {
     match source.kind() {
+        // A reply that ends in the middle does not parse.
         ErrorKind::Io
+        | ErrorKind::Parse
         | ErrorKind::ClusterConnectionNotFound
         | ErrorKind::MasterNameNotFoundBySentinel
         | ErrorKind::NoValidReplicasFoundBySentinel => {
@@ -88,7 +92,9 @@ fn kind_of_answer(source: &RedisError) -> StorageErrorKind {
         StorageErrorKind::Incompatible
     } else if has(&["OOM", "MISCONF"]) {
         StorageErrorKind::Full
-    } else if has(&["NOPERM", "NOAUTH", "WRONGPASS"]) {
+    } else if has(&["NOPERM", "NOAUTH", "WRONGPASS"])
+        || text.contains("The user executing the script can't")
+    {
         StorageErrorKind::Denied
     } else if has(&[
         "BUSY",
@@ -163,6 +169,8 @@ mod tests {
             kind("ERR", "Error running script: @user_script:3: OOM command not allowed"),
             Full
         );
+        let command = "The user executing the script can't run this command or subcommand";
+        assert_eq!(kind("ERR", command), Denied);
         let moved = "Script attempted to access a non local key in a cluster node";
         assert_eq!(kind("ERR", moved), Unavailable);
     }

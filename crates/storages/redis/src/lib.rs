@@ -24,7 +24,7 @@
 //!   so does [`stats`](cache_core::storage::Storage::stats).
 //!
 //! Redis 6 and later, and Valkey. A user of the server's access control list needs, on keys of the
-//! prefix, `+@read +@write +@scripting +@connection +scan +info`, and on a Cluster `+cluster|slots`;
+//! prefix, `+@read +@write +@scripting +@connection +info +time`, and on a Cluster `+cluster|slots`;
 //! by `INFO` a restart is told. No command that stops the server for long is used, neither `KEYS`
 //! nor `FLUSHALL`.
 

@@ -73,10 +73,12 @@ impl Record {
         let tags = details.tags(bytes)?;
         let envelope = bytes.slice(HEAD_BYTES + details.tags_bytes..);
         let entry = Entry::from_envelope(&envelope)?;
-        if entry.token != details.token || !entry.tags.is_empty() {
+        let Details { stamp, fresh_until, kept_until, token, created, kind, .. } = details;
+        let same = (entry.token, entry.created, entry.kind) == (token, created, kind)
+            && entry.payload.len() == details.payload_bytes as usize;
+        if !same || !entry.tags.is_empty() {
             return Err(EnvelopeError::Torn);
         }
-        let Details { stamp, fresh_until, kept_until, .. } = details;
         Ok(Entry { stamp, fresh_until, kept_until, tags, ..entry })
     }
 }
@@ -124,11 +126,15 @@ impl Details {
     fn tags(&self, bytes: &[u8]) -> Result<Tags, EnvelopeError> {
         let mut rest = bytes.get(HEAD_BYTES..self.bytes_needed()).ok_or(EnvelopeError::Torn)?;
         let mut tags = Vec::new();
-        while let Some((&[_, _, low, high], after)) = rest.split_first_chunk() {
+        while let Some((&[cell_low, cell_high, low, high], after)) = rest.split_first_chunk() {
             let length = usize::from(u16::from_le_bytes([low, high]));
             let (text, after) = after.split_at_checked(length).ok_or(EnvelopeError::Torn)?;
             let text = std::str::from_utf8(text).map_err(|_| EnvelopeError::Field("tag"))?;
-            tags.push(Tag::parse(text).map_err(|_| EnvelopeError::Field("tag"))?);
+            let tag = Tag::parse(text).map_err(|_| EnvelopeError::Field("tag"))?;
+            if cell_of_tag(&tag) != usize::from(u16::from_le_bytes([cell_low, cell_high])) {
+                return Err(EnvelopeError::Field("tag"));
+            }
+            tags.push(tag);
             rest = after;
         }
         if rest.is_empty() { Ok(Tags::new(tags)) } else { Err(EnvelopeError::Torn) }

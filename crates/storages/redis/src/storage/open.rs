@@ -41,9 +41,8 @@ pub(super) async fn open(options: RedisOptions) -> Result<Arc<Shared>, StorageEr
         slots,
         upkeep: Mutex::new(None),
     };
-    if !options.accept_tag_eviction {
-        shared.refuses_tags = evicts_any_key(&shared).await?;
-    }
+    let evicts_any_key = examine(&shared).await?;
+    shared.refuses_tags = evicts_any_key && !options.accept_tag_eviction;
     let buckets: Vec<Bucket> = shared.names.buckets().collect();
     shared.open_fences(OPERATION, &buckets).await?;
     let shared = Arc::new(shared);
@@ -54,20 +53,26 @@ pub(super) async fn open(options: RedisOptions) -> Result<Arc<Shared>, StorageEr
     Ok(shared)
 }
 
-/// Whether one of the servers may evict keys that have no end.
-async fn evicts_any_key(shared: &Shared) -> Result<bool, StorageError> {
+/// Checks that the servers take writes; tells whether one of them may evict keys that have no end.
+async fn examine(shared: &Shared) -> Result<bool, StorageError> {
     let nodes = shared.connections.nodes(OPERATION).await?;
-    let commands = nodes.each().into_iter().map(|node| {
-        let mut command = Cmd::new();
-        command.arg("INFO").arg("memory");
-        Routed { slot: node.slot, command }
+    let commands = nodes.each().into_iter().flat_map(|node| {
+        ["memory", "replication"].map(|section| {
+            let mut command = Cmd::new();
+            command.arg("INFO").arg(section);
+            Routed { slot: node.slot, command }
+        })
     });
+    let mut evicts_any_key = false;
     for answer in shared.connections.many(OPERATION, commands.collect()).await? {
         let info = String::from_redis_value(answer?).map_err(|_| unexpected(OPERATION))?;
-        let policy = info.lines().find_map(|line| line.strip_prefix("maxmemory_policy:"));
-        if policy.is_some_and(|policy| policy.starts_with("allkeys")) {
-            return Ok(true);
+        let line = |name| info.lines().find_map(|line| line.strip_prefix(name));
+        if line("role:").is_some_and(|role| role != "master") {
+            let message = "the server follows another, which is to be opened instead of it";
+            return Err(error(OPERATION, StorageErrorKind::Unavailable, message));
         }
+        evicts_any_key |=
+            line("maxmemory_policy:").is_some_and(|policy| policy.starts_with("allkeys"));
     }
-    Ok(false)
+    Ok(evicts_any_key)
 }

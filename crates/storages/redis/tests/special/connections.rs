@@ -7,8 +7,8 @@ use cache_redis::RedisOptions;
 use tiers_servers::{Proxy, RedisTls};
 
 use crate::common::{
-    ask, blocking, connection, eventually, holds, key, kind, options, remove_key, server,
-    server_with, set, set_write, works, write,
+    ask, blocking, connection, eventually, holds, key, kind, options, remove_key, server, set,
+    set_write, works, write,
 };
 use crate::load::Load;
 
@@ -89,7 +89,9 @@ async fn more_connections_are_opened_only_when_they_are_needed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn passwords_are_asked_for_and_never_shown() {
-    let server = server_with(&["--requirepass", "right-one"]);
+    let server = server();
+    let mut connection = connection(server.port()).await;
+    ask::<()>(&mut connection, "CONFIG SET requirepass right-one").await;
     let at = |credentials: &str| format!("redis://{credentials}127.0.0.1:{}", server.port());
     for credentials in ["", ":WRONG@", "nobody:WRONG@"] {
         let error = options(&at(credentials)).open().await.unwrap_err();
@@ -100,17 +102,8 @@ async fn passwords_are_asked_for_and_never_shown() {
     assert!(works(&storage).await);
     assert!(!format!("{storage:?}").contains("right-one"));
     // Changed while in use: told when a connection has to be made.
-    let client = redis::Client::open(at(":right-one@")).unwrap();
-    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
     ask::<()>(&mut connection, "CONFIG SET requirepass another").await;
-    let _: Result<(), _> = redis::cmd("CLIENT")
-        .arg("KILL")
-        .arg("TYPE")
-        .arg("normal")
-        .arg("SKIPME")
-        .arg("yes")
-        .query_async(&mut connection)
-        .await;
+    ask::<()>(&mut connection, "CLIENT KILL TYPE normal SKIPME yes").await;
     eventually("it is told", || async {
         storage.get(&key("a")).await.is_err_and(|error| error.kind() == StorageErrorKind::Denied)
     })
@@ -122,7 +115,7 @@ async fn a_user_needs_what_is_documented_and_no_more() {
     let server = server();
     let mut connection = connection(server.port()).await;
     let user = |name: &str| format!("redis://{name}:word@127.0.0.1:{}", server.port());
-    let rights = "+@read +@write +@scripting +@connection +scan +info";
+    let rights = "+@read +@write +@scripting +@connection +info +time";
     ask::<()>(&mut connection, &format!("ACL SETUSER enough on >word ~shop:* -@all {rights}"))
         .await;
     let storage = options(&user("enough")).key_prefix("shop").open().await.unwrap();

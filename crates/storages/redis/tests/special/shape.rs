@@ -71,7 +71,7 @@ async fn a_torn_record_is_never_a_value() {
         let touched = write(&storage, cache_core::storage::Write { key: key("a"), action }).await;
         assert_eq!(touched.unwrap(), Outcome::ConditionFailed);
     }
-    for at in [25, 33, 51, 60, whole.len() - 1] {
+    for at in [25, 33, 41, 49, 50, 51, 60, whole.len() - 1] {
         let mut damaged = whole.clone();
         damaged[at] ^= 0x40;
         put(&mut connection, ENTRY, &damaged).await;
@@ -79,7 +79,7 @@ async fn a_torn_record_is_never_a_value() {
         // The checksum of the entry is the engine's to check; both together find everything.
         let whole = found
             .is_ok_and(|lookup| lookup.entry.is_some_and(|entry| entry.verify(&key("a")).is_ok()));
-        assert!(!whole || at == 33, "byte {at} was changed");
+        assert!(!whole, "byte {at} was changed");
     }
 }
 
