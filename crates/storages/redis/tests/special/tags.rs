@@ -20,15 +20,11 @@ async fn sets_lose_what_has_ended() {
     let server = server();
     let storage = options(&server.url()).cleanup_interval(None).open().await.unwrap();
     let mut connection = connection(server.port()).await;
-    for number in 0..40 {
-        set_until(
-            &storage,
-            &format!("short{number}"),
-            &["often", "never"],
-            Duration::from_millis(50),
-        )
-        .await;
-    }
+    // In one script, so that none has ended when another is written.
+    let short = Duration::from_secs(1);
+    let names = (0..40).map(|number| format!("short{number}"));
+    let writes = names.map(|name| write_until(&name, &["often", "never"], short));
+    storage.write(writes.collect()).await.unwrap();
     set(&storage, "stays", &["often", "never"]).await;
     assert_eq!(ask::<u64>(&mut connection, "TTL tiers:{0}:t:t:never").await as i64, -1);
     tokio::time::sleep(short + Duration::from_millis(100)).await;
