@@ -46,6 +46,9 @@ pub(crate) fn unexpected(operation: &'static str) -> StorageError {
     error(operation, StorageErrorKind::Failed, message)
 }
 
+/// The codes of what a user may not do.
+const DENIALS: [&str; 3] = ["NOPERM", "NOAUTH", "WRONGPASS"];
+
 /// What our scripts answer where a fence was made with other settings.
 const OTHER_LAYOUT: &str = "TIERSLAYOUT";
 
@@ -57,7 +60,7 @@ fn kind_of(source: &RedisError) -> StorageErrorKind {
         | ErrorKind::ClusterConnectionNotFound
         | ErrorKind::MasterNameNotFoundBySentinel
         | ErrorKind::NoValidReplicasFoundBySentinel => {
-            if source.is_certificate_refused() {
+            if source.is_certificate_refused() || source.is_refused_by_every_node() {
                 StorageErrorKind::Denied
             } else {
                 StorageErrorKind::Unavailable
@@ -92,9 +95,7 @@ fn kind_of_answer(source: &RedisError) -> StorageErrorKind {
         StorageErrorKind::Incompatible
     } else if has(&["OOM", "MISCONF"]) {
         StorageErrorKind::Full
-    } else if has(&["NOPERM", "NOAUTH", "WRONGPASS"])
-        || text.contains("The user executing the script can't")
-    {
+    } else if has(&DENIALS) || text.contains("The user executing the script can't") {
         StorageErrorKind::Denied
     } else if has(&[
         "BUSY",
@@ -130,15 +131,26 @@ pub(crate) fn is_transient(source: &RedisError) -> bool {
     kind_of(source) == StorageErrorKind::Unavailable && !source.is_timeout()
 }
 
-trait Certificates {
+/// What the driver tells only in words.
+trait Words {
     /// Whether TLS ended because one side did not trust the other.
     fn is_certificate_refused(&self) -> bool;
+    /// Whether the nodes of a cluster, of which none could be connected to, asked for other
+    /// credentials.
+    fn is_refused_by_every_node(&self) -> bool;
 }
 
-impl Certificates for RedisError {
+impl Words for RedisError {
     fn is_certificate_refused(&self) -> bool {
         let text = self.to_string();
         text.contains("invalid peer certificate") || text.contains("CertificateRequired")
+    }
+
+    fn is_refused_by_every_node(&self) -> bool {
+        let text = self.detail().unwrap_or_default();
+        self.to_string().starts_with("Failed to create initial connections")
+            && (DENIALS.iter().any(|code| text.contains(code))
+                || text.contains("AuthenticationFailed"))
     }
 }
 
@@ -151,6 +163,18 @@ mod tests {
     fn kind(code: &str, detail: &str) -> StorageErrorKind {
         let source = make_extension_error(code.to_owned(), Some(detail.to_owned()));
         failure("test", source).kind()
+    }
+
+    #[test]
+    fn what_every_node_refuses_is_a_denial() {
+        let of_all = |answer: &str| {
+            let text = "Failed to create initial connections";
+            RedisError::from((ErrorKind::Io, text, answer.to_owned()))
+        };
+        let kind = |answer: &str| failure("test", of_all(answer)).kind();
+        assert_eq!(kind("\"NOAUTH\": Authentication required."), StorageErrorKind::Denied);
+        assert_eq!(kind("Connection refused (os error 111)"), StorageErrorKind::Unavailable);
+        assert!(!is_transient(&of_all("\"WRONGPASS\": invalid username-password pair")));
     }
 
     #[test]

@@ -44,17 +44,28 @@ const SERVERS: [(&str, &str); 4] = [
     ("redis-tls", "TIERS_TEST_REDIS_TLS_URL"),
 ];
 
+/// Each case on a server that is not there: not run, and a failure where it has to be.
+fn without_server(name: &str, variable: &str) -> Vec<Trial> {
+    let reason = format!(
+        "{variable} is not set; `cargo xtask services up {name}` starts a server and prints its URL"
+    );
+    println!("{reason}");
+    let required = std::env::var_os("TIERS_TEST_SERVERS_REQUIRED").is_some_and(|it| it == "1");
+    let trial = |case: &str| {
+        let reason = reason.clone();
+        Trial::ignorable_test(format!("{name}::{case}"), move || match required {
+            true => Err(reason.into()),
+            false => Ok(Completion::ignored_with(reason)),
+        })
+    };
+    suite::cases().iter().map(|case| trial(case.name())).collect()
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let mut trials = Vec::new();
-    for (name, variable) in SERVERS {
-        match std::env::var(variable) {
-            Ok(url) => trials.extend(suite::trials(name, Server { url })),
-            Err(_) => trials.push(Trial::ignorable_test(name, move || {
-                let reason = format!("{variable} is not set; `cargo xtask test` starts a server");
-                Ok(Completion::ignored_with(reason))
-            })),
-        }
-    }
-    libtest_mimic::run(&arguments, trials).exit_code()
+    let trials = SERVERS.into_iter().flat_map(|(name, variable)| match std::env::var(variable) {
+        Ok(url) if !url.is_empty() => suite::trials(name, Server { url }),
+        _ => without_server(name, variable),
+    });
+    libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }

@@ -5,11 +5,13 @@
 mod cluster;
 mod common;
 mod connections;
+mod credentials;
 mod fence;
 mod load;
 mod memory;
 mod replicas;
 mod restart;
 mod shape;
+mod source;
 mod tags;
 mod trips;
