@@ -32,7 +32,7 @@ pub(super) fn bind<N: Node>(
         let duplicate =
             |what: String| ConfigError::DuplicateTier { node: definition.name.clone(), what };
         if let Some(found) = find_memory(shared, &tier.storage) {
-            if memory.replace(memory_tier(found, tier)).is_some() {
+            if memory.replace(memory_tier(found, tier, shared.times_memory_reads)).is_some() {
                 return Err(duplicate("a memory".to_owned()));
             }
         } else if let Some(found) = find_storage(shared, &tier.storage) {
@@ -158,10 +158,11 @@ fn unknown_storage(shared: &Shared, node: &str, storage: &str) -> ConfigError {
     }
 }
 
-fn memory_tier(found: &RegisteredMemory, tier: &TierDefinition) -> MemoryTier {
+fn memory_tier(found: &RegisteredMemory, tier: &TierDefinition, is_timed: bool) -> MemoryTier {
     MemoryTier {
         engine: Arc::clone(&found.engine),
         name: Arc::clone(&found.name),
+        is_timed,
         ttl: tier.ttl,
         idle: tier.idle,
         size: size_range(tier),

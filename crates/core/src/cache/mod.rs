@@ -14,6 +14,8 @@ mod close;
 mod invalidate;
 mod order;
 mod pending;
+#[cfg(feature = "metrics")]
+mod publish;
 mod registered;
 mod registry;
 mod shared;

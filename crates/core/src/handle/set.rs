@@ -215,7 +215,7 @@ pub(super) async fn store<N: Node>(
         }
         if !writes.is_empty() {
             let bytes: Vec<u64> = writes.iter().map(payload_bytes).collect();
-            let outcomes = outcomes(tier.storage.write(writes).await, written.len());
+            let outcomes = outcomes(tier.write(writes).await, written.len());
             for ((place, outcome), bytes) in written.into_iter().zip(outcomes).zip(bytes) {
                 match outcome {
                     Ok(Outcome::Stored) => {

@@ -84,7 +84,7 @@ fn ask(shared: &Shared, upkeep: Upkeep) {
 fn report(result: Result<(), cache_core::storage::StorageError>) {
     #[cfg(feature = "tracing")]
     if let Err(error) = &result {
-        tracing::warn!(%error, "a checkpoint failed");
+        tracing::warn!(name: "tiers.sqlite.checkpoint_failed", target: "tiers", %error, "checkpoint failed");
     }
     drop(result);
 }
