@@ -134,6 +134,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use proptest::prelude::*;
 
     fn location(url: &str) -> Location {
         SqliteOptions::from_url(url).unwrap().location
@@ -200,6 +201,8 @@ mod tests {
             ("sqlite://c.db?timeout=0", "must be larger than zero"),
             ("sqlite://c.db?timeout=soon", "a time"),
             ("sqlite://c.db?timeout=-1", "a time"),
+            ("sqlite://c.db?timeout=86400.1", "a day"),
+            ("sqlite://c.db?timeout=1e18", "a day"),
             ("sqlite://c.db?max_bytes=1", "256 KiB"),
             ("sqlite://c.db?max_entries=0", "must be larger than zero"),
             ("sqlite://c.db?backup_interval=86400", "makes no backups"),
@@ -207,6 +210,26 @@ mod tests {
             ("sqlite://a%FF", "not UTF-8"),
         ] {
             assert!(problem(url).contains(part), "{url}: {}", problem(url));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_refused_or_gives_valid_options(
+            text in prop_oneof![any::<String>(), "\\PC{0,40}"],
+            name in "(timeout|pool_size|max_bytes|cache_size|wal_bytes_max|cleanup_interval)",
+            value in prop_oneof!["-?[0-9]{0,20}(\\.[0-9]{1,3})?(e[0-9]{1,3})?(KiB|GB|s|h)?", "\\PC{0,9}"],
+        ) {
+            for url in [
+                text.clone(),
+                format!("sqlite:{text}"),
+                format!("sqlite://c.db?{text}"),
+                format!("sqlite://c.db?{name}={value}"),
+            ] {
+                if let Ok(options) = SqliteOptions::from_url(&url) {
+                    prop_assert_eq!(options.validate(), Ok(()));
+                }
+            }
         }
     }
 }
