@@ -73,7 +73,12 @@ impl Shared {
                 sleep(wait).await;
             }
         };
-        timeout(limit, within).await.unwrap_or_else(|_| Err(late(operation, limit)))
+        timeout(limit, within).await.unwrap_or_else(|_| {
+            // Behind an address that has moved, or a firewall that forgets, no connection answers,
+            // and each would cost a caller its time.
+            self.pool.forget_idle();
+            Err(late(operation, limit))
+        })
     }
 
     /// Sends a statement whose answer is one row in any case.

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use cache_core::key::Key;
-use cache_core::storage::{InvalidationMode, Outcome, Selector, Storage, StorageErrorKind};
+use cache_core::storage::{
+    InvalidationMode, Outcome, Selector, Storage, StorageErrorKind, Write, WriteAction,
+};
 use tiers_servers::Proxy;
 
 use crate::common::*;
@@ -168,6 +170,14 @@ async fn a_connection_cut_in_the_middle_of_a_reply_is_replaced() {
     proxy.cut_after_reply_bytes(5);
     store(&storage, vec![set(&keys[0], value(&keys[0], "again", &[]))]).await;
     assert_eq!(&read(&storage, &keys[0]).await.unwrap().payload[..], b"again");
+    // A condition that it has itself made untrue does not make it fail.
+    let (stamp, entry) = (stamp(&storage, &keys[0]).await, value(&keys[0], "changed", &[]));
+    let expected = read(&storage, &keys[0]).await.map(|entry| entry.token);
+    let action = WriteAction::PutIfUnchanged { entry, expected, stamp };
+    proxy.cut_after_reply_bytes(5);
+    let outcome = write(&storage, Write { key: keys[0].clone(), action }).await.unwrap();
+    assert_eq!(outcome, Outcome::Stored);
+    assert_eq!(&read(&storage, &keys[0]).await.unwrap().payload[..], b"changed");
     proxy.refuse(true);
     proxy.cut();
     let error = storage.get(&keys[0]).await.unwrap_err();
@@ -320,5 +330,80 @@ async fn a_pool_that_is_used_up_waits_until_the_timeout() {
     assert!(took >= Duration::from_millis(400) && took < Duration::from_secs(2), "took {took:?}");
     execute(&mut other, "ROLLBACK").await;
     assert_eq!(read(&storage, &key).await, None);
+    storage.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_that_are_dropped_leave_no_answer_for_others() {
+    let server = shared_server().await;
+    for query in ["&pool_size=2", "&pool_size=2&prepared=false"] {
+        let storage = open(&server.url(), query).await;
+        let keys: Vec<Key> = (0..8).map(|at| key(&format!("dropped{at}"))).collect();
+        let entries = |keys: &[Key]| {
+            keys.iter().map(|key| set(key, value(key, key.as_str(), &[]))).collect::<Vec<_>>()
+        };
+        store(&storage, entries(&keys)).await;
+        let tag = Selector::AnyTag(vec![tag("none")]);
+        for polls in 1..60 {
+            // Left after so many steps, wherever that is.
+            let mut steps = 0;
+            let mut calls = futures_util::future::join3(
+                storage.get(&keys[polls % 8]),
+                storage.write(entries(&keys[..4])),
+                storage.invalidate(&tag, InvalidationMode::Remove),
+            );
+            let left = std::future::poll_fn(|context| {
+                steps += 1;
+                let call = std::pin::Pin::new(&mut calls);
+                if Future::poll(call, context).is_ready() || steps > polls % 12 {
+                    return std::task::Poll::Ready(());
+                }
+                std::task::Poll::Pending
+            });
+            left.await;
+            drop(calls);
+            for lookup in storage.get_many(&keys).await.unwrap().into_iter().zip(&keys) {
+                let (lookup, key) = (lookup.0.unwrap().entry.unwrap(), lookup.1);
+                lookup.verify(key).unwrap();
+                assert_eq!(&lookup.payload[..], key.as_str().as_bytes());
+            }
+        }
+        storage.close().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_statement_that_no_longer_fits_its_table_is_prepared_anew() {
+    let server = shared_server().await;
+    let chosen = options(&server.url(), "&pool_size=1");
+    let schema = chosen.schema_name().to_owned();
+    let storage = chosen.open().await.unwrap();
+    let key = key("planned");
+    store(&storage, vec![set(&key, value(&key, "x", &[]))]).await;
+    assert!(read(&storage, &key).await.is_some());
+    let mut admin = connect(&server.url()).await;
+    let other = format!("ALTER TABLE {schema}.cache ALTER COLUMN key TYPE text COLLATE \"POSIX\"");
+    execute(&mut admin, &other).await;
+    assert!(read(&storage, &key).await.is_some());
+    storage.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_do_not_answer_cost_one_timeout() {
+    let server = shared_server().await;
+    let (proxy, _server) = blocking(move || (Proxy::to(server.port()).unwrap(), server)).await;
+    let url = format!("postgres://postgres@127.0.0.1:{}/postgres", proxy.port());
+    let storage = open(&url, "&timeout=400ms&pool_size=4").await;
+    let key = key("moved");
+    store(&storage, vec![set(&key, value(&key, "x", &[]))]).await;
+    let reads = (0..4).map(|_| storage.get(&key));
+    futures_util::future::try_join_all(reads).await.unwrap();
+    proxy.stall();
+    let error = storage.get(&key).await.unwrap_err();
+    assert_eq!(error.kind(), StorageErrorKind::Unavailable, "{error}");
+    let connections = proxy.connections();
+    proxy.resume();
+    storage.get(&key).await.unwrap();
+    assert!(proxy.connections() > connections, "one of those that may be dead was used");
     storage.close().await.unwrap();
 }
