@@ -13,6 +13,9 @@ use tiers_servers::Proxy;
 
 use crate::common::*;
 
+/// A timeout that tests wait for.
+const HURRY: Duration = Duration::from_secs(1);
+
 /// Reads until the server answers again.
 async fn recovered(storage: &dyn Storage, key: &Key) {
     let begun = Instant::now();
@@ -24,7 +27,8 @@ async fn recovered(storage: &dyn Storage, key: &Key) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_killed_in_the_middle_of_batches_leaves_whole_entries() {
     let server = own_server(&[]).await;
-    let storage = open(&server.url(), "&timeout=2s&unlogged=true").await;
+    let chosen = options(&server.url(), "&unlogged=true");
+    let storage = open_hurried(chosen, Duration::from_secs(2)).await;
     let keys: Vec<Key> = (0..50).map(|at| key(&format!("k{at}"))).collect();
     let before = stamp(&storage, &keys[0]).await;
     let (ending, written) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
@@ -51,7 +55,7 @@ async fn a_server_killed_in_the_middle_of_batches_leaves_whole_entries() {
     let begun = Instant::now();
     let error = storage.get(&keys[0]).await.unwrap_err();
     assert_eq!(error.kind(), StorageErrorKind::Unavailable, "{error}");
-    assert!(begun.elapsed() < Duration::from_secs(3), "took {:?}", begun.elapsed());
+    assert!(begun.elapsed() < HURRY * 3, "took {:?}", begun.elapsed());
     let hurt = Arc::clone(&server);
     blocking(move || hurt.restart().unwrap()).await;
     recovered(&storage, &keys[0]).await;
@@ -106,7 +110,7 @@ async fn a_server_that_stands_still_is_waited_for_no_longer_than_the_timeout() {
     let proxy = blocking(move || (Proxy::to(server.port()).unwrap(), server)).await;
     let (proxy, _server) = proxy;
     let url = format!("postgres://postgres@127.0.0.1:{}/postgres", proxy.port());
-    let storage = open(&url, "&timeout=400ms&pool_size=2").await;
+    let storage = open_hurried(options(&url, "&pool_size=2"), HURRY).await;
     let key = key("still");
     store(&storage, vec![set(&key, value(&key, "x", &[]))]).await;
     proxy.stall();
@@ -119,7 +123,7 @@ async fn a_server_that_stands_still_is_waited_for_no_longer_than_the_timeout() {
         storage.write(vec![set(&key, value(&key, "y", &[]))]),
         storage.invalidate(&selector, InvalidationMode::Remove),
     );
-    assert!(begun.elapsed() < Duration::from_secs(3), "took {:?}", begun.elapsed());
+    assert!(begun.elapsed() < HURRY * 3, "took {:?}", begun.elapsed());
     for read in reads {
         assert_eq!(read.unwrap_err().kind(), StorageErrorKind::Unavailable);
     }
@@ -134,15 +138,15 @@ async fn a_server_that_stands_still_is_waited_for_no_longer_than_the_timeout() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_paused_server_is_unavailable_and_comes_back() {
     let server = own_server(&[]).await;
-    let storage = open(&server.url(), "&timeout=400ms&pool_size=1").await;
+    let storage = open_hurried(options(&server.url(), "&pool_size=1"), HURRY).await;
     let key = key("paused");
     store(&storage, vec![set(&key, value(&key, "x", &[]))]).await;
     server.pause().unwrap();
     // The process that has the connection may go on; one that is new gets no answer.
     let begun = Instant::now();
-    let opened = options(&server.url(), "&timeout=400ms").open().await;
+    let opened = options(&server.url(), "").timeout(HURRY).open().await;
     assert_eq!(opened.unwrap_err().kind(), StorageErrorKind::Unavailable);
-    assert!(begun.elapsed() < Duration::from_secs(3), "took {:?}", begun.elapsed());
+    assert!(begun.elapsed() < HURRY * 3, "took {:?}", begun.elapsed());
     server.resume().unwrap();
     recovered(&storage, &key).await;
     assert_eq!(&read(&storage, &key).await.unwrap().payload[..], b"x");
@@ -154,6 +158,8 @@ async fn a_connection_cut_in_the_middle_of_a_reply_is_replaced() {
     let server = shared_server().await;
     let (proxy, _server) = blocking(move || (Proxy::to(server.port()).unwrap(), server)).await;
     let url = format!("postgres://postgres@127.0.0.1:{}/postgres", proxy.port());
+    // Opening is tried again, too.
+    proxy.cut_after_reply_bytes(20);
     let storage = open(&url, "&pool_size=3").await;
     let keys: Vec<Key> = (0..3).map(|at| key(&format!("cut{at}"))).collect();
     store(&storage, keys.iter().map(|key| set(key, value(key, [7; 100_000], &[]))).collect()).await;
@@ -315,9 +321,9 @@ async fn a_connection_that_an_administrator_ends_is_replaced() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pool_that_is_used_up_waits_until_the_timeout() {
     let server = shared_server().await;
-    let chosen = options(&server.url(), "&pool_size=1&timeout=500ms");
+    let chosen = options(&server.url(), "&pool_size=1");
     let schema = chosen.schema_name().to_owned();
-    let storage = chosen.open().await.unwrap();
+    let storage = open_hurried(chosen, HURRY).await;
     let key = key("busy");
     let mut other = connect(&server.url()).await;
     execute(&mut other, &format!("BEGIN; LOCK TABLE {schema}.cache IN ACCESS EXCLUSIVE MODE"))
@@ -327,7 +333,7 @@ async fn a_pool_that_is_used_up_waits_until_the_timeout() {
     let took = begun.elapsed();
     assert_eq!(holds.unwrap_err().kind(), StorageErrorKind::Unavailable);
     assert_eq!(waits.unwrap_err().kind(), StorageErrorKind::Unavailable);
-    assert!(took >= Duration::from_millis(400) && took < Duration::from_secs(2), "took {took:?}");
+    assert!(took >= HURRY / 2 && took < HURRY * 3, "took {took:?}");
     execute(&mut other, "ROLLBACK").await;
     assert_eq!(read(&storage, &key).await, None);
     storage.close().await.unwrap();
@@ -393,7 +399,7 @@ async fn connections_that_do_not_answer_cost_one_timeout() {
     let server = shared_server().await;
     let (proxy, _server) = blocking(move || (Proxy::to(server.port()).unwrap(), server)).await;
     let url = format!("postgres://postgres@127.0.0.1:{}/postgres", proxy.port());
-    let storage = open(&url, "&timeout=400ms&pool_size=4").await;
+    let storage = open_hurried(options(&url, "&pool_size=4"), HURRY).await;
     let key = key("moved");
     store(&storage, vec![set(&key, value(&key, "x", &[]))]).await;
     let reads = (0..4).map(|_| storage.get(&key));
