@@ -35,6 +35,7 @@ mod error;
 mod fence;
 mod invalidate;
 mod maintain;
+mod outside;
 mod queue;
 mod read;
 mod schema;
@@ -43,5 +44,6 @@ mod write;
 
 pub use config::{AutoVacuum, IntegrityCheck, JournalMode, SqliteOptions, Synchronous, TempStore};
 pub use maintain::HistorySample;
+pub use outside::{Reference, Referring, Values};
 pub use schema::{APPLICATION_ID, SCHEMA_VERSION, check_schema, schema_script};
 pub use storage::Sqlite;

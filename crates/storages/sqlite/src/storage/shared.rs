@@ -16,7 +16,7 @@ use crate::config::SqliteOptions;
 use crate::connection::DatabaseFile;
 use crate::error::error;
 use crate::fence::micros;
-use crate::maintain::{Counters, Log, Tallies};
+use crate::maintain::{Counters, Log, Removed, Tallies};
 use crate::queue::Queue;
 use crate::read::{Pool, Read};
 use crate::schema::Statements;
@@ -35,6 +35,7 @@ pub(crate) struct Shared {
     pub(crate) reads: Queue<Read>,
     pub(crate) writes: Queue<Job>,
     pub(crate) log: Log,
+    pub(crate) removed: Removed,
     /// What was counted anywhere but on the connections.
     pub(crate) tallies: Mutex<Tallies>,
     pub(crate) counters: Counters,
@@ -68,11 +69,12 @@ impl Shared {
         Self {
             clock: Arc::clone(&options.clock),
             capabilities,
-            statements: Statements::new(&options.table),
+            statements: Statements::new(&options.table, options.place()),
             incremental,
             pool,
             reads: Queue::new(READS_MAX),
             writes: Queue::new(WRITES_MAX),
+            removed: Removed::default(),
             log: Log::new(&options, page_bytes),
             tallies: Mutex::default(),
             counters: Counters::default(),
@@ -130,6 +132,7 @@ impl Shared {
     pub(super) fn stop_keeper(&self) {
         self.stopping.store(true, Ordering::Release);
         self.log.wake();
+        self.removed.wake();
     }
 
     /// Waits for an answer, for the lock's timeout and as long again in the queue.
