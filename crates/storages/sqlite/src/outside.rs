@@ -11,7 +11,7 @@ use cache_core::storage::StorageError;
 use tokio::sync::oneshot;
 
 use crate::read::Read;
-use crate::storage::{Shared, Sqlite};
+use crate::storage::Sqlite;
 
 /// What stands in a row for a value that lies elsewhere: [`Entry::payload`] of what is written to
 /// such an index, and of what is read from it.
@@ -96,7 +96,7 @@ impl Sqlite {
         const OPERATION: &str = "references";
         let (answer, answered) = oneshot::channel();
         let read = Read::References { after, limit, answer };
-        self.shared().read(OPERATION, read, 1, answered).await
+        self.shared().calls.read(OPERATION, read, 1, answered).await
     }
 
     /// Has [`Values::delete`] called for all that no row refers to now, and waits for it.
@@ -104,18 +104,11 @@ impl Sqlite {
     /// # Errors
     /// [`StorageError`] if the storage is closed, or what was deleted could not be noted.
     pub async fn collect(&self) -> Result<(), StorageError> {
-        const OPERATION: &str = "collect";
-        let shared: &Shared = self.shared();
-        let (answer, answered) = oneshot::channel();
-        shared.removed.ask(answer);
-        if shared.is_closed() {
-            return Err(crate::error::closed(OPERATION));
-        }
-        answered.await.map_err(|_| crate::error::closed(OPERATION))?
+        self.shared().calls.collect("collect").await
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(shuttle)))]
 mod tests {
     use super::*;
     use proptest::prelude::*;

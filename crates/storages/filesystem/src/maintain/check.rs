@@ -154,7 +154,9 @@ impl Shared {
 /// Every file that may be one too many: whoever wrote it has decided about it, or is dead.
 fn suspects(files: &Files) -> io::Result<HashSet<Found>> {
     let mut found = HashSet::new();
-    files.folder.list(|file| drop(found.insert(file)))?;
+    files.folder.list(|file| {
+        found.insert(file);
+    })?;
     // After the files were listed: who is dead now has written none of them since.
     let mut alive: HashMap<u64, bool> = HashMap::new();
     let mut suspects = HashSet::new();

@@ -4,14 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cache_core::storage::StorageError;
-use parking_lot::Mutex;
 use rusqlite::Connection;
-use tokio::sync::oneshot;
 
 use crate::error::failure;
 use crate::outside::{Reference, Values};
-use crate::queue::Bell;
 use crate::storage::Shared;
 use crate::write::Job;
 
@@ -20,47 +16,26 @@ const BATCH: usize = 256;
 /// How often it looks for what could not be deleted, or was left by a process that was killed.
 const TICK: Duration = Duration::from_secs(60);
 
-type Answer = oneshot::Sender<Result<(), StorageError>>;
-
-/// Who waits for what was removed to be deleted.
-#[derive(Debug, Default)]
-pub(crate) struct Removed {
-    wanted: Bell,
-    waiting: Mutex<Vec<Answer>>,
-}
-
-impl Removed {
-    /// After a commit that has removed references, or to look whether it is to stop.
-    pub(crate) fn wake(&self) {
-        self.wanted.ring();
-    }
-
-    pub(crate) fn ask(&self, answer: Answer) {
-        self.waiting.lock().push(answer);
-        self.wake();
-    }
-}
-
 /// Works until the storage is closed.
 pub(crate) fn collect(shared: &Shared, connection: &Connection, values: &Arc<dyn Values>) {
-    while !shared.is_stopping() {
-        let waiting = std::mem::take(&mut *shared.removed.waiting.lock());
-        let done = delete_all(shared, connection, values.as_ref());
-        match done {
+    let mut waiting = Vec::new();
+    loop {
+        match delete_all(shared, connection, values.as_ref()) {
+            Ok(references) if references.is_empty() && waiting.is_empty() => {}
             Ok(references) => {
                 // The answer comes with the commit of the last of them.
-                let job = Job::Forget { references, answers: waiting };
-                let _ = shared.writes.push_own(job);
+                let _ = shared.calls.writes.push_own(Job::Forget { references, answers: waiting });
             }
             Err(source) => {
                 let error = failure("collect", source);
                 waiting.into_iter().for_each(|answer| drop(answer.send(Err(error.clone()))));
             }
         }
-        shared.removed.wanted.wait_for(TICK);
+        waiting = match shared.calls.collections.take(TICK) {
+            Ok(waiting) => waiting,
+            Err(_) => return,
+        };
     }
-    // Their senders are dropped, which tells them.
-    shared.removed.waiting.lock().clear();
 }
 
 /// Deletes whatever is to be deleted; what the last job is to forget.
@@ -81,10 +56,10 @@ fn delete_all(
         if !deleted.is_empty() {
             let references = std::mem::take(&mut deleted);
             let job = Job::Forget { references, answers: Vec::new() };
-            let _ = shared.writes.push_own(job);
+            let _ = shared.calls.writes.push_own(job);
         }
         for reference in some.iter().filter_map(|payload| Reference::from_payload(payload)) {
-            if shared.is_stopping() {
+            if shared.calls.collections.is_closed() {
                 return Ok(deleted);
             }
             if values.delete(reference) {

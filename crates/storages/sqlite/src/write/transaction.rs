@@ -193,7 +193,7 @@ impl<'a> Transaction<'a> {
         execute(self.connection, "COMMIT")?;
         self.shared.counters.add(self.evicted, self.expired);
         if self.replaced && self.shared.statements.place == Place::Outside {
-            self.shared.removed.wake();
+            self.shared.calls.collections.ring();
         }
         Ok(())
     }
