@@ -91,10 +91,10 @@ pub(crate) struct Staged {
 
 impl Staged {
     /// Makes an empty file. Blocks.
-    pub(crate) fn begin(files: &Arc<Files>) -> io::Result<Self> {
+    pub(crate) fn begin(files: &Arc<Files>, sync: bool) -> io::Result<Self> {
         let id = files.session.next_file();
         files.in_flight.lock().insert(id);
-        match files.folder.stage(id) {
+        match files.folder.stage(id, sync) {
             Ok(stage) => Ok(Self { files: Arc::clone(files), id, stage: Some(stage) }),
             Err(error) => {
                 files.decided(id);

@@ -74,12 +74,16 @@ impl Folder {
         self.path.join(INDEX)
     }
 
-    /// Makes the file that a value is to be written to.
-    pub(crate) fn stage(&self, id: FileId) -> io::Result<Stage> {
+    /// Makes the file that a value is to be written to; with `sync` the name of a folder that had to
+    /// be made for it is on the disk.
+    pub(crate) fn stage(&self, id: FileId, sync: bool) -> io::Result<Stage> {
         let name = id.shard();
         let shard = match self.values.open_dir_nofollow(&name) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 make(&self.values, &name)?;
+                if sync {
+                    sync_folder(&self.values)?;
+                }
                 self.values.open_dir_nofollow(&name)?
             }
             opened => opened?,
@@ -194,7 +198,8 @@ fn make(parent: &Dir, name: &str) -> io::Result<()> {
 
 #[cfg(unix)]
 fn sync_folder(folder: &Dir) -> io::Result<()> {
-    folder.try_clone()?.into_std_file().sync_all()
+    // Opened to be read: what folders are walked by cannot be synced.
+    folder.open_with(".", options().read(true))?.into_std().sync_all()
 }
 
 /// Elsewhere folders cannot be synced; renaming is logged by the file system.

@@ -128,7 +128,7 @@ fn may_have_happened(error: &StorageError) -> bool {
 
 /// Writes a value to a file of its own, up to its name.
 fn stage(files: &Arc<Files>, payload: &Bytes, sync: bool) -> io::Result<Staged> {
-    let mut staged = Staged::begin(files)?;
+    let mut staged = Staged::begin(files, sync)?;
     let stage = staged.stage()?;
     stage.file.write_all(payload)?;
     stage.finish(sync)?;

@@ -53,9 +53,9 @@ impl Shared {
             return Err(error(OPERATION, StorageErrorKind::Invalid, message).with_key(&key));
         };
         entry.payload = Bytes::new();
-        let files = Arc::clone(&self.files);
+        let (files, sync) = (Arc::clone(&self.files), self.options.fsync);
         let begun = self.blocking(OPERATION, move || {
-            let mut staged = Staged::begin(&files)?;
+            let mut staged = Staged::begin(&files, sync)?;
             let file = staged.stage()?.file.try_clone()?;
             Ok((staged, file))
         });
