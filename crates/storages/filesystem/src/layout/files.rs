@@ -23,6 +23,7 @@ pub(crate) struct Files {
     /// Those whose write was answered neither with yes nor with no.
     doubtful: Mutex<Vec<(Key, FileId)>>,
     deleted_bytes: AtomicU64,
+    damaged_reads: AtomicU64,
 }
 
 impl Files {
@@ -33,6 +34,7 @@ impl Files {
             in_flight: Mutex::default(),
             doubtful: Mutex::default(),
             deleted_bytes: AtomicU64::new(0),
+            damaged_reads: AtomicU64::new(0),
         }
     }
 
@@ -45,8 +47,35 @@ impl Files {
         self.deleted_bytes.load(Ordering::Relaxed)
     }
 
+    pub(crate) fn damaged_reads(&self) -> u64 {
+        self.damaged_reads.load(Ordering::Relaxed)
+    }
+
+    /// A value was not what its entry says.
+    pub(crate) fn note_damaged(&self) {
+        self.damaged_reads.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Deletes a value that turned out to be damaged while it was read, so that the next who looks
+    /// finds none and stores it anew.
+    pub(crate) fn discard(self: &Arc<Self>, id: FileId) {
+        self.note_damaged();
+        let files = Arc::clone(self);
+        off_the_runtime(move || drop(files.folder.delete(Found { id, form: Form::Whole })));
+    }
+
+    /// Says that this session has ended, unless something of it may be left: then it stays behind as
+    /// a dead one, so that the next that opens the folder looks.
+    pub(crate) fn end(&self) -> io::Result<()> {
+        if self.in_flight.lock().is_empty() { self.session.end(&self.folder) } else { Ok(()) }
+    }
+
     pub(crate) fn doubt(&self, key: Key, id: FileId) {
         self.doubtful.lock().push((key, id));
+    }
+
+    pub(crate) fn has_doubtful(&self) -> bool {
+        !self.doubtful.lock().is_empty()
     }
 
     pub(crate) fn take_doubtful(&self) -> Vec<(Key, FileId)> {
@@ -72,21 +101,19 @@ impl Values for Files {
 
 impl Drop for Files {
     fn drop(&mut self) {
-        // Where something may be left, the session stays behind as a dead one, so that the next
-        // that opens the folder looks.
-        if self.in_flight.get_mut().is_empty() {
-            let _ = self.session.end(&self.folder);
-        }
+        let _ = self.end();
     }
 }
 
-/// A file that no row refers to yet. It is deleted when this is dropped, unless it is kept.
+/// A file that no row refers to yet. It is deleted when this is dropped, unless it was offered to
+/// the index: then it is not known what became of it, until the index is asked.
 #[derive(Debug)]
 pub(crate) struct Staged {
     files: Arc<Files>,
     id: FileId,
     /// `None` once it has been decided what becomes of it.
     stage: Option<Stage>,
+    offered: Option<Key>,
 }
 
 impl Staged {
@@ -95,7 +122,9 @@ impl Staged {
         let id = files.session.next_file();
         files.in_flight.lock().insert(id);
         match files.folder.stage(id, sync) {
-            Ok(stage) => Ok(Self { files: Arc::clone(files), id, stage: Some(stage) }),
+            Ok(stage) => {
+                Ok(Self { files: Arc::clone(files), id, stage: Some(stage), offered: None })
+            }
             Err(error) => {
                 files.decided(id);
                 Err(error)
@@ -111,22 +140,29 @@ impl Staged {
         Reference { id: self.id.0, bytes }
     }
 
+    /// From now on a row of this key may refer to it.
+    pub(crate) fn offer(&mut self, key: &Key) {
+        self.offered = Some(key.clone());
+    }
+
     /// A row refers to it.
     pub(crate) fn keep(mut self) {
         self.stage = None;
         self.files.decided(self.id);
     }
 
-    /// It is not known whether a row does.
-    pub(crate) fn doubt(mut self, key: &Key) {
-        self.stage = None;
-        self.files.doubt(key.clone(), self.id);
+    /// No row ever will.
+    pub(crate) fn refuse(mut self) {
+        self.offered = None;
     }
 }
 
 impl Drop for Staged {
     fn drop(&mut self) {
         let Some(stage) = self.stage.take() else { return };
+        if let Some(key) = self.offered.take() {
+            return self.files.doubt(key, self.id);
+        }
         let (files, id) = (Arc::clone(&self.files), self.id);
         off_the_runtime(move || {
             drop(stage);

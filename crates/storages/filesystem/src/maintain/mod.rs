@@ -23,7 +23,7 @@ impl Shared {
 
     /// Finds out what became of writes that were not answered, and deletes the files of those that
     /// came to nothing.
-    async fn decide_doubtful(&self) -> Result<(), StorageError> {
+    pub(crate) async fn decide_doubtful(&self) -> Result<(), StorageError> {
         let doubtful = self.files.take_doubtful();
         if doubtful.is_empty() {
             return Ok(());

@@ -1,6 +1,7 @@
 //! Values that are read piece by piece.
 
 use std::fmt;
+use std::fs::File;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,10 +12,12 @@ use cache_core::entry::{Entry, EntryChecksum};
 use cache_core::fence::Stamp;
 use cache_core::key::Key;
 use cache_core::storage::{Storage, StorageError, StorageErrorKind};
+use cache_sqlite::Reference;
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf, Take};
 
 use super::{ATTEMPTS_MAX, open, reference_of, replaced_too_often, unreadable};
 use crate::error::{error, of_index};
+use crate::layout::{FileId, Files};
 use crate::storage::Shared;
 
 const OPERATION: &str = "reader";
@@ -30,7 +33,8 @@ pub struct ValueLookup {
 
 /// A value that is read piece by piece, and verified on the way: where the file is shorter than it
 /// should be, or what was read does not have the entry's checksum, the last read is an error, of kind
-/// `UnexpectedEof` or `InvalidData`. Until then nothing says that what was read is right.
+/// `UnexpectedEof` or `InvalidData`, and the file is deleted, so that the next who asks finds no value.
+/// Until then nothing says that what was read is right.
 pub struct ValueReader {
     key: Key,
     entry: Entry,
@@ -38,7 +42,21 @@ pub struct ValueReader {
     left: u64,
     checksum: EntryChecksum,
     /// `None` of an empty value.
-    file: Option<Take<tokio::fs::File>>,
+    opened: Option<Opened>,
+}
+
+/// The file that a value is read from.
+struct Opened {
+    file: Take<tokio::fs::File>,
+    id: FileId,
+    files: Arc<Files>,
+}
+
+impl Opened {
+    fn new(file: File, files: &Arc<Files>, reference: Reference) -> Self {
+        let file = tokio::fs::File::from_std(file).take(reference.bytes);
+        Self { file, id: FileId(reference.id), files: Arc::clone(files) }
+    }
 }
 
 impl Shared {
@@ -55,6 +73,7 @@ impl Shared {
                 return Ok(ValueLookup { value, stamp });
             };
             if gone == Some(reference) {
+                self.files.note_damaged();
                 return Ok(nothing);
             }
             let files = Arc::clone(&self.files);
@@ -65,7 +84,8 @@ impl Shared {
             });
             match opened.await?.map_err(|source| unreadable(OPERATION, key, source))? {
                 Some(file) => {
-                    let value = ValueReader::new(key, entry, reference.bytes, Some(file));
+                    let opened = Opened::new(file, &self.files, reference);
+                    let value = ValueReader::new(key, entry, reference.bytes, Some(opened));
                     return Ok(ValueLookup { value: Some(value), stamp });
                 }
                 None => gone = Some(reference),
@@ -76,7 +96,7 @@ impl Shared {
 }
 
 impl ValueReader {
-    fn new(key: &Key, mut entry: Entry, bytes: u64, file: Option<std::fs::File>) -> Self {
+    fn new(key: &Key, mut entry: Entry, bytes: u64, opened: Option<Opened>) -> Self {
         entry.payload = Bytes::new();
         Self {
             checksum: entry.begin_checksum(key, bytes),
@@ -84,7 +104,7 @@ impl ValueReader {
             entry,
             bytes,
             left: bytes,
-            file: file.map(|file| tokio::fs::File::from_std(file).take(bytes)),
+            opened,
         }
     }
 
@@ -98,7 +118,10 @@ impl ValueReader {
         self.bytes
     }
 
-    fn damaged(&self, kind: io::ErrorKind, message: &str) -> io::Error {
+    fn damaged(&mut self, kind: io::ErrorKind, message: &str) -> io::Error {
+        if let Some(opened) = self.opened.take() {
+            opened.files.discard(opened.id);
+        }
         io::Error::new(
             kind,
             error(OPERATION, StorageErrorKind::Corrupt, message).with_key(&self.key),
@@ -127,8 +150,8 @@ impl AsyncRead for ValueReader {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let (before, room) = (buffer.filled().len(), buffer.remaining() > 0);
-        if let Some(file) = &mut self.file {
-            ready!(Pin::new(file).poll_read(context, buffer))?;
+        if let Some(opened) = &mut self.opened {
+            ready!(Pin::new(&mut opened.file).poll_read(context, buffer))?;
         }
         let noted = self.note(&buffer.filled()[before..], room);
         if noted.is_err() {

@@ -107,6 +107,13 @@ impl Filesystem {
         self.shared.check(thoroughness).await
     }
 
+    /// How often [`reader`](Self::reader) found a value's file gone, cut off or changed, at once or
+    /// while the value was read, since this storage was opened. What [`get`](Storage::get) finds so
+    /// is counted by the cache that asks.
+    pub fn damaged_reads(&self) -> u64 {
+        self.shared.files.damaged_reads()
+    }
+
     /// The storage as caches take it.
     pub fn into_storage(self) -> Arc<dyn Storage> {
         Arc::new(self)
@@ -185,6 +192,8 @@ impl Storage for Filesystem {
 
     async fn close(&self) -> Result<(), StorageError> {
         self.shared.stop();
-        self.shared.index.close().await.map_err(of_index)
+        let closed = self.shared.index.close().await.map_err(of_index);
+        self.shared.end_session().await;
+        closed
     }
 }

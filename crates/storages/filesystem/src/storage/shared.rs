@@ -43,6 +43,13 @@ impl Shared {
         self.turns.close();
     }
 
+    /// Takes leave of those who share the folder. Where that fails, the next who opens it looks
+    /// through it in vain.
+    pub(super) async fn end_session(&self) {
+        let files = Arc::clone(&self.files);
+        let _ = spawn_blocking(move || files.end()).await;
+    }
+
     /// Runs what blocks when it is its turn, on a thread that may be blocked. Where the caller goes
     /// away it runs to its end, and what it gives is dropped there.
     pub(crate) async fn blocking<T: Send + 'static>(

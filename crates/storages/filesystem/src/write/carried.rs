@@ -11,11 +11,13 @@ use tokio::runtime::Handle;
 /// calls; where the caller goes away, by the runtime.
 pub(crate) struct Carried<T: Send + 'static> {
     work: Option<BoxFuture<'static, T>>,
+    /// Kept, for it may be dropped where there is none.
+    runtime: Option<Handle>,
 }
 
 impl<T: Send + 'static> Carried<T> {
     pub(crate) fn new(work: impl Future<Output = T> + Send + 'static) -> Self {
-        Self { work: Some(Box::pin(work)) }
+        Self { work: Some(Box::pin(work)), runtime: Handle::try_current().ok() }
     }
 }
 
@@ -34,7 +36,7 @@ impl<T: Send + 'static> Future for Carried<T> {
 
 impl<T: Send + 'static> Drop for Carried<T> {
     fn drop(&mut self) {
-        if let (Some(work), Ok(runtime)) = (self.work.take(), Handle::try_current()) {
+        if let (Some(work), Some(runtime)) = (self.work.take(), &self.runtime) {
             runtime.spawn(work);
         }
     }

@@ -92,30 +92,33 @@ impl Shared {
         let shared = Arc::clone(self);
         Carried::new(async move {
             let (mut writes, mut files) = (Vec::new(), Vec::new());
-            for Prepared { write, staged } in prepared {
-                files.push((write.key.clone(), staged));
+            for Prepared { write, mut staged } in prepared {
+                if let Some(staged) = &mut staged {
+                    staged.offer(&write.key);
+                }
+                files.push(staged);
                 writes.push(write);
             }
             let outcomes = shared.index.write(writes).await;
-            let mut answers = Vec::with_capacity(files.len());
-            let mut known = outcomes.as_ref().ok().map(|outcomes| outcomes.iter());
-            for (key, staged) in files {
-                let outcome = match &mut known {
-                    Some(known) => known.next().map(Result::as_ref),
-                    None => outcomes.as_ref().err().map(Err),
-                };
-                if let (Some(staged), Some(outcome)) = (staged, outcome) {
-                    match outcome {
-                        Ok(Outcome::Stored) => staged.keep(),
-                        Err(error) if may_have_happened(error) => staged.doubt(&key),
-                        _ => drop(staged),
-                    }
+            let outcome = |index: usize| match &outcomes {
+                Ok(outcomes) => outcomes.get(index).map(Result::as_ref),
+                Err(error) => Some(Err(error)),
+            };
+            for (index, staged) in files.into_iter().enumerate() {
+                let Some(staged) = staged else { continue };
+                match outcome(index) {
+                    Some(Ok(Outcome::Stored)) => staged.keep(),
+                    Some(Err(error)) if may_have_happened(error) => drop(staged),
+                    None => drop(staged),
+                    _ => staged.refuse(),
                 }
             }
-            answers.extend(
-                outcomes.map_err(of_index)?.into_iter().map(|outcome| outcome.map_err(of_index)),
-            );
-            Ok(answers)
+            let outcomes = outcomes.map_err(of_index)?;
+            if shared.files.has_doubtful() {
+                // The index answers again. What still fails stays doubtful.
+                tokio::spawn(async move { shared.decide_doubtful().await });
+            }
+            Ok(outcomes.into_iter().map(|outcome| outcome.map_err(of_index)).collect())
         })
         .await
     }
