@@ -169,13 +169,13 @@ fn options() -> OpenOptions {
 }
 
 #[cfg(unix)]
-fn owner_only(options: &mut OpenOptions) {
+pub(super) fn owner_only(options: &mut OpenOptions) {
     use cap_std::fs::OpenOptionsExt;
     options.mode(0o600);
 }
 
 #[cfg(not(unix))]
-fn owner_only(_: &mut OpenOptions) {}
+pub(super) fn owner_only(_: &mut OpenOptions) {}
 
 fn make_root(path: &Path) -> io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();

@@ -9,7 +9,7 @@ use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt};
 use cap_std::fs::OpenOptions;
 
 use super::FileId;
-use super::folder::Folder;
+use super::folder::{Folder, owner_only};
 
 /// This storage's place among those that have the folder open.
 #[derive(Debug)]
@@ -27,6 +27,7 @@ fn name(session: u64) -> String {
 fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).write(true).follow(FollowSymlinks::No);
+    owner_only(&mut options);
     options
 }
 
