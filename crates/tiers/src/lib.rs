@@ -36,6 +36,7 @@
 //! |---|---|---|
 //! | `memory` | objects in this process: [`memory`] | yes |
 //! | `sqlite` | the embedded storage: [`sqlite`] | yes |
+//! | `filesystem` | a folder of files, for large values: `tiers::filesystem` | no |
 //! | `msgpack`, `json`, `bincode` | codecs | `msgpack` |
 //! | `zstd`, `lz4` | compression of stored values | `zstd` |
 //! | `macros` | `#[derive(Node)]`, `#[cached]` | yes |
@@ -54,6 +55,8 @@ pub use cache_core::testing;
 pub use cache_core::{
     cache, clock, entry, error, handle, key, node, observe, policy, source, stats, storage,
 };
+#[cfg(feature = "filesystem")]
+pub use cache_filesystem as filesystem;
 #[cfg(feature = "macros")]
 pub use cache_macros::{Node, cached};
 #[cfg(feature = "memory")]

@@ -22,6 +22,7 @@ pub enum OpenError {
 /// | `local://tlfu`, `local://lru` | the same, as Cacheme writes it |
 /// | `sqlite://cache.db?table=cache&pool_size=10`, `sqlite:///cache.db` | a file beside the program |
 /// | `sqlite:////var/cache/tiers.db` | a file by its absolute path |
+/// | `file:///var/cache/audio?max_bytes=64GiB`, `file://./audio` | a folder of files, for large values |
 ///
 /// The options of each are documented with its crate.
 ///
@@ -45,6 +46,12 @@ pub async fn open(url: &str) -> Result<Backend, OpenError> {
         "postgres" | "postgresql" => Err(missing(scheme, "postgres").into()),
         "mysql" | "mariadb" => Err(missing(scheme, "mysql").into()),
         "mongodb" | "mongodb+srv" => Err(missing(scheme, "mongodb").into()),
+        #[cfg(feature = "filesystem")]
+        "file" => {
+            let storage = cache_filesystem::FilesystemOptions::from_url(url)?.open().await?;
+            Ok(storage.into_storage().into())
+        }
+        #[cfg(not(feature = "filesystem"))]
         "file" => Err(missing(scheme, "filesystem").into()),
         _ => Err(not_a_url(url, "its scheme is none that is known").into()),
     }

@@ -107,7 +107,8 @@ async fn child_on_a_small_disk() {
             assert!(stored.len() < 1000, "the room has no end");
         };
         assert_eq!(failed, StorageErrorKind::Full);
-        // Not a byte is left.
+        // What had been written of the last is given back, and then not a byte is left.
+        wait_for_files(storage.path(), stored.len()).await;
         let mut ballast = std::fs::File::create(folder.join("ballast")).unwrap();
         while ballast.write_all(&[0; 512]).is_ok() {}
         for (number, name) in stored.iter().enumerate() {
