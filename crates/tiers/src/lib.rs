@@ -37,6 +37,7 @@
 //! | `memory` | objects in this process: [`memory`] | yes |
 //! | `sqlite` | the embedded storage: [`sqlite`] | yes |
 //! | `filesystem` | a folder of files, for large values: `tiers::filesystem` | no |
+//! | `redis` | Redis and Valkey, shared by processes: `tiers::redis` | no |
 //! | `msgpack`, `json`, `bincode` | codecs | `msgpack` |
 //! | `zstd`, `lz4` | compression of stored values | `zstd` |
 //! | `macros` | `#[derive(Node)]`, `#[cached]` | yes |
@@ -61,6 +62,8 @@ pub use cache_filesystem as filesystem;
 pub use cache_macros::{Node, cached};
 #[cfg(feature = "memory")]
 pub use cache_memory as memory;
+#[cfg(feature = "redis")]
+pub use cache_redis as redis;
 #[cfg(feature = "sqlite")]
 pub use cache_sqlite as sqlite;
 pub use open::{OpenError, open};

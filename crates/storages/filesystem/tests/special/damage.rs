@@ -16,8 +16,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::common::{content, entry, file_of, folder, is_damaged, key, put, value, values};
 
+/// What happens to a file, and how.
+type Harm = (&'static str, fn(&Path));
+
 /// What can happen to a file of [`LENGTH`] bytes.
-const HARMS: [(&str, fn(&Path)); 8] = [
+const HARMS: [Harm; 8] = [
     ("deleted", |file| fs::remove_file(file).unwrap()),
     ("emptied", |file| fs::write(file, "").unwrap()),
     ("cut off", |file| {

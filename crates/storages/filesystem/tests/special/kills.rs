@@ -70,7 +70,7 @@ async fn carry_out(storage: &Filesystem, task: u64, step: u64) {
         return remove(storage, &name).await;
     }
     let bytes = stored(task, step);
-    if step % 2 == 0 {
+    if step.is_multiple_of(2) {
         return put(storage, &name, bytes).await;
     }
     let action = WriteAction::Set { entry: entry(&key(&name), "", &[]) };
