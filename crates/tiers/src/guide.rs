@@ -23,6 +23,11 @@ pages! {
     tiers "tiers.md"
 }
 
+#[cfg(feature = "filesystem")]
+pages! {
+    filesystem "filesystem.md"
+}
+
 #[cfg(all(feature = "testing", feature = "memory", feature = "msgpack", feature = "macros"))]
 pages! {
     testing "testing.md"

@@ -36,6 +36,7 @@
 //! |---|---|---|
 //! | `memory` | objects in this process: [`memory`] | yes |
 //! | `sqlite` | the embedded storage: [`sqlite`] | yes |
+//! | `filesystem` | a folder of files, for large values: `tiers::filesystem` | no |
 //! | `redis` | Redis and Valkey, shared by processes: `tiers::redis` | no |
 //! | `postgres` | a storage on a PostgreSQL server: `postgres` | no |
 //! | `msgpack`, `json`, `bincode` | codecs | `msgpack` |
@@ -56,6 +57,8 @@ pub use cache_core::testing;
 pub use cache_core::{
     cache, clock, entry, error, handle, key, node, observe, policy, source, stats, storage,
 };
+#[cfg(feature = "filesystem")]
+pub use cache_filesystem as filesystem;
 #[cfg(feature = "macros")]
 pub use cache_macros::{Node, cached};
 #[cfg(feature = "memory")]

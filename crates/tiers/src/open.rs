@@ -22,6 +22,7 @@ pub enum OpenError {
 /// | `local://tlfu`, `local://lru` | the same, as Cacheme writes it |
 /// | `sqlite://cache.db?table=cache&pool_size=10`, `sqlite:///cache.db` | a file beside the program |
 /// | `sqlite:////var/cache/tiers.db` | a file by its absolute path |
+/// | `file:///var/cache/audio?max_bytes=64GiB`, `file://./audio` | a folder of files, for large values |
 /// | `redis://localhost:6379/0?key_prefix=shop` | a Redis or Valkey server; `rediss://` by TLS |
 /// | `redis-cluster://a:7000,b:7001`, `redis-sentinel://a,b?master=m` | a cluster, or the master of a group |
 /// | `postgres://user:password@host/database?table=cache` | a table on a PostgreSQL server |
@@ -58,6 +59,12 @@ pub async fn open(url: &str) -> Result<Backend, OpenError> {
         "postgres" | "postgresql" => Err(missing(scheme, "postgres").into()),
         "mysql" | "mariadb" => Err(missing(scheme, "mysql").into()),
         "mongodb" | "mongodb+srv" => Err(missing(scheme, "mongodb").into()),
+        #[cfg(feature = "filesystem")]
+        "file" => {
+            let storage = cache_filesystem::FilesystemOptions::from_url(url)?.open().await?;
+            Ok(storage.into_storage().into())
+        }
+        #[cfg(not(feature = "filesystem"))]
         "file" => Err(missing(scheme, "filesystem").into()),
         _ => Err(not_a_url(url, "its scheme is none that is known").into()),
     }

@@ -146,7 +146,12 @@ async fn urls_that_cannot_be_opened_say_why() {
         ),
         ("mysql://localhost", "enable feature `mysql`"),
         ("mongodb://user:hunter2@localhost", "enable feature `mongodb`"),
+        #[cfg(not(feature = "filesystem"))]
         ("file:///tmp/x", "enable feature `filesystem`"),
+        #[cfg(feature = "filesystem")]
+        ("file://host/tmp/x", "names a host"),
+        #[cfg(feature = "filesystem")]
+        ("file:///tmp/x?pool_size=0", "pool_size"),
         ("ftp://user:hunter2@localhost", "none that is known"),
         ("cache.db", "no scheme"),
         ("", "no scheme"),
@@ -186,4 +191,11 @@ async fn urls_open_what_they_name() {
         assert!(matches!(backend, Ok(Backend::Storage(_))), "{url}: {backend:?}");
     }
     assert!(world.path().exists());
+    #[cfg(feature = "filesystem")]
+    {
+        let folder = world.path().with_file_name("values");
+        let backend = tiers::open(&format!("file://{}?max_bytes=1GiB", folder.display())).await;
+        assert!(matches!(backend, Ok(Backend::Storage(_))), "{backend:?}");
+        assert!(folder.join("index.db").exists());
+    }
 }
