@@ -103,9 +103,10 @@ mod tests {
 
     #[test]
     fn groups_and_quick_go_to_the_bench() {
-        let line = ["xtask", "bench", "memory", "sqlite", "--quick"];
+        let line = ["xtask", "bench", "memory", "sqlite", "--quick", "--only", "get"];
         let Task::Bench(options) = Arguments::parse_from(line).task else { panic!("not a bench") };
         assert_eq!(options.groups, ["memory", "sqlite"]);
+        assert_eq!(options.only, ["get"]);
         assert!(options.quick);
     }
 }
