@@ -116,7 +116,7 @@ impl Connection {
                 [FENCE].into_iter().chain(chunk.iter().map(|cell| *cell as i32)).collect();
             let find = Find::new(doc! { "_id": { "$in": &ids } }, ids.len());
             let operation = call.operation;
-            let found = self.find(call, &find, |document| {
+            let found = self.find(call, find, move |document| {
                 let id = document.get_i32("_id").map_err(|_| damaged(operation, "_id"))?;
                 if id == FENCE {
                     return Fence::read(document, operation).map(Cell::Fence);

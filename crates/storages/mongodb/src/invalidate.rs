@@ -13,6 +13,7 @@ use crate::fence::raise;
 use crate::read::{pages_of, range, text};
 use crate::schema::field;
 use crate::storage::Shared;
+use crate::write::is_older;
 
 /// What an invalidated entry that is kept is fresh until. A touch tells by it that the entry was
 /// invalidated since it was read, and leaves it alone.
@@ -44,7 +45,7 @@ impl Shared {
             loop {
                 let mut filter = pages.filter(last.as_deref());
                 // What is as new as the mark was loaded after the raise.
-                filter.insert(field::STAMP, doc! { "$lt": mark as i64 });
+                filter.extend(is_older(mark));
                 if mode == InvalidationMode::Expire {
                     filter.insert(field::FRESH_UNTIL, doc! { "$ne": EXPIRED });
                 }
@@ -80,7 +81,7 @@ impl Shared {
             .only(doc! { field::ID: 1 })
             .sorted(doc! { "_id": 1 })
             .limited();
-        let found = self.connection.find(call, &find, text).await?;
+        let found = self.connection.find(call, find, text).await?;
         let found: Vec<String> = found.into_iter().flatten().collect();
         let meant = found.iter().filter(|id| match selector {
             Selector::Pattern(pattern) => {

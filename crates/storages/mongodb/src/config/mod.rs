@@ -121,7 +121,8 @@ impl MongoDbOptions {
 
     /// How long a call may take, waiting for a connection and retries included, before it answers
     /// [`Unavailable`](cache_core::storage::StorageErrorKind::Unavailable). A call that goes over
-    /// many entries may take so long for each thousand of them. Default 5 s.
+    /// many entries may take so long for each thousand of them, and a write that has to evict so long
+    /// again. Default 5 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -141,8 +142,8 @@ impl MongoDbOptions {
         self
     }
 
-    /// How often this process cleans up and looks at the bounds; `None`: only by hand. Default
-    /// 1 min.
+    /// How often this process cleans up and looks at the bounds; `None`: only by hand, and bounds
+    /// with writes. Default 1 min.
     pub fn cleanup_interval(mut self, cleanup_interval: Option<Duration>) -> Self {
         self.cleanup_interval = cleanup_interval;
         self
@@ -155,14 +156,16 @@ impl MongoDbOptions {
         self
     }
 
-    /// The bound on entries; those used least recently go. Default 1,000,000.
+    /// The bound on entries; those used least recently go, with the write of each process that fills
+    /// another hundredth of it. Default 1,000,000.
     pub fn max_entries(mut self, max_entries: u64) -> Self {
         self.max_entries = max_entries;
         self
     }
 
-    /// The bound on the bytes of the collection's documents before the server compresses them,
-    /// indexes not included. Default 4 GiB.
+    /// The bound on the bytes of payloads, held as that on entries is. In a collection of more than
+    /// 10,000 documents what else is in them counts, too: some 300 bytes each, and tags. Default
+    /// 4 GiB.
     pub fn max_bytes(mut self, max_bytes: u64) -> Self {
         self.max_bytes = max_bytes;
         self

@@ -30,7 +30,7 @@ fn ours_are_taken_out_and_the_rest_is_the_drivers() {
     assert_eq!((concern.w, concern.journal), (Some(Acknowledgment::Nodes(2)), Some(true)));
     assert_eq!(given.read_concern, Some(ReadConcern::majority()));
     let driver = ConnectionString::parse(given.url.reveal()).unwrap();
-    assert_eq!(driver.replica_set_name.as_deref(), Some("rs0"));
+    assert_eq!(driver.replica_set.as_deref(), Some("rs0"));
     assert_eq!(driver.app_name.as_deref(), Some("a b"));
     assert_eq!(driver.credential.and_then(|it| it.password).as_deref(), Some("p@ss"));
     assert_eq!(driver.default_database.as_deref(), Some("shop"));

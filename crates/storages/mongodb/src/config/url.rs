@@ -36,6 +36,13 @@ impl MongoDbOptions {
         let Some((scheme @ ("mongodb" | "mongodb+srv"), rest)) = url.split_once("://") else {
             return Err(problem("its scheme is neither `mongodb` nor `mongodb+srv`"));
         };
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        if rest[authority.len()..].contains('@') {
+            // What stands before it may be a part of a password, and is not to be shown.
+            return Err(problem(
+                "user, password and options must be percent-encoded: it has a late `@`",
+            ));
+        }
         let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
         if rest.contains('#') {
             return Err(problem("it has a `#`, to be written as `%23`"));

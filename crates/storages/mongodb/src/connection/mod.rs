@@ -34,10 +34,19 @@ pub(crate) struct Connection {
 pub(crate) struct Call {
     pub(crate) operation: &'static str,
     deadline: Instant,
+    /// Whether a command that fails for a moment is sent again.
+    repeats: bool,
+}
+
+impl Call {
+    /// The same call, whose commands are sent once.
+    pub(crate) fn once(self) -> Self {
+        Self { repeats: false, ..self }
+    }
 }
 
 /// A `find`, as far as it is used here.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Find {
     pub(crate) filter: Document,
     pub(crate) projection: Option<Document>,
@@ -46,11 +55,14 @@ pub(crate) struct Find {
     pub(crate) limit: Option<usize>,
     /// How many documents may come: they are asked for in one round trip.
     pub(crate) expected: usize,
+    /// Whether it answers a reader, who may have asked for a read concern.
+    for_reader: bool,
 }
 
 impl Find {
     pub(crate) fn new(filter: Document, expected: usize) -> Self {
-        Self { filter, projection: None, sort: None, limit: None, expected }
+        let (projection, sort, limit) = (None, None, None);
+        Self { filter, projection, sort, limit, expected, for_reader: false }
     }
 
     pub(crate) fn only(mut self, projection: Document) -> Self {
@@ -67,11 +79,18 @@ impl Find {
         self.limit = Some(self.expected);
         self
     }
+
+    /// Under the read concern of the options. What the storage reads for itself is what the primary
+    /// holds last: a fence that has been raised, a value that was published and is to be removed.
+    pub(crate) fn for_reader(mut self) -> Self {
+        self.for_reader = true;
+        self
+    }
 }
 
 /// How often something was tried in vain.
 #[derive(Debug, Default)]
-struct Tries {
+pub(crate) struct Tries {
     count: u32,
     last: Option<StorageError>,
 }
@@ -112,7 +131,7 @@ impl Connection {
     pub(crate) fn call(&self, operation: &'static str) -> Call {
         // A time-out beyond what the clock can tell is none.
         let far = Duration::from_secs(365 * 86_400);
-        Call { operation, deadline: Instant::now() + self.timeout.min(far) }
+        Call { operation, deadline: Instant::now() + self.timeout.min(far), repeats: true }
     }
 
     /// A call that goes over many entries gets its time anew for each step.
@@ -135,7 +154,7 @@ impl Connection {
     }
 
     /// What a try has brought; `None`, after a pause, where it is to be tried again.
-    async fn judge<T>(
+    pub(crate) async fn judge<T>(
         &self,
         call: &Call,
         tries: &mut Tries,
@@ -143,7 +162,7 @@ impl Connection {
     ) -> Result<Option<T>, StorageError> {
         let error = match tried {
             Ok(Ok(done)) => return Ok(Some(done)),
-            Ok(Err(error)) if error.is_transient() => error,
+            Ok(Err(error)) if error.is_transient() && call.repeats => error,
             Ok(Err(error)) => return Err(error),
             Err(_) => return Err(tries.last.take().unwrap_or_else(|| self.late(call))),
         };
@@ -168,11 +187,24 @@ impl Connection {
         call: &Call,
         command: Document,
     ) -> Result<Document, StorageError> {
+        self.run_made(call, || command.clone(), true).await
+    }
+
+    /// Runs a command that is made anew for each try. `bounded`: the server is told how much time
+    /// is left, and gives it up then.
+    async fn run_made(
+        &self,
+        call: &Call,
+        mut command: impl FnMut() -> Document,
+        bounded: bool,
+    ) -> Result<Document, StorageError> {
         let mut tries = Tries::default();
         loop {
             let left = self.left(call, &mut tries)?;
-            let mut command = command.clone();
-            command.insert("maxTimeMS", milliseconds(left));
+            let mut command = command();
+            if bounded {
+                command.insert("maxTimeMS", milliseconds(left));
+            }
             let ran = timeout(left, self.database.run_command(command).into_future()).await;
             let ran = ran.map(|ran| ran.map_err(|source| failure(call.operation, source)));
             if let Some(reply) = self.judge(call, &mut tries, ran).await? {
@@ -185,12 +217,17 @@ impl Connection {
     pub(crate) async fn run_acknowledged(
         &self,
         call: &Call,
-        mut command: Document,
+        mut command: impl FnMut() -> Document,
+        bounded: bool,
     ) -> Result<Document, StorageError> {
-        if !self.write_concern.is_empty() {
-            command.insert("writeConcern", self.write_concern.clone());
-        }
-        let reply = self.run(call, command).await?;
+        let command = || {
+            let mut command = command();
+            if !self.write_concern.is_empty() {
+                command.insert("writeConcern", self.write_concern.clone());
+            }
+            command
+        };
+        let reply = self.run_made(call, command, bounded).await?;
         match reply.get_document("writeConcernError") {
             Ok(problem) => {
                 let why = problem.get_str("errmsg").unwrap_or("no reason given");
@@ -230,12 +267,15 @@ impl Connection {
         let mut left: Vec<(usize, Document)> = statements.into_iter().enumerate().collect();
         let mut attempts = 0;
         while !left.is_empty() {
-            let mut document = Document::new();
-            document.insert(command, self.collection_name());
-            document.insert("ordered", ordered);
-            let sent: Vec<_> = left.iter().map(|(_, statement)| statement.clone()).collect();
-            document.insert(list, sent);
-            let reply = self.run_acknowledged(call, document).await?;
+            let made = || {
+                let mut document = Document::new();
+                document.insert(command, self.collection_name());
+                document.insert("ordered", ordered);
+                let sent: Vec<_> = left.iter().map(|(_, statement)| statement.clone()).collect();
+                document.insert(list, sent);
+                document
+            };
+            let reply = self.run_acknowledged(call, made, true).await?;
             written.matched += number(reply.get("n"));
             let failed = reply.get_array("writeErrors").map(Vec::as_slice).unwrap_or_default();
             let wait = pause(attempts, fastrand::f64());
@@ -275,56 +315,75 @@ impl Connection {
             "upsert": true,
             "new": new,
         };
-        let reply = self.run_acknowledged(call, command).await?;
+        let reply = self.run_acknowledged(call, || command.clone(), true).await?;
         Ok(reply.get_document("value").ok().cloned())
     }
 
     /// Reads documents. They are read anew where the server goes away in between.
-    pub(crate) async fn find<T>(
+    ///
+    /// In a task of its own: the driver closes the connection of a call that is dropped, and callers
+    /// that give up after a short time would have it connect anew all the time.
+    pub(crate) async fn find<T: Send + 'static>(
         &self,
         call: &Call,
-        find: &Find,
-        mut read: impl FnMut(&RawDocument) -> T,
+        find: Find,
+        read: impl Fn(&RawDocument) -> T + Clone + Send + 'static,
     ) -> Result<Vec<T>, StorageError> {
         let mut tries = Tries::default();
+        let operation = call.operation;
         loop {
             let left = self.left(call, &mut tries)?;
-            let found = timeout(left, self.find_once(find, left, &mut read)).await;
-            let found = found.map(|it| it.map_err(|source| failure(call.operation, source)));
+            // A deployment may have a read concern of its own, for those that ask for none.
+            let concern = match find.for_reader {
+                true => self.read_concern.clone(),
+                false => Some(ReadConcern::local()),
+            };
+            let once =
+                find_once(self.collection.clone(), find.clone(), concern, left, read.clone());
+            let found = match tokio::spawn(timeout(left, once)).await {
+                Ok(found) => found.map(|it| it.map_err(|source| failure(operation, source))),
+                // The runtime ends.
+                Err(ended) => {
+                    let message = "the reading was given up";
+                    let kind = StorageErrorKind::Unavailable;
+                    return Err(error(operation, kind, message).with_source(ended));
+                }
+            };
             if let Some(found) = self.judge(call, &mut tries, found).await? {
                 return Ok(found);
             }
         }
     }
+}
 
-    async fn find_once<T>(
-        &self,
-        find: &Find,
-        left: Duration,
-        read: &mut impl FnMut(&RawDocument) -> T,
-    ) -> mongodb::error::Result<Vec<T>> {
-        let mut action = self.collection.find(find.filter.clone()).max_time(left);
-        if let Some(projection) = &find.projection {
-            action = action.projection(projection.clone());
-        }
-        if let Some(sort) = &find.sort {
-            action = action.sort(sort.clone());
-        }
-        if let Some(limit) = find.limit {
-            action = action.limit(i64::try_from(limit).unwrap_or(i64::MAX));
-        }
-        if let Some(concern) = &self.read_concern {
-            action = action.read_concern(concern.clone());
-        }
-        // One more than may come, so that the server closes the cursor with the first batch.
-        let batch = u32::try_from(find.expected.saturating_add(1)).unwrap_or(u32::MAX);
-        let mut cursor = action.batch_size(batch).await?;
-        let mut found = Vec::new();
-        while cursor.advance().await? {
-            found.push(read(cursor.current()));
-        }
-        Ok(found)
+async fn find_once<T>(
+    collection: Collection<RawDocumentBuf>,
+    find: Find,
+    concern: Option<ReadConcern>,
+    left: Duration,
+    read: impl Fn(&RawDocument) -> T,
+) -> mongodb::error::Result<Vec<T>> {
+    let mut action = collection.find(find.filter).max_time(left);
+    if let Some(projection) = find.projection {
+        action = action.projection(projection);
     }
+    if let Some(sort) = find.sort {
+        action = action.sort(sort);
+    }
+    if let Some(limit) = find.limit {
+        action = action.limit(i64::try_from(limit).unwrap_or(i64::MAX));
+    }
+    if let Some(concern) = concern {
+        action = action.read_concern(concern);
+    }
+    // One more than may come, so that the server closes the cursor with the first batch.
+    let batch = u32::try_from(find.expected.saturating_add(1)).unwrap_or(u32::MAX);
+    let mut cursor = action.batch_size(batch).await?;
+    let mut found = Vec::new();
+    while cursor.advance().await? {
+        found.push(read(cursor.current()));
+    }
+    Ok(found)
 }
 
 impl Written {

@@ -11,7 +11,7 @@ pub(crate) use keeper::keep;
 use std::time::Instant;
 
 use cache_core::storage::{Budget, Maintenance, StorageError, StorageStats};
-use mongodb::bson::{Bson, DateTime, Document, doc};
+use mongodb::bson::{DateTime, Document, doc};
 
 use crate::connection::{Call, Find, STEP, number};
 use crate::error::damaged;
@@ -43,23 +43,18 @@ impl Shared {
             }
         }
         self.bounds.expired(done.expired);
-        loop {
-            let over = self.over(&call).await?;
-            if over == 0 {
-                break;
-            }
-            let step = room(&done).min(STEP as u64).min(over);
+        let mut surplus = self.surplus(&call).await?;
+        if !surplus.is_none() {
+            self.write_accesses().await?;
+        }
+        while !surplus.is_none() {
+            let step = room(&done).min(STEP as u64);
             if step == 0 {
                 done.unfinished = true;
                 break;
             }
-            let evicted = self.evict(&call, step as usize).await?;
-            done.evicted += evicted;
-            self.bounds.evicted(evicted);
             self.connection.renew(&mut call);
-            if evicted == 0 {
-                break;
-            }
+            done.evicted += self.evict(&call, &mut surplus, step as usize).await?;
         }
         Ok(done)
     }
@@ -74,7 +69,7 @@ impl Shared {
         let now = self.now(call).await?;
         let find = Find::new(doc! { field::CLEAN_AT: { "$lte": now } }, 1);
         let find = find.only(doc! { field::ID: 1 }).limited();
-        Ok(!self.connection.find(call, &find, text).await?.is_empty())
+        Ok(!self.connection.find(call, find, text).await?.is_empty())
     }
 
     /// Removes documents past their time; gives how many were found, and how many held a value.
@@ -82,7 +77,7 @@ impl Shared {
         let past = doc! { field::CLEAN_AT: { "$lte": self.now(call).await? } };
         let find = Find::new(past.clone(), step).only(doc! { field::ID: 1 }).limited();
         let found: Vec<_> =
-            self.connection.find(call, &find, text).await?.into_iter().flatten().collect();
+            self.connection.find(call, find, text).await?.into_iter().flatten().collect();
         if found.is_empty() {
             return Ok((0, 0));
         }
@@ -98,29 +93,12 @@ impl Shared {
 
     pub(crate) async fn stats(&self) -> Result<StorageStats, StorageError> {
         let call = self.connection.call("stats");
-        // Answered by the index that holds both.
-        let pipeline = vec![
-            doc! { "$match": { field::USED_AT: { "$gte": DateTime::from_millis(0) } } },
-            doc! { "$group": {
-                "_id": Bson::Null,
-                "entries": { "$sum": 1 },
-                "bytes": { "$sum": format!("${}", field::PAYLOAD_BYTES) },
-            } },
-        ];
-        let command = doc! {
-            "aggregate": self.connection.collection_name(),
-            "pipeline": pipeline,
-            "cursor": {},
-        };
-        let reply = self.connection.run(&call, command).await?;
-        let batch = reply.get_document("cursor").and_then(|it| it.get_array("firstBatch"));
-        let sums = batch.ok().and_then(|batch| batch.first()).and_then(Bson::as_document);
-        let sum = |field| sums.map_or(0, |sums| number(sums.get(field)));
+        let amount = self.amount(&call).await?;
         let size = self.size(&call).await?;
         let (expired, evicted) = self.bounds.removed();
         let mut stats = StorageStats::default();
-        stats.entries = sum("entries");
-        stats.payload_bytes = sum("bytes");
+        stats.entries = amount.entries;
+        stats.payload_bytes = amount.payload_bytes;
         stats.stored_bytes = number(size.get("size")) + number(size.get("totalIndexSize"));
         stats.evicted = evicted;
         stats.expired = expired;

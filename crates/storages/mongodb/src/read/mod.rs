@@ -70,11 +70,12 @@ impl Shared {
         // In this order the fence is read first, whose counter is not to be newer than an entry.
         let find = Find::new(filter, keys.len() + 1)
             .only(doc! { field::PENDING: 0, field::USED_AT: 0, field::CLEAN_AT: 0 })
-            .sorted(doc! { "_id": 1 });
+            .sorted(doc! { "_id": 1 })
+            .for_reader();
         let mut fence = None;
         let mut entries = HashMap::with_capacity(keys.len());
         let operation = call.operation;
-        for found in self.connection.find(call, &find, |it| read_found(it, operation)).await? {
+        for found in self.connection.find(call, find, move |it| read_found(it, operation)).await? {
             match found {
                 Found::Fence(read) => fence = Some(read?),
                 Found::Entry(key, entry) => drop(entries.insert(key, entry)),

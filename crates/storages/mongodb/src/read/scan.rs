@@ -162,12 +162,13 @@ impl State<'_> {
         let find = Find::new(filter, PAGE)
             .only(doc! { field::PAYLOAD: 0, field::PENDING: 0 })
             .sorted(doc! { "_id": 1 })
-            .limited();
+            .limited()
+            .for_reader();
         let call = self.shared.connection.call(OPERATION);
         let found = self
             .shared
             .connection
-            .find(&call, &find, |document| (super::text(document), details(document, OPERATION)));
+            .find(&call, find, |document| (super::text(document), details(document, OPERATION)));
         let found = found.await.map_err(|error| self.shared.as_closed(error))?;
         let whole = found.len() >= PAGE;
         self.last = found.last().and_then(|(key, _)| key.clone());

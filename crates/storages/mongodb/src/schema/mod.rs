@@ -38,6 +38,9 @@ pub(crate) mod field {
     pub(crate) const IDLE_MS: &str = "idle_ms";
     /// There where a value is: a document without it is no entry.
     pub(crate) const STAMP: &str = "stamp";
+    /// There where the value is older than its stamp: how old. An update raises and stores under its
+    /// own mark, but its value is as old as the change of the source that it comes with.
+    pub(crate) const SINCE: &str = "since";
     pub(crate) const TOKEN: &str = "token";
     pub(crate) const CHECKSUM: &str = "checksum";
     pub(crate) const TAGS: &str = "tags";
@@ -54,7 +57,7 @@ pub(crate) mod field {
     pub(crate) const PENDING_TAGS: &str = "pending.tags";
 
     /// What makes a value; all of it comes and goes together.
-    pub(crate) const VALUE: [&str; 15] = [
+    pub(crate) const VALUE: [&str; 16] = [
         KIND,
         CODEC,
         COMPRESSION,
@@ -64,6 +67,7 @@ pub(crate) mod field {
         KEPT_UNTIL,
         IDLE_MS,
         STAMP,
+        SINCE,
         TOKEN,
         CHECKSUM,
         TAGS,

@@ -25,6 +25,12 @@ pub(crate) async fn ensure(
     create: bool,
 ) -> Result<(), StorageError> {
     let name = connection.collection_name();
+    let hello = connection.run(call, doc! { "hello": 1 }).await?;
+    if !hello.get_bool("isWritablePrimary").unwrap_or(false) {
+        // The driver takes any member for the primary that it is told to connect to directly.
+        let message = "the server takes no writes; reads from a secondary would be too old";
+        return Err(error("open", StorageErrorKind::Unavailable, message));
+    }
     let found = connection.run(call, doc! { "listCollections": 1, "filter": { "name": name } });
     let found = first_batch(&found.await?);
     let Some(collection) = found.first() else {
@@ -34,6 +40,7 @@ pub(crate) async fn ensure(
         return make_indexes(connection, call).await;
     };
     check_collection(name, collection)?;
+    check_whole(name, &connection.run(call, doc! { "collStats": name }).await?)?;
     check_marker(connection, call).await?;
     let listed = connection.run(call, doc! { "listIndexes": name }).await?;
     if check_indexes(name, &first_batch(&listed))? {
@@ -47,11 +54,14 @@ pub(crate) async fn ensure(
 
 /// Makes the collection, too, where there is none. Index builds may take as long as they need.
 async fn make_indexes(connection: &Connection, call: &Call) -> Result<(), StorageError> {
-    let command = doc! {
-        "createIndexes": connection.collection_name(),
-        "indexes": indexes().to_vec(),
+    let command = || {
+        doc! {
+            "createIndexes": connection.collection_name(),
+            "indexes": indexes().to_vec(),
+        }
     };
-    connection.run_acknowledged(call, command).await.map(drop)
+    // Unbounded: the server goes on where this call has given up, and whoever opens later joins in.
+    connection.run_acknowledged(call, command, false).await.map(drop)
 }
 
 fn first_batch(reply: &Document) -> Vec<Document> {
@@ -84,6 +94,14 @@ fn check_collection(name: &str, collection: &Document) -> Result<(), StorageErro
         }
     }
     Ok(())
+}
+
+/// Whether it lies on one shard: on many, nothing orders what a read sees of the fence and of entries.
+fn check_whole(name: &str, stats: &Document) -> Result<(), StorageError> {
+    match stats.get_bool("sharded") {
+        Ok(true) => Err(incompatible(format!("the collection `{name}` is sharded"))),
+        _ => Ok(()),
+    }
 }
 
 async fn check_marker(connection: &Connection, call: &Call) -> Result<(), StorageError> {
@@ -181,6 +199,10 @@ mod tests {
             doc! { "type": "collection", "options": { "validator": { "a": 1 } } },
         ] {
             assert!(check_collection("c", &collection).is_err(), "{collection}");
+        }
+        assert!(check_whole("c", &doc! { "count": 1, "sharded": true }).is_err());
+        for whole in [doc! { "count": 1 }, doc! { "sharded": false }] {
+            assert!(check_whole("c", &whole).is_ok(), "{whole}");
         }
     }
 }

@@ -52,7 +52,7 @@ impl Shared {
             capabilities: Capabilities::new(SCHEME, Reach::Shared)
                 .with_value_bytes_max(options.value_bytes_max),
             accesses: Accesses::default(),
-            bounds: Bounds::new(options.max_entries),
+            bounds: Bounds::new(options.max_entries, options.max_bytes),
             stopped: watch::Sender::new(false),
             connection,
             options,

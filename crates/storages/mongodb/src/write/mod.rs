@@ -5,6 +5,7 @@ mod round;
 mod settle;
 mod statements;
 
+pub(crate) use statements::is_older;
 #[cfg(test)]
 pub(crate) use statements::value_of;
 
@@ -29,7 +30,7 @@ pub(super) struct Step {
     place: usize,
     key: Key,
     change: Change,
-    /// What its pending part is told by.
+    /// What its pending part is told by, once it is announced.
     ticket: i64,
 }
 
@@ -72,6 +73,7 @@ impl Shared {
         let mut keys = HashSet::new();
         let mut bytes = 0;
         let mut failed = None;
+        let mut bytes_in_all = 0;
         for (place, write) in writes.into_iter().enumerate() {
             let Write { key, action } = write;
             let (change, payload_bytes) = match self.change(action) {
@@ -90,9 +92,14 @@ impl Shared {
                 bytes = 0;
             }
             bytes += payload_bytes;
-            round.push(Step { place, key, change, ticket: fastrand::i64(..) });
+            bytes_in_all += payload_bytes as u64;
+            round.push(Step { place, key, change, ticket: 0 });
         }
         self.round_unless(&mut failed, round, &mut outcomes).await;
+        let stored = outcomes.iter().filter(|it| matches!(it, Some(Ok(Outcome::Stored)))).count();
+        if stored > 0 {
+            self.hold_bounds(stored as u64, bytes_in_all).await;
+        }
         match failed {
             Some(error) if !outcomes.iter().flatten().any(Result::is_ok) => Err(error),
             _ => Ok(outcomes.into_iter().map(Self::known).collect()),

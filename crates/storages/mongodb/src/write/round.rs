@@ -8,9 +8,9 @@ use cache_core::storage::{Outcome, StorageError};
 use futures_util::future::{join, try_join_all};
 use mongodb::bson::{Document, RawDocument, doc};
 
-use super::statements::{Condition, announce, publish, remove, set, touch, withdraw};
+use super::statements::{Condition, announce, publish, remove, set, since, touch, withdraw};
 use super::{Change, Outcomes, Step};
-use crate::connection::{Call, Find};
+use crate::connection::{Call, Find, Tries};
 use crate::error::damaged;
 use crate::fence::{Fence, raise, raise_and_tell};
 use crate::schema::field;
@@ -83,22 +83,31 @@ impl Shared {
         mark: u64,
         outcomes: &mut Outcomes,
     ) -> Result<Vec<Step>, StorageError> {
-        let mut statements = Vec::new();
-        let mut of = Vec::new();
-        for step in &steps {
-            if let Some((tags, _)) = step.change.checked() {
-                let tags: Vec<_> = tags.into_iter().map(Tag::as_str).collect();
-                statements.push(announce(&step.key, &tags, step.ticket));
-                of.push(step.place);
-            } else if step.change.raises_at_once() {
-                statements.push(raise(cell_of_key(&step.key), mark));
-                of.push(step.place);
+        let mut tries = Tries::default();
+        let (of, written) = loop {
+            let mut statements = Vec::new();
+            let mut of = Vec::new();
+            for step in &mut steps {
+                // Anew for each try: one whose reply was lost may arrive after all the others, and
+                // must not be what a publication finds that was as late.
+                step.ticket = fastrand::i64(..);
+                if let Some((tags, _)) = step.change.checked() {
+                    let tags: Vec<_> = tags.into_iter().map(Tag::as_str).collect();
+                    statements.push(announce(&step.key, &tags, step.ticket));
+                    of.push(step.place);
+                } else if step.change.raises_at_once() {
+                    statements.push(raise(cell_of_key(&step.key), mark));
+                    of.push(step.place);
+                }
             }
-        }
-        if statements.is_empty() {
-            return Ok(steps);
-        }
-        let written = self.connection.update(call, statements, false).await?;
+            if statements.is_empty() {
+                return Ok(steps);
+            }
+            let tried = self.connection.update(&call.once(), statements, false).await;
+            if let Some(written) = self.connection.judge(call, &mut tries, Ok(tried)).await? {
+                break (of, written);
+            }
+        };
         let mut failed = HashSet::new();
         for (at, error) in written.errors {
             let place = of[at];
@@ -121,9 +130,10 @@ impl Shared {
         if ids.is_empty() {
             return Ok(Updates::default());
         }
+        let operation = call.operation;
         let find = Find::new(doc! { "_id": { "$in": &ids } }, ids.len())
             .only(doc! { field::TOKEN: 1, field::TAGS: 1 });
-        let found = self.connection.find(call, &find, |it| seen(it, call.operation)).await?;
+        let found = self.connection.find(call, find, move |it| seen(it, operation)).await?;
         let seen = found.into_iter().collect::<Result<_, _>>()?;
         let cells: HashSet<usize> = updated().map(|step| cell_of_key(&step.key)).collect();
         let raised = cells.into_iter().map(|cell| async move {
@@ -207,7 +217,6 @@ impl Shared {
             certain_of.push(place);
             outcomes[place] = Some(Ok(outcome));
         }
-        self.bounds.stored(certain.len() + conditional.len());
         let update = |statements| self.connection.update(call, statements, false);
         let (certain, conditional) = join(update(certain), update(conditional)).await;
         match certain {
@@ -234,14 +243,17 @@ fn under_condition(step: &Step, mark: u64, updates: &Updates) -> Document {
             publish(key, entry, ticket, stamp.mark, Condition::NotNewer(stamp.mark))
         }
         Change::Put { entry, expected: Some(token), stamp } => {
-            publish(key, entry, ticket, stamp.mark, Condition::Expected(*token, stamp.mark))
+            let condition = Condition::Expected(*token, stamp.mark);
+            // It may have been made of the entry that was read, which an invalidation that has
+            // raised the counter is yet to remove.
+            since(0, publish(key, entry, ticket, stamp.mark, condition))
         }
         Change::Put { entry, expected: None, stamp } => {
             publish(key, entry, ticket, stamp.mark, Condition::Nothing(stamp.mark))
         }
-        Change::Update { entry: Some(entry), .. } => {
+        Change::Update { entry: Some(entry), stamp } => {
             let seen = updates.seen.get(key.as_str()).and_then(|seen| seen.token);
-            publish(key, entry, ticket, mark, Condition::Seen(seen))
+            since(stamp.mark, publish(key, entry, ticket, mark, Condition::Seen(seen)))
         }
         Change::Touch { token, fresh_until, kept_until } => {
             touch(key, *token, *fresh_until, *kept_until)

@@ -47,7 +47,7 @@ impl Shared {
         filter.extend(is_kept());
         let find =
             Find::new(filter, ids.len()).only(doc! { field::TOKEN: 1, field::FRESH_UNTIL: 1 });
-        let found = self.connection.find(call, &find, standing).await?;
+        let found = self.connection.find(call, find, standing).await?;
         let standing: HashMap<String, Standing> = found.into_iter().flatten().collect();
         let mut left_over = Vec::new();
         for step in unknown {

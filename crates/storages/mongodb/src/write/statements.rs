@@ -70,7 +70,8 @@ fn without(value: &Document, names: &[&str]) -> Document {
     missing.map(|name| ((*name).to_owned(), Bson::String(String::new()))).collect()
 }
 
-const OPTIONAL: [&str; 4] = [field::IDLE_MS, field::TAGS, field::KEPT_UNTIL, field::CLEAN_AT];
+const OPTIONAL: [&str; 5] =
+    [field::IDLE_MS, field::TAGS, field::KEPT_UNTIL, field::CLEAN_AT, field::SINCE];
 
 /// What puts a value in place, whatever was there.
 fn store(entry: &Entry, stamp: u64) -> Document {
@@ -153,6 +154,28 @@ pub(super) fn publish(
     doc! { "q": q, "u": u }
 }
 
+/// Notes that what is published is not as new as its stamp, but only as `mark`.
+pub(super) fn since(mark: u64, mut publication: Document) -> Document {
+    if let Ok(u) = publication.get_document_mut("u") {
+        if let Ok(unset) = u.get_document_mut("$unset") {
+            unset.remove(field::SINCE);
+            if unset.is_empty() {
+                u.remove("$unset");
+            }
+        }
+        if let Ok(set) = u.get_document_mut("$set") {
+            set.insert(field::SINCE, mark as i64);
+        }
+    }
+    publication
+}
+
+/// That a value is older than `mark`.
+pub(crate) fn is_older(mark: u64) -> Document {
+    let older = |field: &str| doc! { field: { "$lt": mark as i64 } };
+    doc! { "$or": [older(field::STAMP), older(field::SINCE)] }
+}
+
 /// Stores whatever is there.
 pub(super) fn set(key: &Key, entry: &Entry, stamp: u64) -> Document {
     doc! { "q": { "_id": key.as_str() }, "u": store(entry, stamp), "upsert": true }
@@ -163,8 +186,9 @@ pub(super) fn set(key: &Key, entry: &Entry, stamp: u64) -> Document {
 pub(super) fn remove(key: &Key, mark: u64) -> Document {
     let mut unset = without(&Document::new(), &field::VALUE);
     unset.insert(field::PENDING, "");
+    let nothing = doc! { field::STAMP: { "$exists": false } };
     doc! {
-        "q": { "_id": key.as_str(), field::STAMP: { "$not": { "$gte": mark as i64 } } },
+        "q": { "_id": key.as_str(), "$or": [nothing, is_older(mark)] },
         "u": { "$unset": unset, "$set": { field::CLEAN_AT: soon() } },
     }
 }

@@ -9,14 +9,16 @@ use super::common::{holds, key, options, server, set, set_write};
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_used_least_recently_goes_first() {
     let Some(server) = server() else { return };
-    let storage = options(&server).max_entries(20).open().await.unwrap();
+    let options = options(&server);
+    let storage = options.clone().open().await.unwrap();
     for number in 0..30 {
         set(&storage, &format!("k{number}"), &[]).await.unwrap();
     }
     // Dates have milliseconds.
     tokio::time::sleep(Duration::from_millis(5)).await;
     assert!(holds(&storage, "k3").await.unwrap());
-    storage.flush().await.unwrap();
+    storage.close().await.unwrap();
+    let storage = options.max_entries(20).open().await.unwrap();
     let some = Budget { entries_max: 4, duration_max: Duration::from_secs(60) };
     let done = storage.maintain(some).await.unwrap();
     assert_eq!((done.evicted, done.unfinished), (4, true));
@@ -48,27 +50,23 @@ async fn the_bound_on_bytes_holds() {
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    let done = storage.maintain(Budget::UNLIMITED).await.unwrap();
-    assert!(!done.unfinished && done.evicted > 0);
     let stats = storage.stats().await.unwrap();
+    assert!(stats.evicted > 0, "{stats:?}");
     assert!((150_000..=200_000).contains(&stats.payload_bytes), "{stats:?}");
     assert!(holds(&storage, "k4-0").await.unwrap(), "the newest went");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_writes_are_evicted_without_being_asked() {
+async fn what_a_write_does_not_stay_for_is_evicted_behind_it() {
     let Some(server) = server() else { return };
     let options =
         options(&server).max_entries(50).cleanup_interval(Some(Duration::from_secs(3600)));
     let storage = options.open().await.unwrap();
-    for round in 0..8 {
-        let keys: Vec<_> = (0..50).map(|number| key(&format!("k{round}-{number}"))).collect();
-        storage.write(keys.iter().map(|key| set_write(key, "x", &[])).collect()).await.unwrap();
-    }
+    let keys: Vec<_> = (0..1_500).map(|number| key(&format!("k{number}"))).collect();
+    storage.write(keys.iter().map(|key| set_write(key, "x", &[])).collect()).await.unwrap();
     let begun = std::time::Instant::now();
-    // A hundred writes wake the keeper: no more than that are over in the end.
-    while storage.stats().await.unwrap().entries > 150 {
-        assert!(begun.elapsed() < Duration::from_secs(60), "nothing was evicted");
+    while storage.stats().await.unwrap().entries > 50 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "not all was evicted");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

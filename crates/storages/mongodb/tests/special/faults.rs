@@ -6,11 +6,11 @@ use cache_core::storage::{
     InvalidationMode, Outcome, Selector, Storage, StorageError, StorageErrorKind,
 };
 use cache_mongodb::MongoDb;
-use mongodb::bson::{Document, doc};
+use mongodb::bson::doc;
 use tiers_servers::Proxy;
 
 use super::common::{
-    SLACK, TIMEOUT, entry, holds, key, options, options_of, own_server, set, set_write,
+    SLACK, TIMEOUT, entry, fail, holds, key, options, options_of, own_server, set, set_write,
 };
 
 /// Every kind of call; gives what each answered.
@@ -221,14 +221,6 @@ async fn a_cancelled_call_leaves_connection_and_entry_sound() {
         assert!(!holds(&storage, "nothing").await.unwrap());
         assert!(holds(&storage, "k").await.unwrap());
     }
-}
-
-/// Lets the next commands of a kind fail, as a server in trouble does.
-async fn fail(server: &tiers_servers::MongoDb, times: i32, data: Document) {
-    let client = mongodb::Client::with_uri_str(server.url()).await.unwrap();
-    let command =
-        doc! { "configureFailPoint": "failCommand", "mode": { "times": times }, "data": data };
-    client.database("admin").run_command(command).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,5 @@
-//! What is special to MongoDB: faults of the server, the collection's shape, pending parts, bounds.
+//! What is special to MongoDB: faults of the server, the collection's shape, pending parts,
+//! calls that overtake each other, bounds.
 //!
 //! The servers are started here; where the program for them is not installed, every test says so,
 //! and fails only where servers are required.
@@ -9,4 +10,5 @@ mod bounds;
 mod common;
 mod faults;
 mod pending;
+mod races;
 mod shape;
