@@ -36,6 +36,8 @@
 //! |---|---|---|
 //! | `memory` | objects in this process: [`memory`] | yes |
 //! | `sqlite` | the embedded storage: [`sqlite`] | yes |
+//! | `redis` | Redis and Valkey, shared by processes: `tiers::redis` | no |
+//! | `mongodb` | MongoDB, shared by processes: `tiers::mongodb` | no |
 //! | `msgpack`, `json`, `bincode` | codecs | `msgpack` |
 //! | `zstd`, `lz4` | compression of stored values | `zstd` |
 //! | `macros` | `#[derive(Node)]`, `#[cached]` | yes |
@@ -58,6 +60,10 @@ pub use cache_core::{
 pub use cache_macros::{Node, cached};
 #[cfg(feature = "memory")]
 pub use cache_memory as memory;
+#[cfg(feature = "mongodb")]
+pub use cache_mongodb as mongodb;
+#[cfg(feature = "redis")]
+pub use cache_redis as redis;
 #[cfg(feature = "sqlite")]
 pub use cache_sqlite as sqlite;
 pub use open::{OpenError, open};

@@ -3,6 +3,11 @@
 //! A fill that read the fence before it was raised has its pending part in the collection by then,
 //! or has published: in the first pass it loses the part, or what it published meanwhile is found
 //! by the second. One pass over both could miss a document that moves from one to the other.
+//!
+//! The counter is raised first, so an entry may be read under a stamp that its invalidation does not
+//! pass. What is put in its place by that stamp is removed with it, or finds it gone. Where the entry
+//! stays, for it is only expired, all is done twice: who has read it unexpired did so before the
+//! second raise.
 
 use cache_core::key::Tag;
 use cache_core::storage::{Invalidated, InvalidationMode, Selector, StorageError};
@@ -26,18 +31,31 @@ impl Shared {
         mode: InvalidationMode,
     ) -> Result<Invalidated, StorageError> {
         let mut call = self.connection.call("invalidate");
+        let mut entries = self.raise_and_end(&mut call, selector, mode).await?;
+        if mode == InvalidationMode::Expire {
+            entries += self.raise_and_end(&mut call, selector, mode).await?;
+        }
+        Ok(Invalidated { entries })
+    }
+
+    async fn raise_and_end(
+        &self,
+        call: &mut Call,
+        selector: &Selector,
+        mode: InvalidationMode,
+    ) -> Result<u64, StorageError> {
         let cells = selector.cells();
         if cells.as_ref().is_some_and(Vec::is_empty) {
-            return Ok(Invalidated::default());
+            return Ok(0);
         }
-        let fence = self.connection.advance(&call, cells.is_none()).await?;
+        let fence = self.connection.advance(call, cells.is_none()).await?;
         let mark = fence.counter;
         // In this order: what is announced after the raise reads the raised cells.
         let raises = cells.unwrap_or_default().into_iter().map(|cell| raise(cell, mark));
         let statements: Vec<_> = raises.chain(withdrawals(selector)).collect();
         for chunk in statements.chunks(STEP) {
-            self.connection.update(&call, chunk.to_vec(), true).await?.whole()?;
-            self.connection.renew(&mut call);
+            self.connection.update(call, chunk.to_vec(), true).await?.whole()?;
+            self.connection.renew(call);
         }
         let mut entries = 0;
         for pages in pages_of(selector, STEP) {
@@ -50,24 +68,24 @@ impl Shared {
                     filter.insert(field::FRESH_UNTIL, doc! { "$ne": EXPIRED });
                 }
                 if let Selector::Keys(_) = selector {
-                    entries += self.end(&call, filter, mode).await?;
-                    self.connection.renew(&mut call);
+                    entries += self.end(call, filter, mode).await?;
+                    self.connection.renew(call);
                     break;
                 }
-                let (found, meant) = self.page(&call, &filter, selector).await?;
+                let (found, meant) = self.page(call, &filter, selector).await?;
                 last = found.last().cloned();
                 if !meant.is_empty() {
                     let mut filter = filter;
                     filter.insert(field::ID, doc! { "$in": meant });
-                    entries += self.end(&call, filter, mode).await?;
+                    entries += self.end(call, filter, mode).await?;
                 }
-                self.connection.renew(&mut call);
+                self.connection.renew(call);
                 if found.len() < STEP {
                     break;
                 }
             }
         }
-        Ok(Invalidated { entries })
+        Ok(entries)
     }
 
     /// Ids of one page, and which of them are meant.

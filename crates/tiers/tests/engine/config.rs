@@ -132,11 +132,22 @@ fn a_cache_needs_a_runtime() {
 #[tokio::test]
 async fn urls_that_cannot_be_opened_say_why() {
     let cases = [
+        #[cfg(not(feature = "redis"))]
         ("redis://user:hunter2@localhost", "enable feature `redis`"),
-        ("rediss://localhost", "enable feature `redis`"),
+        #[cfg(not(feature = "redis"))]
+        ("rediss-cluster://localhost", "enable feature `redis`"),
+        #[cfg(feature = "redis")]
+        ("redis://user:hunter2@localhost?pool_size=0", "pool_size"),
+        #[cfg(feature = "redis")]
+        ("valkey-cluster://user:hunter2@localhost/3", "database"),
         ("postgres://user:hunter2@localhost/db", "enable feature `postgres`"),
         ("mysql://localhost", "enable feature `mysql`"),
+        #[cfg(not(feature = "mongodb"))]
         ("mongodb://user:hunter2@localhost", "enable feature `mongodb`"),
+        #[cfg(feature = "mongodb")]
+        ("mongodb://user:hunter2@localhost/?pool_size=0", "pool_size"),
+        #[cfg(feature = "mongodb")]
+        ("mongodb://user:hunter2/@localhost", "percent-encoded"),
         ("file:///tmp/x", "enable feature `filesystem`"),
         ("ftp://user:hunter2@localhost", "none that is known"),
         ("cache.db", "no scheme"),

@@ -188,6 +188,22 @@ impl MongoDbOptions {
         MongoDb::open_with(self).await
     }
 
+    /// Checks that collection and indexes are as this release expects, and changes nothing.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open) without [`create`](Self::create).
+    pub async fn check_schema(&self) -> Result<(), StorageError> {
+        crate::storage::check_schema(self).await
+    }
+
+    /// The script for `mongosh` that makes the collection, for administrators.
+    ///
+    /// # Errors
+    /// [`ConfigError::Option`] for a name that is not valid.
+    pub fn schema_script(&self) -> Result<String, ConfigError> {
+        schema::schema_script(&self.collection).map_err(|problem| option("collection", problem))
+    }
+
     /// Checks every option.
     ///
     /// # Errors

@@ -88,11 +88,8 @@ pub(crate) fn indexes() -> [Document; 4] {
     ]
 }
 
-/// The script for `mongosh` that makes the collection, for administrators.
-///
-/// # Errors
-/// What is wrong with the name.
-pub fn schema_script(collection: &str) -> Result<String, String> {
+/// The script that makes the collection; an error where its name is not valid.
+pub(crate) fn schema_script(collection: &str) -> Result<String, String> {
     validate_collection(collection).map_err(|problem| format!("`{collection}` {problem}"))?;
     Ok(include_str!("../../schema/v1.js").replace("{collection}", collection))
 }

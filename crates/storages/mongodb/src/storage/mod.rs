@@ -2,7 +2,7 @@
 
 mod shared;
 
-pub(crate) use shared::Shared;
+pub(crate) use shared::{Shared, check_schema};
 
 use std::fmt;
 use std::sync::Arc;

@@ -31,23 +31,7 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(super) async fn open(options: MongoDbOptions) -> Result<Arc<Self>, StorageError> {
-        options.validate().map_err(|problem| {
-            error(OPERATION, StorageErrorKind::Invalid, problem.to_string()).with_source(problem)
-        })?;
-        let client = tokio::time::timeout(options.timeout, client(&options)).await;
-        let client = client.map_err(|_| {
-            let message = format!("the servers were not found within {:?}", options.timeout);
-            error(OPERATION, StorageErrorKind::Unavailable, message)
-        })??;
-        let majority = WriteConcern::majority();
-        let write_concern = options.write_concern.as_ref().unwrap_or(&majority);
-        let connection = Connection::new(
-            client,
-            &options.database,
-            &options.collection,
-            (write_concern, options.read_concern.clone()),
-            options.timeout,
-        )?;
+        let connection = connect(&options).await?;
         let shared = Arc::new(Self {
             capabilities: Capabilities::new(SCHEME, Reach::Shared)
                 .with_value_bytes_max(options.value_bytes_max),
@@ -117,6 +101,34 @@ impl Shared {
             }
         })
     }
+}
+
+/// Checks the collection, and changes nothing.
+pub(crate) async fn check_schema(options: &MongoDbOptions) -> Result<(), StorageError> {
+    let connection = connect(options).await?;
+    let checked = schema::ensure(&connection, &connection.call(OPERATION), false).await;
+    connection.shut_down().await;
+    checked
+}
+
+async fn connect(options: &MongoDbOptions) -> Result<Connection, StorageError> {
+    options.validate().map_err(|problem| {
+        error(OPERATION, StorageErrorKind::Invalid, problem.to_string()).with_source(problem)
+    })?;
+    let client = tokio::time::timeout(options.timeout, client(options)).await;
+    let client = client.map_err(|_| {
+        let message = format!("the servers were not found within {:?}", options.timeout);
+        error(OPERATION, StorageErrorKind::Unavailable, message)
+    })??;
+    let majority = WriteConcern::majority();
+    let write_concern = options.write_concern.as_ref().unwrap_or(&majority);
+    Connection::new(
+        client,
+        &options.database,
+        &options.collection,
+        (write_concern, options.read_concern.clone()),
+        options.timeout,
+    )
 }
 
 /// Connects as the URL says; nothing is sent yet, but for the look-up of `mongodb+srv`.

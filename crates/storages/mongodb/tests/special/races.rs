@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use cache_core::clock::Timestamp;
 use cache_core::fence::Stamp;
 use cache_core::storage::{
     Invalidated, InvalidationMode, Outcome, Selector, Storage, StorageError, Write, WriteAction,
@@ -132,6 +133,36 @@ async fn a_put_made_of_an_entry_is_removed_with_it() {
         begun.await.unwrap().unwrap();
         let found = processes.quick.get(&key(&name)).await.unwrap().entry;
         assert_eq!(found, None, "what was made of an invalidated entry outlived it");
+        raced
+    });
+}
+
+/// Where the entry stays, what was made of it by one who had not seen it expire is refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_put_made_of_an_entry_does_not_replace_it_expired() {
+    let Some(processes) = Processes::start().await else { return };
+    until_raced!(number, async {
+        let name = format!("k{number}");
+        set(&processes.quick, &name, &["t"]).await.unwrap();
+        let slow = processes.slow.clone();
+        let begun = processes
+            .begin(async move {
+                let selector = Selector::AnyTag(vec![tag("t")]);
+                slow.invalidate(&selector, InvalidationMode::Expire).await
+            })
+            .await;
+        let read = processes.quick.get(&key(&name)).await.unwrap();
+        let found = read.entry.unwrap();
+        let raced = !begun.is_finished() && found.fresh_until != Timestamp::from_unix_ms(0);
+        begun.await.unwrap().unwrap();
+        if raced {
+            let action = WriteAction::PutIfUnchanged {
+                entry: entry(&key(&name), "made of it", &["t"]),
+                expected: Some(found.token),
+                stamp: read.stamp,
+            };
+            assert_eq!(write(&processes.quick, &name, action).await, Outcome::Fenced);
+        }
         raced
     });
 }
