@@ -16,6 +16,7 @@ pages! {
     from_cacheme "from-cacheme.md"
     from_moka_and_cached "from-moka-and-cached.md"
     invalidation "invalidation.md"
+    mongodb "mongodb.md"
     observability "observability.md"
     redis "redis.md"
     postgres "postgres.md"

@@ -39,6 +39,7 @@
 //! | `filesystem` | a folder of files, for large values: `tiers::filesystem` | no |
 //! | `redis` | Redis and Valkey, shared by processes: `tiers::redis` | no |
 //! | `postgres` | a storage on a PostgreSQL server: `postgres` | no |
+//! | `mongodb` | MongoDB, shared by processes: `tiers::mongodb` | no |
 //! | `msgpack`, `json`, `bincode` | codecs | `msgpack` |
 //! | `zstd`, `lz4` | compression of stored values | `zstd` |
 //! | `macros` | `#[derive(Node)]`, `#[cached]` | yes |
@@ -63,6 +64,8 @@ pub use cache_filesystem as filesystem;
 pub use cache_macros::{Node, cached};
 #[cfg(feature = "memory")]
 pub use cache_memory as memory;
+#[cfg(feature = "mongodb")]
+pub use cache_mongodb as mongodb;
 #[cfg(feature = "postgres")]
 pub use cache_postgres as postgres;
 #[cfg(feature = "redis")]

@@ -26,6 +26,7 @@ pub enum OpenError {
 /// | `redis://localhost:6379/0?key_prefix=shop` | a Redis or Valkey server; `rediss://` by TLS |
 /// | `redis-cluster://a:7000,b:7001`, `redis-sentinel://a,b?master=m` | a cluster, or the master of a group |
 /// | `postgres://user:password@host/database?table=cache` | a table on a PostgreSQL server |
+/// | `mongodb://localhost/shop?collection=cache`, `mongodb+srv://..` | a collection of MongoDB |
 ///
 /// The options of each are documented with its crate.
 ///
@@ -58,6 +59,11 @@ pub async fn open(url: &str) -> Result<Backend, OpenError> {
         #[cfg(not(feature = "postgres"))]
         "postgres" | "postgresql" => Err(missing(scheme, "postgres").into()),
         "mysql" | "mariadb" => Err(missing(scheme, "mysql").into()),
+        #[cfg(feature = "mongodb")]
+        "mongodb" | "mongodb+srv" => {
+            Ok(cache_mongodb::MongoDbOptions::from_url(url)?.open().await?.into_storage().into())
+        }
+        #[cfg(not(feature = "mongodb"))]
         "mongodb" | "mongodb+srv" => Err(missing(scheme, "mongodb").into()),
         #[cfg(feature = "filesystem")]
         "file" => {
