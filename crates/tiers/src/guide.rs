@@ -18,6 +18,7 @@ pages! {
     invalidation "invalidation.md"
     observability "observability.md"
     redis "redis.md"
+    postgres "postgres.md"
     sqlite "sqlite.md"
     tiers "tiers.md"
 }

@@ -38,6 +38,7 @@
 //! | `sqlite` | the embedded storage: [`sqlite`] | yes |
 //! | `filesystem` | a folder of files, for large values: `tiers::filesystem` | no |
 //! | `redis` | Redis and Valkey, shared by processes: `tiers::redis` | no |
+//! | `postgres` | a storage on a PostgreSQL server: `postgres` | no |
 //! | `msgpack`, `json`, `bincode` | codecs | `msgpack` |
 //! | `zstd`, `lz4` | compression of stored values | `zstd` |
 //! | `macros` | `#[derive(Node)]`, `#[cached]` | yes |
@@ -62,6 +63,8 @@ pub use cache_filesystem as filesystem;
 pub use cache_macros::{Node, cached};
 #[cfg(feature = "memory")]
 pub use cache_memory as memory;
+#[cfg(feature = "postgres")]
+pub use cache_postgres as postgres;
 #[cfg(feature = "redis")]
 pub use cache_redis as redis;
 #[cfg(feature = "sqlite")]

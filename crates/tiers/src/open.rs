@@ -25,6 +25,7 @@ pub enum OpenError {
 /// | `file:///var/cache/audio?max_bytes=64GiB`, `file://./audio` | a folder of files, for large values |
 /// | `redis://localhost:6379/0?key_prefix=shop` | a Redis or Valkey server; `rediss://` by TLS |
 /// | `redis-cluster://a:7000,b:7001`, `redis-sentinel://a,b?master=m` | a cluster, or the master of a group |
+/// | `postgres://user:password@host/database?table=cache` | a table on a PostgreSQL server |
 ///
 /// The options of each are documented with its crate.
 ///
@@ -50,6 +51,11 @@ pub async fn open(url: &str) -> Result<Backend, OpenError> {
         }
         #[cfg(not(feature = "redis"))]
         _ if is_redis(scheme) => Err(missing(scheme, "redis").into()),
+        #[cfg(feature = "postgres")]
+        "postgres" | "postgresql" => {
+            Ok(cache_postgres::PostgresOptions::from_url(url)?.open().await?.into())
+        }
+        #[cfg(not(feature = "postgres"))]
         "postgres" | "postgresql" => Err(missing(scheme, "postgres").into()),
         "mysql" | "mariadb" => Err(missing(scheme, "mysql").into()),
         "mongodb" | "mongodb+srv" => Err(missing(scheme, "mongodb").into()),

@@ -140,7 +140,10 @@ async fn urls_that_cannot_be_opened_say_why() {
         ("redis://user:hunter2@localhost?pool_size=0", "pool_size"),
         #[cfg(feature = "redis")]
         ("valkey-cluster://user:hunter2@localhost/3", "database"),
-        ("postgres://user:hunter2@localhost/db", "enable feature `postgres`"),
+        (
+            "postgres://user:hunter2@localhost/db?pool_size=0",
+            if cfg!(feature = "postgres") { "pool_size" } else { "enable feature `postgres`" },
+        ),
         ("mysql://localhost", "enable feature `mysql`"),
         ("mongodb://user:hunter2@localhost", "enable feature `mongodb`"),
         #[cfg(not(feature = "filesystem"))]
