@@ -278,6 +278,35 @@ async fn a_value_that_cannot_be_set_far_is_set_nowhere() {
     assert_eq!(chain.users.get(&user(1)).await.expect("loads").version, 1);
 }
 
+/// The value stands where it has to, and the nearer tier is passed over until it has forgotten.
+#[tokio::test]
+async fn a_change_that_a_nearer_tier_cannot_be_told_of_stands_and_is_pending_there() {
+    for update in [false, true] {
+        let chain = chain(false);
+        chain.users.get(&user(1)).await.expect("loads");
+        chain.near.fail_next(Operation::Invalidate, 1, DOWN);
+        if update {
+            let change = || async { Ok::<_, LoadError>(User { id: 1, version: 9 }) };
+            chain.users.update(&user(1), change).await.expect("changes");
+        } else {
+            chain.users.set(&user(1), User { id: 1, version: 9 }).await.expect("sets");
+        }
+        assert_eq!(chain.cache.stats().await.storages[0].pending_invalidations, 1);
+        assert!(stored(&chain.near, &chain.users, 1), "still the old one");
+        assert_eq!(chain.users.get(&user(1)).await.expect("is there").version, 9);
+        within(async {
+            while chain.cache.stats().await.storages[0].pending_invalidations > 0 {
+                chain.world.pass(Duration::from_secs(10));
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        })
+        .await;
+        assert!(!stored(&chain.near, &chain.users, 1));
+        assert_eq!(chain.users.get(&user(1)).await.expect("is there").version, 9);
+        assert_eq!(chain.source.loads(), 1);
+    }
+}
+
 /// Farthest first: between the two steps a reader may still find the old value near, but nobody
 /// can carry it from far to near after the near tier was told.
 #[tokio::test]
