@@ -36,6 +36,7 @@
 //! |---|---|---|
 //! | `memory` | objects in this process: [`memory`] | yes |
 //! | `sqlite` | the embedded storage: [`sqlite`] | yes |
+//! | `postgres` | a storage on a PostgreSQL server: `postgres` | no |
 //! | `msgpack`, `json`, `bincode` | codecs | `msgpack` |
 //! | `zstd`, `lz4` | compression of stored values | `zstd` |
 //! | `macros` | `#[derive(Node)]`, `#[cached]` | yes |
@@ -58,6 +59,8 @@ pub use cache_core::{
 pub use cache_macros::{Node, cached};
 #[cfg(feature = "memory")]
 pub use cache_memory as memory;
+#[cfg(feature = "postgres")]
+pub use cache_postgres as postgres;
 #[cfg(feature = "sqlite")]
 pub use cache_sqlite as sqlite;
 pub use open::{OpenError, open};

@@ -22,6 +22,7 @@ pub enum OpenError {
 /// | `local://tlfu`, `local://lru` | the same, as Cacheme writes it |
 /// | `sqlite://cache.db?table=cache&pool_size=10`, `sqlite:///cache.db` | a file beside the program |
 /// | `sqlite:////var/cache/tiers.db` | a file by its absolute path |
+/// | `postgres://user:password@host/database?table=cache` | a table on a PostgreSQL server |
 ///
 /// The options of each are documented with its crate.
 ///
@@ -42,6 +43,11 @@ pub async fn open(url: &str) -> Result<Backend, OpenError> {
         #[cfg(not(feature = "sqlite"))]
         "sqlite" => Err(missing(scheme, "sqlite").into()),
         "redis" | "rediss" | "valkey" => Err(missing(scheme, "redis").into()),
+        #[cfg(feature = "postgres")]
+        "postgres" | "postgresql" => {
+            Ok(cache_postgres::PostgresOptions::from_url(url)?.open().await?.into())
+        }
+        #[cfg(not(feature = "postgres"))]
         "postgres" | "postgresql" => Err(missing(scheme, "postgres").into()),
         "mysql" | "mariadb" => Err(missing(scheme, "mysql").into()),
         "mongodb" | "mongodb+srv" => Err(missing(scheme, "mongodb").into()),

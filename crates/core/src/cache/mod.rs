@@ -26,6 +26,6 @@ pub(crate) use binding::{Binding, MemoryFill, StorageTier, typed};
 pub use builder::CacheBuilder;
 pub use close::CloseError;
 pub use invalidate::{Invalidation, PendingInvalidation};
-pub(crate) use invalidate::{KeyTest, Reached, invalidate, invalidate_storages};
+pub(crate) use invalidate::{KeyTest, Reached, invalidate, invalidate_storages, leave_pending};
 pub(crate) use registered::Registered;
 pub use whole::Cache;

@@ -134,7 +134,10 @@ async fn urls_that_cannot_be_opened_say_why() {
     let cases = [
         ("redis://user:hunter2@localhost", "enable feature `redis`"),
         ("rediss://localhost", "enable feature `redis`"),
-        ("postgres://user:hunter2@localhost/db", "enable feature `postgres`"),
+        (
+            "postgres://user:hunter2@localhost/db?pool_size=0",
+            if cfg!(feature = "postgres") { "pool_size" } else { "enable feature `postgres`" },
+        ),
         ("mysql://localhost", "enable feature `mysql`"),
         ("mongodb://user:hunter2@localhost", "enable feature `mongodb`"),
         ("file:///tmp/x", "enable feature `filesystem`"),

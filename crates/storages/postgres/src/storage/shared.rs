@@ -52,8 +52,11 @@ impl Shared {
         }
     }
 
-    /// Notes entries that were stored, in hundredths of a millionth of the bound that they fill.
+    /// Notes what was stored, and rings where that is a hundredth of the bound.
     pub(crate) fn note_stored(&self, entries: u64, bytes: u64) {
+        if self.options.cleanup_interval.is_none() {
+            return;
+        }
         const WHOLE: u64 = 1 << 40;
         const DUE: u64 = WHOLE / 100;
         let of_bound = |part: u64, bound: u64| {
