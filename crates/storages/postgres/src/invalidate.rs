@@ -16,8 +16,10 @@ use crate::storage::{Arguments, Shared};
 
 const OPERATION: &str = "invalidate";
 
-/// Rows that one transaction removes, and keys that one statement names.
+/// Rows that one transaction looks at and removes, and keys that one statement names.
 const PART_ROWS: i64 = 5000;
+/// The same from the second transaction on, where each has to find anew all that bear a tag.
+const LARGE_PART_ROWS: i64 = 50_000;
 
 /// What a statement is to find.
 #[derive(Debug)]
@@ -159,8 +161,9 @@ impl Shared {
             InvalidationMode::Expire => self.statements.expire(target.condition()),
         };
         let mut entries = 0;
+        let mut part_rows = PART_ROWS;
         loop {
-            let arguments = || target.arguments(Arguments::default().with(mark).with(PART_ROWS));
+            let arguments = || target.arguments(Arguments::default().with(mark).with(part_rows));
             let row = self.row(OPERATION, sql, arguments).await?;
             let read = || {
                 Ok((
@@ -172,8 +175,11 @@ impl Shared {
             let (found, kept, last) = read().map_err(|source| damaged(OPERATION, source))?;
             entries += u64::try_from(kept).unwrap_or(0);
             match last {
-                Some(last) if found >= PART_ROWS => target.after(&last),
+                Some(last) if found >= part_rows => target.after(&last),
                 _ => return Ok(entries),
+            }
+            if !matches!(target, Target::Range { .. }) {
+                part_rows = LARGE_PART_ROWS;
             }
         }
     }

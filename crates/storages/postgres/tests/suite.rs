@@ -43,6 +43,12 @@ impl StorageFactory for Schemas {
         if let Some(value_bytes_max) = setup.value_bytes_max() {
             options = options.value_bytes_max(value_bytes_max);
         }
+        if let (Some(entries_max), Some(bytes_max)) = (setup.entries_max(), setup.bytes_max()) {
+            // Cases use entries within milliseconds of each other.
+            let exactly = std::time::Duration::from_millis(1);
+            options =
+                options.max_entries(entries_max).max_bytes(bytes_max).access_interval(exactly);
+        }
         Ok(options.open().await?.into_storage())
     }
 }

@@ -142,7 +142,7 @@ impl PostgresOptions {
     }
 
     /// How often maintenance runs by itself, a little apart in each process; `None`: only by hand.
-    /// It runs earlier where this process alone has stored a hundredth of the bound. Default 1 min.
+    /// Default 1 min.
     pub fn cleanup_interval(mut self, cleanup_interval: Option<Duration>) -> Self {
         self.cleanup_interval = cleanup_interval;
         self
@@ -155,9 +155,9 @@ impl PostgresOptions {
         self
     }
 
-    /// The bound on entries; those used least recently are evicted. It is held by maintenance, by
-    /// estimates where the table is large, and may be passed for as long as that takes.
-    /// Default 1,000,000.
+    /// The bound on entries; those used least recently are evicted by the write with which this
+    /// process has stored a hundredth of the bound, and by maintenance. Up to about 60,000 entries
+    /// are counted for that, more are estimated within a few percent. Default 1,000,000.
     pub fn max_entries(mut self, max_entries: u64) -> Self {
         self.max_entries = max_entries;
         self

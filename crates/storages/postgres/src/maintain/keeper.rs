@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use cache_core::storage::Budget;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use crate::storage::Shared;
 
@@ -24,14 +24,8 @@ async fn keep(shared: Weak<Shared>) {
         let every = cleanup.unwrap_or(open.options.access_interval);
         // Processes that were started together do not come together.
         let wait = every.mul_f64(0.75 + fastrand::f64() / 2.0);
-        // The task is aborted with the last handle, so that holding the store here is harmless.
-        let due = async {
-            open.maintenance_due.notified().await;
-        };
-        let _ = timeout(wait.min(MAX_WAIT), due).await;
         drop(open);
-        // Not again at once, however much is stored.
-        sleep(PAUSE).await;
+        sleep(wait.min(MAX_WAIT)).await;
         let Some(open) = shared.upgrade() else { return };
         if open.pool.is_closed() {
             return;
@@ -50,5 +44,4 @@ async fn keep(shared: Weak<Shared>) {
     }
 }
 
-const PAUSE: Duration = Duration::from_millis(50);
 const MAX_WAIT: Duration = Duration::from_secs(3600);

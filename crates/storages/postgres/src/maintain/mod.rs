@@ -60,6 +60,22 @@ impl Shared {
         Ok(done)
     }
 
+    /// Evicts what is over the bound, after a write. What fails here is left to maintenance, for
+    /// the write has been carried out.
+    pub(crate) async fn enforce_bounds(&self) {
+        /// More would keep the write from returning for long.
+        const STEPS_MAX: usize = 16;
+        if self.write_accesses("write").await.is_err() {
+            return;
+        }
+        for _ in 0..STEPS_MAX {
+            match self.evict(STEP_ROWS).await {
+                Ok((evicted, _, over)) if evicted > 0 && over > 0 => {}
+                _ => return,
+            }
+        }
+    }
+
     async fn remove_expired(&self, limit: u64) -> Result<(u64, u64), StorageError> {
         const OPERATION: &str = "maintain";
         let arguments = || Arguments::default().with(limit as i64);

@@ -12,7 +12,8 @@ use crate::invalidate::Target;
 use crate::storage::{Arguments, Shared};
 
 const OPERATION: &str = "scan";
-const PAGE_ROWS: i64 = 1000;
+/// Rows that one statement looks at.
+const PAGE_ROWS: i64 = 2000;
 
 impl Shared {
     pub(crate) fn scan<'a>(
@@ -32,7 +33,12 @@ impl Shared {
         }
         let pages = stream::iter(targets).flat_map(move |target| self.pages(target));
         pages
-            .map_ok(|rows: Vec<PgRow>| stream::iter(rows).map(|row| row::details(&row, OPERATION)))
+            .map_ok(|rows: Vec<PgRow>| {
+                // The last row that was looked at is there for its key, if it is not meant.
+                let meant = |row: &PgRow| column::<bool>(row, 7, "meant").unwrap_or(true);
+                let rows = rows.into_iter().filter(meant);
+                stream::iter(rows).map(|row| row::details(&row, OPERATION))
+            })
             .try_flatten()
             .boxed()
     }
@@ -50,11 +56,11 @@ impl Shared {
             let sql = self.statements.scan(target.condition());
             let rows = self.rows(OPERATION, sql, arguments).await?;
             let next = match rows.last() {
-                Some(last) if rows.len() as i64 == PAGE_ROWS => {
+                Some(last) => {
                     let key = column::<String>(last, 0, "key");
                     Some(key.map_err(|source| damaged(OPERATION, source))?)
                 }
-                _ => None,
+                None => None,
             };
             Ok(Some((rows, (target, next))))
         })

@@ -26,23 +26,48 @@ pub(crate) enum Condition {
     /// `$3`: tags, all of which an entry bears.
     AllTags,
     /// `$3` and `$4`: from and to; `$5`: `LIKE`, over prefix and name; `$6`: a version, or none.
+    /// The limit is on rows that are looked at, or one that matches little would take for ever.
     Range,
 }
 
 impl Condition {
     const ALL: [Self; 4] = [Self::Keys, Self::AnyTag, Self::AllTags, Self::Range];
 
-    fn sql(self) -> String {
+    /// What an index finds.
+    fn found(self) -> &'static str {
         match self {
-            Self::Keys => "e.key = ANY ($3::text[])".to_owned(),
-            Self::AnyTag => "e.tags && $3::text[]".to_owned(),
-            Self::AllTags => "e.tags @> $3::text[]".to_owned(),
+            Self::Keys => "e.key = ANY ($3::text[])",
+            Self::AnyTag => "e.tags && $3::text[]",
+            Self::AllTags => "e.tags @> $3::text[]",
+            Self::Range => "e.key >= $3::text AND e.key < $4::text",
+        }
+    }
+
+    /// What must hold of it besides.
+    fn matches(self) -> String {
+        match self {
             // A version holds no `:`, so that the last one ends the name.
             Self::Range => format!(
-                "e.key >= $3::text AND e.key < $4::text \
-                 AND left(e.key, length(e.key) - strpos(reverse(e.key), ':')) \
+                "left(e.key, length(e.key) - strpos(reverse(e.key), ':')) \
                  LIKE $5::text ESCAPE '{LIKE_ESCAPE}' \
                  AND ($6::text IS NULL OR right(e.key, strpos(reverse(e.key), ':') - 1) = $6)"
+            ),
+            _ => "true".to_owned(),
+        }
+    }
+
+    /// The keys of a part of what this means, `$2` rows at most, with whether each is meant.
+    /// `older` stands for itself where the index finds nothing but what is meant.
+    fn part(self, entries: &str, older: &str) -> String {
+        let (found, matches) = (self.found(), self.matches());
+        match self {
+            Self::Range => format!(
+                "SELECT e.key, {matches} AND {older} AS meant FROM {entries} e \
+                 WHERE {found} ORDER BY e.key LIMIT $2::bigint"
+            ),
+            _ => format!(
+                "SELECT e.key, true AS meant FROM {entries} e WHERE {found} AND {older} \
+                 ORDER BY e.key LIMIT $2::bigint"
             ),
         }
     }
@@ -97,36 +122,37 @@ impl Statements {
         // were, how many of them were still kept, and the last key.
         let remove = |condition: Condition| {
             format!(
-                "WITH part AS MATERIALIZED (SELECT e.key FROM {entries} e WHERE {condition} \
-                 AND e.stamp < $1::bigint ORDER BY e.key LIMIT $2::bigint), \
-                 gone AS (DELETE FROM {entries} e USING part WHERE e.key = part.key \
-                 AND e.stamp < $1 RETURNING {kept} AS kept) \
+                "WITH part AS MATERIALIZED ({part}), \
+                 gone AS (DELETE FROM {entries} e USING part WHERE part.meant \
+                 AND e.key = part.key AND e.stamp < $1 RETURNING {kept} AS kept) \
                  SELECT (SELECT count(*) FROM part), count(*) FILTER (WHERE kept), \
                  (SELECT max(part.key) FROM part) FROM gone",
-                condition = condition.sql()
+                part = condition.part(&entries, "e.stamp < $1::bigint")
             )
             .into()
         };
         let expire = |condition: Condition| {
             format!(
-                "WITH part AS MATERIALIZED (SELECT e.key FROM {entries} e WHERE {condition} \
-                 AND e.fresh_until <> 0 AND e.stamp < $1::bigint ORDER BY e.key \
-                 LIMIT $2::bigint), \
-                 stale AS (UPDATE {entries} e SET fresh_until = 0 FROM part \
-                 WHERE e.key = part.key AND e.stamp < $1 RETURNING {kept} AS kept) \
+                "WITH part AS MATERIALIZED ({part}), \
+                 stale AS (UPDATE {entries} e SET fresh_until = 0 FROM part WHERE part.meant \
+                 AND e.key = part.key AND e.stamp < $1 RETURNING {kept} AS kept) \
                  SELECT (SELECT count(*) FROM part), count(*) FILTER (WHERE kept), \
                  (SELECT max(part.key) FROM part) FROM stale",
-                condition = condition.sql()
+                part = condition.part(&entries, "e.fresh_until <> 0 AND e.stamp < $1::bigint")
             )
             .into()
         };
-        // `$1` the last key that was seen, `$2` limit.
+        // `$1` the last key that was seen, `$2` limit; what is meant, and the last row in any case.
         let scan = |condition: Condition| {
             format!(
-                "SELECT e.key, e.expire_at, e.fresh_until, e.created_at, e.kind, e.size_bytes, \
-                 e.tags FROM {entries} e WHERE {condition} AND e.key > $1::text AND {kept} \
-                 ORDER BY e.key LIMIT $2::bigint",
-                condition = condition.sql()
+                "WITH part AS MATERIALIZED (SELECT e.key, e.expire_at, e.fresh_until, \
+                 e.created_at, e.kind, e.size_bytes, e.tags, {matches} AND {kept} AS meant \
+                 FROM {entries} e WHERE {found} AND e.key > $1::text \
+                 ORDER BY e.key LIMIT $2::bigint) \
+                 SELECT key, expire_at, fresh_until, created_at, kind, size_bytes, tags, meant \
+                 FROM part WHERE meant OR key = (SELECT max(key) FROM part) ORDER BY key",
+                matches = condition.matches(),
+                found = condition.found()
             )
             .into()
         };

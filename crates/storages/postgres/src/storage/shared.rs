@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use cache_core::storage::{Capabilities, Reach, StorageError};
 use cache_sql::AccessLog;
 use parking_lot::Mutex;
-use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use crate::config::PostgresOptions;
@@ -28,8 +27,6 @@ pub(crate) struct Shared {
     pub(crate) known: Known,
     pub(crate) accesses: AccessLog,
     pub(crate) counters: Counters,
-    /// Rung when this process has stored so much that the bound is to be looked at.
-    pub(crate) maintenance_due: Notify,
     pub(crate) keeper: Mutex<Option<AbortHandle>>,
     stored: AtomicU64,
 }
@@ -45,18 +42,15 @@ impl Shared {
             known: Known::new(),
             accesses: AccessLog::new(ACCESSES_MAX),
             counters: Counters::default(),
-            maintenance_due: Notify::new(),
             keeper: Mutex::new(None),
             stored: AtomicU64::new(0),
             options,
         }
     }
 
-    /// Notes what was stored, and rings where that is a hundredth of the bound.
-    pub(crate) fn note_stored(&self, entries: u64, bytes: u64) {
-        if self.options.cleanup_interval.is_none() {
-            return;
-        }
+    /// Notes what was stored; tells whether that has come to a hundredth of the bound, and so the
+    /// bound is to be looked at.
+    pub(crate) fn note_stored(&self, entries: u64, bytes: u64) -> bool {
         const WHOLE: u64 = 1 << 40;
         const DUE: u64 = WHOLE / 100;
         let of_bound = |part: u64, bound: u64| {
@@ -66,10 +60,11 @@ impl Shared {
         let share = of_bound(entries, self.options.max_entries)
             .max(of_bound(bytes, self.options.max_bytes));
         let before = self.stored.fetch_add(share, Ordering::Relaxed);
-        if before.saturating_add(share) >= DUE {
+        let is_due = before.saturating_add(share) >= DUE;
+        if is_due {
             self.stored.store(0, Ordering::Relaxed);
-            self.maintenance_due.notify_one();
         }
+        is_due
     }
 
     /// Takes no more calls; the keeper ends.

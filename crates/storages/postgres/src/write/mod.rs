@@ -78,7 +78,9 @@ impl Shared {
             }
             outcomes.push(outcome);
         }
-        self.note_stored(entries, bytes);
+        if self.note_stored(entries, bytes) {
+            self.enforce_bounds().await;
+        }
         Ok(outcomes)
     }
 }
