@@ -17,6 +17,7 @@ pages! {
     from_moka_and_cached "from-moka-and-cached.md"
     invalidation "invalidation.md"
     observability "observability.md"
+    mysql "mysql.md"
     postgres "postgres.md"
     sqlite "sqlite.md"
     tiers "tiers.md"

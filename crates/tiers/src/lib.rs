@@ -37,6 +37,7 @@
 //! | `memory` | objects in this process: [`memory`] | yes |
 //! | `sqlite` | the embedded storage: [`sqlite`] | yes |
 //! | `postgres` | a storage on a PostgreSQL server: `postgres` | no |
+//! | `mysql` | a storage on a MySQL or MariaDB server: `mysql` | no |
 //! | `msgpack`, `json`, `bincode` | codecs | `msgpack` |
 //! | `zstd`, `lz4` | compression of stored values | `zstd` |
 //! | `macros` | `#[derive(Node)]`, `#[cached]` | yes |
@@ -59,6 +60,8 @@ pub use cache_core::{
 pub use cache_macros::{Node, cached};
 #[cfg(feature = "memory")]
 pub use cache_memory as memory;
+#[cfg(feature = "mysql")]
+pub use cache_mysql as mysql;
 #[cfg(feature = "postgres")]
 pub use cache_postgres as postgres;
 #[cfg(feature = "sqlite")]

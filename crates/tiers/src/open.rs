@@ -23,6 +23,7 @@ pub enum OpenError {
 /// | `sqlite://cache.db?table=cache&pool_size=10`, `sqlite:///cache.db` | a file beside the program |
 /// | `sqlite:////var/cache/tiers.db` | a file by its absolute path |
 /// | `postgres://user:password@host/database?table=cache` | a table on a PostgreSQL server |
+/// | `mysql://user:password@host/database?table=cache`, `mariadb://..` | a table on a MySQL or MariaDB server |
 ///
 /// The options of each are documented with its crate.
 ///
@@ -49,6 +50,9 @@ pub async fn open(url: &str) -> Result<Backend, OpenError> {
         }
         #[cfg(not(feature = "postgres"))]
         "postgres" | "postgresql" => Err(missing(scheme, "postgres").into()),
+        #[cfg(feature = "mysql")]
+        "mysql" | "mariadb" => Ok(cache_mysql::MySqlOptions::from_url(url)?.open().await?.into()),
+        #[cfg(not(feature = "mysql"))]
         "mysql" | "mariadb" => Err(missing(scheme, "mysql").into()),
         "mongodb" | "mongodb+srv" => Err(missing(scheme, "mongodb").into()),
         "file" => Err(missing(scheme, "filesystem").into()),

@@ -138,7 +138,10 @@ async fn urls_that_cannot_be_opened_say_why() {
             "postgres://user:hunter2@localhost/db?pool_size=0",
             if cfg!(feature = "postgres") { "pool_size" } else { "enable feature `postgres`" },
         ),
-        ("mysql://localhost", "enable feature `mysql`"),
+        (
+            "mysql://user:hunter2@localhost/db?pool_size=0",
+            if cfg!(feature = "mysql") { "pool_size" } else { "enable feature `mysql`" },
+        ),
         ("mongodb://user:hunter2@localhost", "enable feature `mongodb`"),
         ("file:///tmp/x", "enable feature `filesystem`"),
         ("ftp://user:hunter2@localhost", "none that is known"),
