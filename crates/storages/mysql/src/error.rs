@@ -84,6 +84,12 @@ pub(crate) fn ends_connection(source: &sqlx::Error) -> bool {
     }
 }
 
+/// Whether the server gave up a transaction for another's sake: chosen in a deadlock, or after it
+/// had waited for a lock.
+pub(crate) fn gave_way(source: &sqlx::Error) -> bool {
+    matches!(source, sqlx::Error::Database(source) if matches!(number(&**source), Some(1205 | 1213)))
+}
+
 /// Whether a script of ours has ended itself.
 pub(crate) fn is_refusal(source: &sqlx::Error) -> bool {
     matches!(source, sqlx::Error::Database(source) if number(&**source) == Some(REFUSED))

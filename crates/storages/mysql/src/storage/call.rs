@@ -1,7 +1,7 @@
 //! One call: what is sent within the caller's time, and again where that may help.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use cache_core::storage::{StorageError, StorageErrorKind};
 use cache_sql::{NoLease, RetryPolicy};
@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 
 use super::Shared;
 use crate::connection::{Answer, ConnectError, Script, Told, send_script};
-use crate::error::{closed, ends_connection, error, failure, late, meaning};
+use crate::error::{closed, ends_connection, error, failure, gave_way, late, meaning};
 
 /// What is done with one connection, and as a whole once more where it was undone.
 pub(crate) trait Job: Send + Sync {
@@ -23,6 +23,14 @@ pub(crate) trait Job: Send + Sync {
         connection: &'c mut MySqlConnection,
     ) -> BoxFuture<'c, Result<Self::Output, sqlx::Error>>;
 }
+
+/// What gave way to others is tried again soon, and for as long as the caller waits: one of those
+/// in a deadlock goes on in any case.
+const DEADLOCKS: RetryPolicy = RetryPolicy {
+    attempts_max: u32::MAX,
+    first: Duration::from_millis(4),
+    longest: Duration::from_millis(200),
+};
 
 /// Why a job was not carried out.
 enum Unsent {
@@ -147,11 +155,13 @@ impl Shared {
         let limit = self.options.timeout;
         let within = async {
             let mut retry = RetryPolicy::DEFAULT.begin();
+            let mut retry_of_lock = DEADLOCKS.begin();
             loop {
                 let unsent = match self.attempt(&job).await {
                     Ok(output) => return Ok(output),
                     Err(unsent) => unsent,
                 };
+                let gave_way = matches!(&unsent, Unsent::Driver(source) if gave_way(source));
                 let (error, again) = match unsent {
                     Unsent::Closed => (closed(operation), false),
                     Unsent::Driver(source) => {
@@ -164,6 +174,7 @@ impl Shared {
                     }
                 };
                 let left = limit.saturating_sub(begun.elapsed());
+                let retry = if gave_way { &mut retry_of_lock } else { &mut retry };
                 let wait = if again { retry.wait(fastrand::f64(), left) } else { None };
                 let Some(wait) = wait else { return Err(error) };
                 sleep(wait).await;

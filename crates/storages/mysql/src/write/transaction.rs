@@ -48,12 +48,15 @@ impl<'a> Transaction<'a> {
         };
         let keys: BTreeSet<&str> = writes.iter().map(|write| write.key.as_str()).collect();
         let keys: Vec<&str> = keys.into_iter().collect();
-        let of_keys: BTreeSet<i16> = writes.iter().map(|write| cell(&write.key)).collect();
+        let updated =
+            writes.iter().filter(|write| matches!(write.action, WriteAction::Update { .. }));
+        let updated: BTreeSet<&str> = updated.map(|write| write.key.as_str()).collect();
+        let updated: Vec<&str> = updated.into_iter().collect();
         let entries = writes.iter().filter_map(|write| entry_of(&write.action));
         let of_tags = entries.flat_map(|entry| &entry.tags).map(|tag| cell_of_tag(tag) as i16);
-        let of_tags: BTreeSet<i16> = of_tags.filter(|cell| !of_keys.contains(cell)).collect();
-        let (of_keys, of_tags): (Vec<i16>, Vec<i16>) =
-            (of_keys.into_iter().collect(), of_tags.into_iter().collect());
+        let cells: BTreeSet<i16> =
+            writes.iter().map(|write| cell(&write.key)).chain(of_tags).collect();
+        let cells: Vec<i16> = cells.into_iter().collect();
 
         let mut script = Script::default();
         script.push("SET @mark = 0; ");
@@ -63,11 +66,10 @@ impl<'a> Transaction<'a> {
             before += 2;
         }
         before += shared.begin(&mut script);
-        // Whoever writes a key locks its cell: alone on it, nothing appears under the key.
-        let select = format!("SELECT cell, mark FROM {} WHERE cell IN ", statements.fence);
-        script.push(&select).numbers(&of_keys).push(" ORDER BY cell FOR UPDATE; ");
-        let cells = of_keys.len() + of_tags.len();
-        script.push(&select).numbers(&of_tags).push(" ORDER BY cell LOCK IN SHARE MODE; ");
+        // Whoever writes a key locks its cell: alone on it, nothing appears under the key. Cells of
+        // tags are locked with it, in one order, or raises of many cells would deadlock with this.
+        script.push(&format!("SELECT cell, mark FROM {} WHERE cell IN ", statements.fence));
+        script.numbers(&cells).push(" ORDER BY cell FOR UPDATE; ");
         script
             .push(&format!(
                 "SELECT `key`, token, stamp, expire_at, fresh_until FROM {} WHERE `key` IN ",
@@ -81,13 +83,13 @@ impl<'a> Transaction<'a> {
                  WHERE t.`key` IN ",
                 statements.tags, statements.fence
             ))
-            .texts(&keys)
+            .texts(&updated)
             .push(" LOCK IN SHARE MODE; ");
         script.push(&format!(
             "SELECT {}, CAST(@mark AS SIGNED), {} FROM {} m WHERE m.id = 1",
             statements.stamp_columns, statements.now_ms, statements.meta
         ));
-        Self { shared, writes, look: script.finish(), before, cells }
+        Self { shared, writes, look: script.finish(), before, cells: cells.len() }
     }
 
     /// What the look has told; `None` where the fence lacks something.
@@ -95,20 +97,20 @@ impl<'a> Transaction<'a> {
         let rows = |at: usize| -> &[MySqlRow] {
             told.get(self.before + at).map_or(&[], |told| &told.rows)
         };
-        let Some(last) = rows(4).first() else { return Ok(None) };
+        let Some(last) = rows(3).first() else { return Ok(None) };
         let mut ground = Ground {
             stamp: Some(stamp(last)?),
             raised: column(last, 2, "mark")?,
             now_ms: column(last, 3, "now")?,
             ..Ground::default()
         };
-        for row in rows(0).iter().chain(rows(1)) {
+        for row in rows(0) {
             ground.cells.insert(column(row, 0, "cell")?, column(row, 1, "mark")?);
         }
         if ground.cells.len() < self.cells {
             return Ok(None);
         }
-        for row in rows(2) {
+        for row in rows(1) {
             let held = Held {
                 token: column(row, 1, "token")?,
                 stamp: column(row, 2, "stamp")?,
@@ -118,7 +120,7 @@ impl<'a> Transaction<'a> {
             };
             ground.entries.insert(text(row, 0, "key")?.to_owned(), held);
         }
-        for row in rows(3) {
+        for row in rows(2) {
             let cell = column(row, 1, "cell")?;
             if let Some(mark) = column::<Option<i64>>(row, 2, "mark")? {
                 ground.cells.insert(cell, mark);

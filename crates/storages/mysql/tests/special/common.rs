@@ -74,14 +74,9 @@ pub(crate) async fn wait_for(connection: &mut MySqlConnection, sql: &str) {
     panic!("did not come about: {sql}");
 }
 
-/// How many transactions wait for a lock in tables of this name.
-pub(crate) fn waiting(table: &str) -> String {
-    format!(
-        "SELECT COUNT(*) FROM information_schema.innodb_lock_waits w \
-         JOIN information_schema.innodb_locks l ON l.lock_id = w.requested_lock_id \
-         WHERE l.lock_table LIKE '%{table}%'"
-    )
-}
+/// How many transactions of a server wait for a lock of a row.
+pub(crate) const WAITING: &str = "SELECT CAST(variable_value AS SIGNED) \
+    FROM information_schema.global_status WHERE variable_name = 'Innodb_row_lock_current_waits'";
 
 pub(crate) fn key(name: &str) -> Key {
     Key::parse(&format!("p:{name}:v1")).unwrap()

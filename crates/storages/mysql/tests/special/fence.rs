@@ -9,12 +9,11 @@ use crate::common::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fill_waits_for_an_open_invalidation_and_sees_it() {
-    let server = shared_server().await;
+    let server = own_server(&[]).await;
     let chosen = options(&server.url(), "");
     let table = chosen.table_name().to_owned();
     let storage = chosen.open().await.unwrap();
     let (mut other, mut watcher) = (connect(&server.url()).await, connect(&server.url()).await);
-    let waiting = waiting(&table);
     let tags = [tag("open")];
     for (at, cell) in [cell_of_key(&key("overtaken0")), cell_of_tag(&tags[0])].iter().enumerate() {
         let key = key(&format!("overtaken{at}"));
@@ -26,7 +25,7 @@ async fn a_fill_waits_for_an_open_invalidation_and_sees_it() {
         execute(&mut other, &raise).await;
         let (writer, late) = (storage.clone(), fill(&key, value(&key, "late", &tags), before));
         let writing = tokio::spawn(async move { write(&writer, late).await });
-        wait_for(&mut watcher, &waiting).await;
+        wait_for(&mut watcher, WAITING).await;
         execute(&mut other, "COMMIT").await;
         assert_eq!(writing.await.unwrap().unwrap(), Outcome::Fenced);
         assert_eq!(read(&storage, &key).await, None, "what was loaded before a change");
@@ -36,13 +35,12 @@ async fn a_fill_waits_for_an_open_invalidation_and_sees_it() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_invalidation_waits_for_a_fill_that_has_passed_the_fence() {
-    let server = shared_server().await;
+    let server = own_server(&[]).await;
     let chosen = options(&server.url(), "");
     let table = chosen.table_name().to_owned();
     let storage = chosen.open().await.unwrap();
     let tags = [tag("passed")];
     let (mut other, mut watcher) = (connect(&server.url()).await, connect(&server.url()).await);
-    let waiting = waiting(&table);
     for selector in [
         Selector::Keys(vec![key("passed")]),
         Selector::AnyTag(tags.to_vec()),
@@ -57,11 +55,11 @@ async fn an_invalidation_waits_for_a_fill_that_has_passed_the_fence() {
         execute(&mut other, &lock).await;
         let (writer, late) = (storage.clone(), fill(&key, value(&key, "late", &tags), before));
         let writing = tokio::spawn(async move { write(&writer, late).await });
-        wait_for(&mut watcher, &waiting).await;
+        wait_for(&mut watcher, WAITING).await;
         let (remover, named) = (storage.clone(), selector.clone());
         let removing =
             tokio::spawn(async move { remover.invalidate(&named, InvalidationMode::Remove).await });
-        wait_for(&mut watcher, &waiting.replace("COUNT(*)", "COUNT(*) > 1")).await;
+        wait_for(&mut watcher, &format!("SELECT ({WAITING}) > 1")).await;
         execute(&mut other, "COMMIT").await;
         assert_eq!(writing.await.unwrap().unwrap(), Outcome::Stored);
         assert_eq!(removing.await.unwrap().unwrap().entries, 1, "{selector:?}");

@@ -190,7 +190,7 @@ async fn a_deadlock_between_batches_is_tried_again() {
         execute(&mut other, &change(&second)).await;
         let writer = storage.clone();
         let writing = tokio::spawn(async move { writer.write(batch).await });
-        wait_for(&mut watcher, &waiting(&table)).await;
+        wait_for(&mut watcher, WAITING).await;
         execute(&mut other, &change(&first)).await;
         execute(&mut other, "COMMIT").await;
         for outcome in writing.await.unwrap().unwrap() {
