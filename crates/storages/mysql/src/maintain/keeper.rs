@@ -23,12 +23,12 @@ async fn keep(shared: Weak<Shared>) {
         let cleanup = open.options.cleanup_interval;
         let every = cleanup.unwrap_or(open.options.access_interval);
         // Processes that were started together do not come together.
-        let wait = every.mul_f64(0.75 + fastrand::f64() / 2.0);
+        let wait = every.min(MAX_WAIT).mul_f64(0.75 + fastrand::f64() / 2.0);
         // The task is aborted with the last handle, so that holding the store here is harmless.
         let due = async {
             open.maintenance_due.notified().await;
         };
-        let _ = timeout(wait.min(MAX_WAIT), due).await;
+        let _ = timeout(wait, due).await;
         drop(open);
         // Not again at once, however much is stored.
         sleep(PAUSE).await;

@@ -11,6 +11,7 @@ use std::time::Instant;
 use cache_core::storage::{Budget, Maintenance, StorageError, StorageStats};
 use futures_util::future::BoxFuture;
 use sqlx::mysql::{MySqlConnection, MySqlRow};
+use tokio::time::timeout;
 
 use crate::connection::{Answer, Script, send_script};
 use crate::error::damaged;
@@ -92,24 +93,27 @@ impl Shared {
         Ok(done)
     }
 
-    /// Evicts what is over the bound, after a write. What fails here is left to maintenance, for
-    /// the write has been carried out.
-    pub(crate) async fn hold_bounds(&self) {
+    /// Evicts what is over the bound, after a write that began at `begun`, within what is left of
+    /// its time. What fails or is cut off here is left to maintenance, for the write has been
+    /// carried out.
+    pub(crate) async fn hold_bounds(&self, begun: Instant) {
         /// More would keep the write from returning for long.
         const STEPS_MAX: usize = 16;
-        if self.write_accesses("write").await.is_err() {
-            return;
-        }
-        for _ in 0..STEPS_MAX {
-            let Ok(counted) = self.count().await else { return };
-            if !counted.is_over(&self.options) {
-                return;
+        let left = self.options.timeout.saturating_sub(begun.elapsed());
+        let held = timeout(left, async {
+            self.write_accesses("write").await?;
+            for _ in 0..STEPS_MAX {
+                if !self.count().await?.is_over(&self.options) {
+                    break;
+                }
+                let (_, is_over) = self.evict(STEP_ROWS, Turn::Wait).await?;
+                if !is_over {
+                    break;
+                }
             }
-            match self.evict(STEP_ROWS, Turn::Wait).await {
-                Ok((_, true)) => {}
-                _ => return,
-            }
-        }
+            Ok::<(), StorageError>(())
+        });
+        let _ = held.await;
     }
 
     async fn any_expired(&self) -> Result<bool, StorageError> {

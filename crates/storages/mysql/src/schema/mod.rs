@@ -5,12 +5,14 @@ mod statements;
 
 pub(crate) use statements::{READ_KEYS_MAX, Statements, is_like};
 
+use std::time::Instant;
+
 use cache_core::fence::CELL_FUNCTION;
 use cache_core::storage::{StorageError, StorageErrorKind};
-use cache_sql::{NoLease, fill_in};
+use cache_sql::{NoLease, RetryPolicy, fill_in};
 use sqlx::mysql::MySqlConnection;
 use sqlx::{AssertSqlSafe, Executor, Row};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::config::MySqlOptions;
 use crate::error::{closed, error, failure, late};
@@ -58,17 +60,31 @@ pub(crate) fn script(options: &MySqlOptions) -> Result<String, StorageError> {
 /// Makes the tables, brings them to this version, or only checks them, as the options say. Gives
 /// the largest packet that the server takes.
 pub(crate) async fn prepare(shared: &Shared, operation: &'static str) -> Result<u64, StorageError> {
-    let limit = shared.options.timeout;
+    let (begun, limit) = (Instant::now(), shared.options.timeout);
     let prepared = timeout(limit, async {
-        let mut lease = shared.pool.lease().await.map_err(|none| match none {
-            NoLease::Closed => closed(operation),
-            NoLease::Connect(refused) => refused.into_storage_error(operation),
-        })?;
-        let packet_bytes = prepare_on(&mut lease, &shared.options, operation).await?;
-        lease.give_back();
-        Ok(packet_bytes)
+        let mut retry = RetryPolicy::DEFAULT.begin();
+        loop {
+            let error = match prepare_once(shared, operation).await {
+                Ok(packet_bytes) => return Ok(packet_bytes),
+                Err(error) => error,
+            };
+            let left = limit.saturating_sub(begun.elapsed());
+            let wait = if error.is_transient() { retry.wait(fastrand::f64(), left) } else { None };
+            let Some(wait) = wait else { return Err(error) };
+            sleep(wait).await;
+        }
     });
     prepared.await.unwrap_or_else(|_| Err(late(operation, limit)))
+}
+
+async fn prepare_once(shared: &Shared, operation: &'static str) -> Result<u64, StorageError> {
+    let mut lease = shared.pool.lease().await.map_err(|none| match none {
+        NoLease::Closed => closed(operation),
+        NoLease::Connect(refused) => refused.into_storage_error(operation),
+    })?;
+    let packet_bytes = prepare_on(&mut lease, &shared.options, operation).await?;
+    lease.give_back();
+    Ok(packet_bytes)
 }
 
 async fn prepare_on(

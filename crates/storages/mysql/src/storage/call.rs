@@ -180,7 +180,12 @@ impl Shared {
                 sleep(wait).await;
             }
         };
-        timeout(limit, within).await.unwrap_or_else(|_| Err(late(operation, limit)))
+        timeout(limit, within).await.unwrap_or_else(|_| {
+            // Behind an address that has moved, or a firewall that forgets, no connection answers,
+            // and each would cost a caller its time.
+            self.pool.forget_idle();
+            Err(late(operation, limit))
+        })
     }
 
     async fn attempt<J: Job>(&self, job: &J) -> Result<J::Output, Unsent> {
@@ -197,7 +202,10 @@ impl Shared {
         let answer = job.run(&mut lease).await;
         match &answer {
             Err(source) if ends_connection(source) => self.pool.forget_idle(),
-            _ => lease.give_back(),
+            // What the server refused was rolled back with it; after another error something may
+            // be left open, and ends with the connection.
+            Ok(_) | Err(sqlx::Error::Database(_)) => lease.give_back(),
+            Err(_) => {}
         }
         answer.map_err(Unsent::Driver)
     }

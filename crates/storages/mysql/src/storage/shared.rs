@@ -1,6 +1,7 @@
 //! What the callers of a store and its keeper share.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use cache_core::storage::{Capabilities, Reach, StorageError};
 use cache_sql::{AccessLog, Known, StoredShare};
@@ -68,12 +69,12 @@ impl Shared {
     }
 
     /// Notes what was stored. A small bound is held at once, a larger one by the keeper, which is
-    /// rung where that was a hundredth of it.
-    pub(crate) async fn note_stored(&self, entries: u64, bytes: u64) {
+    /// rung where that was a hundredth of it. The write began at `begun`.
+    pub(crate) async fn note_stored(&self, entries: u64, bytes: u64, begun: Instant) {
         let options = &self.options;
         let is_due = self.stored.note(entries, options.max_entries, bytes, options.max_bytes);
         if is_due && options.max_entries <= SMALL_BOUND_ENTRIES {
-            self.hold_bounds().await;
+            self.hold_bounds(begun).await;
         } else if is_due && options.cleanup_interval.is_some() {
             self.maintenance_due.notify_one();
         }

@@ -6,6 +6,7 @@ mod script;
 mod transaction;
 
 use std::collections::HashSet;
+use std::time::Instant;
 
 use cache_core::entry::Entry;
 use cache_core::storage::{Outcome, StorageError, StorageErrorKind, Write, WriteAction};
@@ -58,6 +59,7 @@ impl Shared {
     }
 
     async fn write_part(&self, writes: &[Write]) -> Result<Vec<Outcome>, StorageError> {
+        let begun = Instant::now();
         let value_bytes_max = self.capabilities.value_bytes_max;
         // Where nothing has to be removed for a value that is too large, there is nothing to send.
         let is_sent = |write: &&Write| match &write.action {
@@ -89,7 +91,7 @@ impl Shared {
                 bytes += entry.payload.len() as u64;
             }
         }
-        self.note_stored(entries, bytes).await;
+        self.note_stored(entries, bytes, begun).await;
         let mut known = known.into_iter();
         let outcome = |write| {
             if is_sent(&write) {
