@@ -327,11 +327,13 @@ BEGIN
             FROM (SELECT s.key FROM stored s UNION ALL SELECT r.key FROM replaced r) s;
             RETURN QUERY
             SELECT v_wave::smallint, n.key,
-                   (CASE WHEN n.key = ANY (v_put) THEN 0
+                   -- What stands there already was put by this same call, whose answer was lost.
+                   (CASE WHEN n.key = ANY (v_put) OR e.token = n.token THEN 0
                          WHEN e.token IS NOT DISTINCT FROM n.expected THEN 1
                          ELSE 3 END)::smallint,
                    NULL::bigint, NULL::bigint
-            FROM unnest(p_wave, p_action, p_key, p_expected) n (wave, action, key, expected)
+            FROM unnest(p_wave, p_action, p_key, p_expected, p_token)
+                n (wave, action, key, expected, token)
             LEFT JOIN "{schema}"."{table}" e
                 ON e.key = n.key AND e.expire_at NOT BETWEEN 0 AND v_now
             WHERE n.wave = v_wave AND n.action = 3;

@@ -18,9 +18,15 @@ pages! {
     invalidation "invalidation.md"
     observability "observability.md"
     mysql "mysql.md"
+    redis "redis.md"
     postgres "postgres.md"
     sqlite "sqlite.md"
     tiers "tiers.md"
+}
+
+#[cfg(feature = "filesystem")]
+pages! {
+    filesystem "filesystem.md"
 }
 
 #[cfg(all(feature = "testing", feature = "memory", feature = "msgpack", feature = "macros"))]

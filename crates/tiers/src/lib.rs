@@ -36,6 +36,8 @@
 //! |---|---|---|
 //! | `memory` | objects in this process: [`memory`] | yes |
 //! | `sqlite` | the embedded storage: [`sqlite`] | yes |
+//! | `filesystem` | a folder of files, for large values: `tiers::filesystem` | no |
+//! | `redis` | Redis and Valkey, shared by processes: `tiers::redis` | no |
 //! | `postgres` | a storage on a PostgreSQL server: `postgres` | no |
 //! | `mysql` | a storage on a MySQL or MariaDB server: `mysql` | no |
 //! | `msgpack`, `json`, `bincode` | codecs | `msgpack` |
@@ -56,6 +58,8 @@ pub use cache_core::testing;
 pub use cache_core::{
     cache, clock, entry, error, handle, key, node, observe, policy, source, stats, storage,
 };
+#[cfg(feature = "filesystem")]
+pub use cache_filesystem as filesystem;
 #[cfg(feature = "macros")]
 pub use cache_macros::{Node, cached};
 #[cfg(feature = "memory")]
@@ -64,6 +68,8 @@ pub use cache_memory as memory;
 pub use cache_mysql as mysql;
 #[cfg(feature = "postgres")]
 pub use cache_postgres as postgres;
+#[cfg(feature = "redis")]
+pub use cache_redis as redis;
 #[cfg(feature = "sqlite")]
 pub use cache_sqlite as sqlite;
 pub use open::{OpenError, open};

@@ -11,6 +11,8 @@ use libtest_mimic::{Arguments, Completion, Trial};
 use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection};
 
 const VARIABLE: &str = "TIERS_TEST_MYSQL_URL";
+/// Set where a missing server is a failure.
+const REQUIRED: &str = "TIERS_TEST_SERVERS_REQUIRED";
 
 /// Stores in tables of their own.
 struct Tables {
@@ -82,6 +84,11 @@ fn main() -> ExitCode {
     for (name, options) in STORAGES {
         match std::env::var(VARIABLE) {
             Ok(url) => trials.extend(suite::trials(name, Tables { url, options })),
+            Err(_) if std::env::var_os(REQUIRED).is_some() => {
+                trials.push(Trial::test(format!("{name}::server"), || {
+                    Err(format!("{VARIABLE} names no server").into())
+                }));
+            }
             Err(_) => trials.extend(cases().into_iter().map(|case| {
                 Trial::ignorable_test(format!("{name}::{}", case.name()), || {
                     Ok(Completion::ignored_with(format!("{VARIABLE} names no server")))

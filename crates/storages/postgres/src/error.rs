@@ -68,9 +68,11 @@ pub(crate) fn meaning(source: &sqlx::Error) -> Failure {
 /// Whether the connection is of no more use after this error.
 pub(crate) fn ends_connection(source: &sqlx::Error) -> bool {
     match source {
-        // Class 57P: the server shuts down or has crashed; 25P03: it has ended an idle transaction.
+        // Class 57P: the server shuts down or has crashed; 25P03: it has ended an idle transaction;
+        // 26000 and 0A000: what was prepared is lost, or fits no longer.
         sqlx::Error::Database(source) => source.code().is_none_or(|code| {
-            code.starts_with("57P") || code.starts_with("08") || code == "25P03"
+            let ends = ["57P", "08", "25P03", "26000", "0A000"];
+            ends.iter().any(|end| code.starts_with(end))
         }),
         sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => false,
         _ => true,

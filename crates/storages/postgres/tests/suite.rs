@@ -11,6 +11,8 @@ use libtest_mimic::{Arguments, Completion, Trial};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 const VARIABLE: &str = "TIERS_TEST_POSTGRES_URL";
+/// Set where a missing server is a failure.
+const REQUIRED: &str = "TIERS_TEST_SERVERS_REQUIRED";
 
 /// Stores in a schema of their own.
 struct Schemas {
@@ -83,6 +85,11 @@ fn main() -> ExitCode {
     for (name, options) in STORAGES {
         match std::env::var(VARIABLE) {
             Ok(url) => trials.extend(suite::trials(name, Schemas { url, options })),
+            Err(_) if std::env::var_os(REQUIRED).is_some() => {
+                trials.push(Trial::test(format!("{name}::server"), || {
+                    Err(format!("{VARIABLE} names no server").into())
+                }));
+            }
             Err(_) => trials.extend(cases().into_iter().map(|case| {
                 Trial::ignorable_test(format!("{name}::{}", case.name()), || {
                     Ok(Completion::ignored_with(format!("{VARIABLE} names no server")))

@@ -31,6 +31,9 @@ pub fn sqlstate_failure(code: &str) -> Failure {
         "40001" | "40P01" | "55P03" => Failure::undone(),
         // The server starts, stops or has no connection left: nothing was begun, or all undone.
         "57P01" | "57P02" | "57P03" | "53300" => Failure::undone(),
+        // A connection that no longer has the statement, or has it planned for another table: what
+        // is prepared anew on another connection is none the worse.
+        "26000" | "0A000" => Failure { kind: Failed, undone: true },
         // query_canceled: by its time limit or an administrator.
         "57014" => Failure::of(Unavailable),
         // read_only_sql_transaction: a server that is no longer, or not yet, the primary.
@@ -96,6 +99,10 @@ mod tests {
             let failure = sqlstate_failure(code);
             assert_eq!(failure.kind, StorageErrorKind::Unavailable, "{code}");
             assert!(failure.undone, "{code}");
+        }
+        for code in ["26000", "0A000"] {
+            let failure = sqlstate_failure(code);
+            assert_eq!((failure.kind, failure.undone), (StorageErrorKind::Failed, true), "{code}");
         }
         for number in [1205, 1213, 1040] {
             assert!(mysql_failure(number).undone, "{number}");

@@ -129,7 +129,8 @@ impl PostgresOptions {
     /// How long a call may take in all: waiting for a connection, for locks, for the server, and
     /// trying again. Past it, it answers
     /// [`Unavailable`](cache_core::storage::StorageErrorKind::Unavailable). An invalidation of many
-    /// entries may take as long for each part of 5,000. Default 5 s.
+    /// entries may take as long for each part of 5,000, a batch for each part of 10,000 writes or
+    /// 128 MiB. Default 5 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self

@@ -2,7 +2,7 @@
 
 mod pool;
 
-pub(crate) use pool::{Lease, NoLease, Pool};
+pub(crate) use pool::{NoLease, Pool};
 
 use std::time::Duration;
 

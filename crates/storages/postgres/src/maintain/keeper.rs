@@ -23,9 +23,9 @@ async fn keep(shared: Weak<Shared>) {
         let cleanup = open.options.cleanup_interval;
         let every = cleanup.unwrap_or(open.options.access_interval);
         // Processes that were started together do not come together.
-        let wait = every.mul_f64(0.75 + fastrand::f64() / 2.0);
+        let wait = every.min(MAX_WAIT).mul_f64(0.75 + fastrand::f64() / 2.0);
         drop(open);
-        sleep(wait.min(MAX_WAIT)).await;
+        sleep(wait).await;
         let Some(open) = shared.upgrade() else { return };
         if open.pool.is_closed() {
             return;
@@ -44,4 +44,5 @@ async fn keep(shared: Weak<Shared>) {
     }
 }
 
+/// Connections that nobody uses are closed in the same rounds.
 const MAX_WAIT: Duration = Duration::from_secs(3600);

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use cache_core::storage::{Budget, Maintenance, StorageError, StorageStats};
+use tokio::time::timeout;
 
 use crate::error::damaged;
 use crate::read::column;
@@ -60,20 +61,25 @@ impl Shared {
         Ok(done)
     }
 
-    /// Evicts what is over the bound, after a write. What fails here is left to maintenance, for
-    /// the write has been carried out.
-    pub(crate) async fn enforce_bounds(&self) {
+    /// Evicts what is over the bound, after a write that began at `begun`, within what is left of
+    /// its time. What fails or is cut off here is left to maintenance, for the write has been
+    /// carried out.
+    pub(crate) async fn enforce_bounds(&self, begun: Instant) {
         /// More would keep the write from returning for long.
         const STEPS_MAX: usize = 16;
-        if self.write_accesses("write").await.is_err() {
-            return;
-        }
-        for _ in 0..STEPS_MAX {
-            match self.evict(STEP_ROWS).await {
-                Ok((evicted, _, over)) if evicted > 0 && over > 0 => {}
-                _ => return,
+        let left = self.options.timeout.saturating_sub(begun.elapsed());
+        let enforced = timeout(left, async {
+            if self.write_accesses("write").await.is_err() {
+                return;
             }
-        }
+            for _ in 0..STEPS_MAX {
+                match self.evict(STEP_ROWS).await {
+                    Ok((evicted, _, over)) if evicted > 0 && over > 0 => {}
+                    _ => return,
+                }
+            }
+        });
+        let _ = enforced.await;
     }
 
     async fn remove_expired(&self, limit: u64) -> Result<(u64, u64), StorageError> {
@@ -115,7 +121,7 @@ impl Shared {
             }
             let keys: Vec<&str> = taken.iter().map(|(key, _)| &**key).collect();
             let times: Vec<i64> = taken.iter().map(|(_, at)| *at).collect();
-            let behind = self.options.access_interval.as_millis() as i64;
+            let behind = self.access_interval_ms();
             let arguments = || Arguments::default().with(&keys[..]).with(&times[..]).with(behind);
             self.rows(operation, &self.statements.accessed, arguments).await?;
         }

@@ -92,10 +92,14 @@ impl Shared {
     /// Notes a use, where the one that is written lies far enough behind.
     fn note_use(&self, key: &Key, last_accessed: i64) {
         let now = now_ms();
-        let interval = i64::try_from(self.options.access_interval.as_millis()).unwrap_or(i64::MAX);
-        if now.saturating_sub(last_accessed) >= interval {
+        if now.saturating_sub(last_accessed) >= self.access_interval_ms() {
             self.accesses.note(key, now);
         }
+    }
+
+    /// How far a use lies behind before a later one is noted.
+    pub(crate) fn access_interval_ms(&self) -> i64 {
+        i64::try_from(self.options.access_interval.as_millis()).unwrap_or(i64::MAX)
     }
 }
 

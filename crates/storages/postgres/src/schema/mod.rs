@@ -5,12 +5,14 @@ mod statements;
 
 pub(crate) use statements::{Condition, Statements};
 
+use std::time::Instant;
+
 use cache_core::fence::CELL_FUNCTION;
 use cache_core::storage::{StorageError, StorageErrorKind};
-use cache_sql::fill_in;
+use cache_sql::{RetryPolicy, fill_in};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection, Executor, Row};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::config::PostgresOptions;
 use crate::connection::{ConnectError, NoLease};
@@ -62,18 +64,32 @@ pub(crate) fn script(options: &PostgresOptions) -> Result<String, StorageError> 
 
 /// Makes the tables, brings them to this version, or only checks them, as the options say.
 pub(crate) async fn prepare(shared: &Shared, operation: &'static str) -> Result<(), StorageError> {
-    let limit = shared.options.timeout;
+    let (begun, limit) = (Instant::now(), shared.options.timeout);
     let prepared = timeout(limit, async {
-        let mut lease = shared.pool.lease().await.map_err(|none| match none {
-            NoLease::Closed => closed(operation),
-            NoLease::Connect(ConnectError::Driver(source)) => failure(operation, source),
-            NoLease::Connect(refused) => refused.into_storage_error(operation),
-        })?;
-        prepare_on(&mut lease, &shared.options, operation).await?;
-        lease.give_back();
-        Ok(())
+        let mut retry = RetryPolicy::DEFAULT.begin();
+        loop {
+            let error = match prepare_once(shared, operation).await {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            let left = limit.saturating_sub(begun.elapsed());
+            let wait = if error.is_transient() { retry.wait(fastrand::f64(), left) } else { None };
+            let Some(wait) = wait else { return Err(error) };
+            sleep(wait).await;
+        }
     });
     prepared.await.unwrap_or_else(|_| Err(late(operation, limit)))
+}
+
+async fn prepare_once(shared: &Shared, operation: &'static str) -> Result<(), StorageError> {
+    let mut lease = shared.pool.lease().await.map_err(|none| match none {
+        NoLease::Closed => closed(operation),
+        NoLease::Connect(ConnectError::Driver(source)) => failure(operation, source),
+        NoLease::Connect(refused) => refused.into_storage_error(operation),
+    })?;
+    prepare_on(&mut lease, &shared.options, operation).await?;
+    lease.give_back();
+    Ok(())
 }
 
 async fn prepare_on(

@@ -5,12 +5,13 @@ use std::time::Instant;
 
 use cache_core::storage::{StorageError, StorageErrorKind};
 use cache_sql::RetryPolicy;
-use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::postgres::{PgArguments, PgConnection, PgRow};
+use sqlx::query::Query;
 use sqlx::{Arguments as _, Encode, Executor, Postgres, Type};
 use tokio::time::{sleep, timeout};
 
 use super::Shared;
-use crate::connection::{Lease, NoLease, begin};
+use crate::connection::{NoLease, begin};
 use crate::error::{closed, ends_connection, error, failure, late, meaning};
 
 /// The arguments of a statement; the first that cannot be encoded is kept as an error.
@@ -73,7 +74,12 @@ impl Shared {
                 sleep(wait).await;
             }
         };
-        timeout(limit, within).await.unwrap_or_else(|_| Err(late(operation, limit)))
+        timeout(limit, within).await.unwrap_or_else(|_| {
+            // Behind an address that has moved, or a firewall that forgets, no connection answers,
+            // and each would cost a caller its time.
+            self.pool.forget_idle();
+            Err(late(operation, limit))
+        })
     }
 
     /// Sends a statement whose answer is one row in any case.
@@ -99,43 +105,48 @@ impl Shared {
                 });
             }
         };
-        let answer = self.send_on(&mut lease, sql, arguments).await;
+        if let Some(problem) = arguments.problem {
+            lease.give_back();
+            return Err(Unsent::Driver(problem));
+        }
+        let sql = sqlx::AssertSqlSafe(Arc::clone(sql));
+        let query = sqlx::query_with(sql, arguments.arguments);
+        let (answer, is_idle) = if self.options.prepared {
+            ((&mut *lease).fetch_all(query).await, true)
+        } else {
+            self.send_unprepared(&mut lease, query.persistent(false)).await
+        };
         match &answer {
             Err(source) if ends_connection(source) => self.pool.forget_idle(),
-            _ => lease.give_back(),
+            _ if is_idle => lease.give_back(),
+            _ => {}
         }
         answer.map_err(Unsent::Driver)
     }
 
-    async fn send_on(
+    /// Also tells whether the transaction around it has ended.
+    ///
+    /// Between the parts of a statement that is not prepared, only a transaction keeps a pooler
+    /// from changing the server's connection.
+    async fn send_unprepared(
         &self,
-        lease: &mut Lease,
-        sql: &Arc<str>,
-        arguments: Arguments,
-    ) -> Result<Vec<PgRow>, sqlx::Error> {
-        if let Some(problem) = arguments.problem {
-            return Err(problem);
-        }
-        let sql = sqlx::AssertSqlSafe(Arc::clone(sql));
-        let query = sqlx::query_with(sql, arguments.arguments);
-        if self.options.prepared {
-            return (&mut **lease).fetch_all(query).await;
-        }
-        // Between the parts of a statement that is not prepared, only a transaction keeps a
-        // pooler from changing the server's connection.
+        connection: &mut PgConnection,
+        query: Query<'_, Postgres, PgArguments>,
+    ) -> (Result<Vec<PgRow>, sqlx::Error>, bool) {
         let begin = sqlx::AssertSqlSafe(begin(self.options.timeout));
-        (&mut **lease).execute(sqlx::raw_sql(begin)).await?;
-        match (&mut **lease).fetch_all(query.persistent(false)).await {
-            Ok(rows) => {
-                (&mut **lease).execute(sqlx::raw_sql("COMMIT")).await?;
-                Ok(rows)
-            }
-            Err(source) => {
-                if !ends_connection(&source) {
-                    (&mut **lease).execute(sqlx::raw_sql("ROLLBACK")).await?;
-                }
-                Err(source)
-            }
+        if let Err(source) = (&mut *connection).execute(sqlx::raw_sql(begin)).await {
+            return (Err(source), false);
+        }
+        let answer = (&mut *connection).fetch_all(query).await;
+        let end = match &answer {
+            Ok(_) => "COMMIT",
+            Err(source) if ends_connection(source) => return (answer, false),
+            Err(_) => "ROLLBACK",
+        };
+        match connection.execute(sqlx::raw_sql(end)).await {
+            Ok(_) => (answer, true),
+            // What was to be undone is, with the connection; what was to be committed may be.
+            Err(source) => (answer.and(Err(source)), false),
         }
     }
 }

@@ -3,8 +3,10 @@
 mod batch;
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use cache_core::fence::Stamp;
+use cache_core::key::Key;
 use cache_core::storage::{Outcome, StorageError, StorageErrorKind, Write, WriteAction};
 use sqlx::postgres::PgRow;
 
@@ -19,6 +21,8 @@ const OPERATION: &str = "write";
 /// each other.
 const PART_WRITES: usize = 10_000;
 const PART_BYTES: usize = 128 << 20;
+/// Writes to one key that go into one statement, which goes through the whole batch for each.
+const PART_WAVES: usize = 16;
 
 impl Shared {
     pub(crate) async fn write(
@@ -47,6 +51,7 @@ impl Shared {
     }
 
     async fn write_part(&self, writes: &[Write]) -> Result<Vec<Outcome>, StorageError> {
+        let begun = Instant::now();
         let batch = Batch::new(writes, self.capabilities.value_bytes_max);
         let rows = if batch.is_empty() {
             if self.pool.is_closed() {
@@ -79,7 +84,7 @@ impl Shared {
             outcomes.push(outcome);
         }
         if self.note_stored(entries, bytes) {
-            self.enforce_bounds().await;
+            self.enforce_bounds(begun).await;
         }
         Ok(outcomes)
     }
@@ -130,14 +135,87 @@ fn otherwise(action: &WriteAction) -> Outcome {
 fn parts(writes: &[Write]) -> Vec<&[Write]> {
     let mut parts = Vec::new();
     let (mut start, mut bytes) = (0, 0);
+    let mut writes_by_key: HashMap<&Key, usize> = HashMap::new();
     for (at, write) in writes.iter().enumerate() {
-        let more = batch::entry_of(&write.action).map_or(0, |entry| entry.payload.len());
-        if at > start && (at - start >= PART_WRITES || bytes + more > PART_BYTES) {
+        let more = bytes_of(write);
+        // So few cannot be too many of one key.
+        let same = if writes.len() > PART_WAVES {
+            *writes_by_key.entry(&write.key).and_modify(|same| *same += 1).or_insert(1)
+        } else {
+            1
+        };
+        let is_full = at - start >= PART_WRITES || bytes + more > PART_BYTES || same > PART_WAVES;
+        if at > start && is_full {
             parts.push(&writes[start..at]);
             (start, bytes) = (at, 0);
+            writes_by_key.clear();
+            writes_by_key.insert(&write.key, 1);
         }
         bytes += more;
     }
     parts.push(&writes[start..]);
     parts
+}
+
+/// What a write takes of a statement, about.
+fn bytes_of(write: &Write) -> usize {
+    let entry = batch::entry_of(&write.action);
+    let tags =
+        entry.map_or(0, |entry| (&entry.tags).into_iter().map(|tag| tag.as_str().len() + 8).sum());
+    write.key.as_str().len() + tags + entry.map_or(0, |entry| entry.payload.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use cache_core::clock::Timestamp;
+    use cache_core::entry::{CodecId, Compression, Entry, EntryKind, Token};
+    use cache_core::key::Tags;
+
+    use super::*;
+
+    fn write(name: usize, payload: &Bytes) -> Write {
+        let entry = Entry {
+            kind: EntryKind::Value,
+            codec: CodecId::BYTES,
+            compression: Compression::None,
+            decoded_bytes: 0,
+            created: Timestamp::NEVER,
+            fresh_until: Timestamp::NEVER,
+            kept_until: Timestamp::NEVER,
+            idle: None,
+            stamp: 0,
+            token: Token(1),
+            tags: Tags::NONE,
+            payload: payload.clone(),
+            checksum: 0,
+        };
+        let key = Key::parse(&format!("p:{name}:v1")).unwrap();
+        Write { key, action: WriteAction::Set { entry } }
+    }
+
+    fn sizes(writes: &[Write]) -> Vec<usize> {
+        parts(writes).into_iter().map(<[Write]>::len).collect()
+    }
+
+    #[test]
+    fn a_batch_goes_in_parts_that_a_statement_can_hold() {
+        let (small, large) = (Bytes::from_static(b"x"), Bytes::from(vec![0; 60 << 20]));
+        let many: Vec<_> = (0..2 * PART_WRITES + 1).map(|at| write(at, &small)).collect();
+        assert_eq!(sizes(&many), [PART_WRITES, PART_WRITES, 1]);
+        assert_eq!(sizes(&many[..100]), [100]);
+        let heavy: Vec<_> = (0..5).map(|at| write(at, &large)).collect();
+        assert_eq!(sizes(&heavy), [2, 2, 1]);
+        let whole = Bytes::from(vec![0; PART_BYTES + 1]);
+        assert_eq!(sizes(&[write(0, &whole), write(1, &whole)]), [1, 1]);
+    }
+
+    #[test]
+    fn many_writes_to_one_key_go_in_parts() {
+        let payload = Bytes::from_static(b"x");
+        let same: Vec<_> = (0..40).map(|_| write(0, &payload)).collect();
+        assert_eq!(sizes(&same), [16, 16, 8]);
+        let mixed: Vec<_> = (0..34).map(|at| write(at % 2, &payload)).collect();
+        assert_eq!(sizes(&mixed), [32, 2]);
+    }
 }

@@ -49,6 +49,12 @@ pub(crate) async fn open(url: &str, query: &str) -> Postgres {
     options(url, query).open().await.unwrap()
 }
 
+/// Opens with a timeout that making the tables would take too long for on a busy machine.
+pub(crate) async fn open_hurried(options: PostgresOptions, timeout: Duration) -> Postgres {
+    options.clone().timeout(Duration::from_secs(60)).apply_schema().await.unwrap();
+    options.timeout(timeout).open().await.unwrap()
+}
+
 /// A connection beside the storage, as an administrator has one.
 pub(crate) async fn connect(url: &str) -> PgConnection {
     PgConnection::connect(url).await.unwrap()

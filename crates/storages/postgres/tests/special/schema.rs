@@ -1,7 +1,7 @@
 //! Tables made, checked, refused.
 
-use cache_core::storage::{Storage, StorageErrorKind};
-use cache_postgres::PostgresOptions;
+use cache_core::storage::{Budget, InvalidationMode, Selector, Storage, StorageErrorKind};
+use cache_postgres::{Postgres, PostgresOptions};
 use tokio::task::JoinSet;
 
 use crate::common::*;
@@ -115,4 +115,37 @@ async fn a_database_that_cannot_be_used_is_refused() {
     let url = format!("postgres://postgres@127.0.0.1:{}/latin", server.port());
     let error = PostgresOptions::from_url(&url).unwrap().open().await.unwrap_err();
     assert_eq!(error.kind(), StorageErrorKind::Incompatible, "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_role_needs_no_more_than_the_rights_that_the_guide_names() {
+    let server = shared_server().await;
+    let options = options(&server.url(), "");
+    options.clone().apply_schema().await.unwrap();
+    let mut admin = connect(&server.url()).await;
+    let rights = "CREATE ROLE {s} LOGIN; GRANT USAGE ON SCHEMA {s} TO {s}; \
+         GRANT SELECT, INSERT, UPDATE, DELETE ON {s}.cache, {s}.cache_fence, {s}.cache_meta TO {s}; \
+         GRANT USAGE, SELECT, UPDATE ON SEQUENCE {s}.cache_counter TO {s}";
+    let schema = options.schema_name();
+    execute(&mut admin, &rights.replace("{s}", schema)).await;
+    let url = format!("postgres://{schema}@127.0.0.1:{}/postgres?schema={schema}", server.port());
+    let missing = PostgresOptions::from_url(&format!("{url}&table=other")).unwrap();
+    let error = missing.open().await.unwrap_err();
+    assert_eq!(error.kind(), StorageErrorKind::Denied, "{error}");
+    let storage = Postgres::open(&format!("{url}&create=false&max_entries=1")).await.unwrap();
+    let (one, two) = (key("one"), key("two"));
+    let now = stamp(&storage, &one).await;
+    store(&storage, vec![fill(&one, value(&one, "x", &[tag("t")]), now)]).await;
+    store(&storage, vec![set(&two, value(&two, "x", &[tag("t")]))]).await;
+    storage.maintain(Budget::UNLIMITED).await.unwrap();
+    assert_eq!(storage.stats().await.unwrap().entries, 1);
+    for selector in [
+        Selector::AnyTag(vec![tag("t")]),
+        Selector::Namespace("p".into()),
+        Selector::Keys(vec![one]),
+    ] {
+        storage.invalidate(&selector, InvalidationMode::Remove).await.unwrap();
+    }
+    storage.close().await.unwrap();
+    execute(&mut admin, &"DROP OWNED BY {s}; DROP ROLE {s}".replace("{s}", schema)).await;
 }
