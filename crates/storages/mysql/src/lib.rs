@@ -16,7 +16,8 @@
 //! - A read is one statement and one round trip, of one key or of many. It writes nothing: uses
 //!   are gathered in memory and written in batches.
 //! - A batch of loads, of sets or of touches is one transaction and one round trip. A batch that
-//!   mixes them, compares, or was refused by the fence takes two.
+//!   mixes them, compares or updates takes two; one of loads, some of which the fence refuses, two
+//!   more than that.
 //! - An invalidation raises the fence, and then removes what it names, in transactions of bounded
 //!   size; both are done when it returns. How durable they are then is the server's own
 //!   `innodb_flush_log_at_trx_commit`.

@@ -104,7 +104,8 @@ impl MySqlOptions {
     /// How long a call may take in all: waiting for a connection, for locks, for the server, and
     /// trying again. Past it, it answers
     /// [`Unavailable`](cache_core::storage::StorageErrorKind::Unavailable). An invalidation of many
-    /// entries may take as long for each part of 1,000. The server itself counts in whole seconds,
+    /// entries may take as long for each part of 1,000, a batch for each part of 2,000 writes or
+    /// 32 MiB. The server itself counts in whole seconds,
     /// and may wait for a lock that much longer than its caller does. Default 5 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
