@@ -18,6 +18,7 @@ pages! {
     invalidation "invalidation.md"
     mongodb "mongodb.md"
     observability "observability.md"
+    mysql "mysql.md"
     redis "redis.md"
     postgres "postgres.md"
     sqlite "sqlite.md"

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use cache_mongodb::MongoDbOptions;
+use cache_mysql::MySqlOptions;
 use cache_postgres::PostgresOptions;
 use cache_sqlite::{SCHEMA_VERSION, SqliteOptions, check_schema, schema_script};
 use clap::{Parser, Subcommand, ValueEnum};
@@ -22,7 +23,8 @@ enum Action {
     Print {
         storage: Storage,
         /// The storage's URL, for the names in it: `sqlite://cache.db?table=cache`,
-        /// `postgres://user@host/database?schema=app&table=cache`
+        /// `postgres://user@host/database?schema=app&table=cache`,
+        /// `mysql://user@host/database?table=cache`,
         /// `mongodb://host/database?collection=cache`
         #[arg(long)]
         url: Option<String>,
@@ -50,6 +52,7 @@ enum Storage {
     Postgres,
     #[value(name = "mongodb")]
     MongoDb,
+    Mysql,
 }
 
 fn main() -> ExitCode {
@@ -79,6 +82,20 @@ fn run(action: Action) -> anyhow::Result<String> {
             // A server that is not asked.
             let url = url.as_deref().unwrap_or("postgres://localhost");
             Ok(PostgresOptions::from_url(url)?.schema_script()?)
+        }
+        Action::Print { storage: Storage::Mysql, url } => {
+            let url = url.as_deref().unwrap_or("mysql://localhost/cache");
+            Ok(MySqlOptions::from_url(url)?.schema_script()?)
+        }
+        Action::Apply { storage: Storage::Mysql, url } => {
+            let options = MySqlOptions::from_url(&url)?;
+            block_on(options.clone().apply_schema())??;
+            Ok(sound_mysql(&options))
+        }
+        Action::Check { storage: Storage::Mysql, url } => {
+            let options = MySqlOptions::from_url(&url)?;
+            block_on(options.clone().check_schema())??;
+            Ok(sound_mysql(&options))
         }
         Action::Apply { storage: Storage::Sqlite, url } => apply_sqlite(&url),
         Action::Apply { storage: Storage::Postgres, url } => {
@@ -145,6 +162,11 @@ fn sound_mongodb(options: &MongoDbOptions) -> String {
     let (database, collection) = (options.database_name(), options.collection_name());
     let version = cache_mongodb::SCHEMA_VERSION;
     format!("collection `{database}.{collection}` has schema version {version}\n")
+}
+
+fn sound_mysql(options: &MySqlOptions) -> String {
+    let version = cache_mysql::SCHEMA_VERSION;
+    format!("table `{}` has schema version {version}\n", options.table_name())
 }
 
 fn sound(options: &SqliteOptions) -> String {
@@ -243,6 +265,23 @@ mod tests {
         assert!(script.contains("CREATE TABLE \"app\".\"prices\""), "{script}");
         let default = run(Action::Print { storage, url: None }).unwrap();
         assert!(default.contains("CREATE TABLE \"public\".\"cache\""), "{default}");
+    }
+
+    #[test]
+    fn mysql_has_a_schema_once_it_was_applied() {
+        let server = tiers_servers::MariaDb::start().unwrap();
+        let url = format!("{}?table=prices", server.url());
+        let storage = Storage::Mysql;
+        let check = || run(Action::Check { storage, url: url.clone() });
+        assert!(check().is_err());
+        assert!(check().is_err(), "the check made the table");
+        let applied = run(Action::Apply { storage, url: url.clone() }).unwrap();
+        assert!(applied.contains("table `prices`"), "{applied}");
+        assert_eq!(check().unwrap(), applied);
+        let script = run(Action::Print { storage, url: Some(url.clone()) }).unwrap();
+        assert!(script.contains("CREATE TABLE IF NOT EXISTS `prices` ("), "{script}");
+        let default = run(Action::Print { storage, url: None }).unwrap();
+        assert!(default.contains("CREATE TABLE IF NOT EXISTS `cache` ("), "{default}");
     }
 
     #[test]

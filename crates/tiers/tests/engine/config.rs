@@ -144,7 +144,10 @@ async fn urls_that_cannot_be_opened_say_why() {
             "postgres://user:hunter2@localhost/db?pool_size=0",
             if cfg!(feature = "postgres") { "pool_size" } else { "enable feature `postgres`" },
         ),
-        ("mysql://localhost", "enable feature `mysql`"),
+        (
+            "mysql://user:hunter2@localhost/db?pool_size=0",
+            if cfg!(feature = "mysql") { "pool_size" } else { "enable feature `mysql`" },
+        ),
         #[cfg(not(feature = "mongodb"))]
         ("mongodb://user:hunter2@localhost", "enable feature `mongodb`"),
         #[cfg(feature = "mongodb")]
