@@ -10,6 +10,8 @@
 
 mod compared;
 mod idle;
+#[cfg(feature = "mysql")]
+mod mysql;
 #[cfg(feature = "redis")]
 mod redis;
 mod subject;
@@ -26,6 +28,8 @@ pub(super) const GROUP: Group = Group { name: "storages", measure };
 const SUBJECTS: &[&dyn Subject] = &[
     #[cfg(feature = "redis")]
     &redis::Redis,
+    #[cfg(feature = "mysql")]
+    &mysql::MySql,
 ];
 
 fn measure(run: &mut Run<'_>) -> anyhow::Result<()> {
