@@ -75,8 +75,11 @@ impl Drop for Table {
 }
 
 /// The storages that are tried, with the options that tell them apart.
-const STORAGES: [(&str, &str); 3] =
-    [("mysql", ""), ("mysql-narrow", "&pool_size=2"), ("mysql-unprepared", "&prepared=false")];
+const STORAGES: [(&str, &str); 3] = [
+    ("mysql", "&timeout=60s"),
+    ("mysql-narrow", "&timeout=60s&pool_size=2"),
+    ("mysql-unprepared", "&timeout=60s&prepared=false"),
+];
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();

@@ -41,13 +41,25 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
 /// Options for a table of its own.
 pub(crate) fn options(url: &str, query: &str) -> MySqlOptions {
     let table = format!("t{:016x}", fastrand::u64(..));
-    let url = format!("{url}?table={table}&cleanup_interval=off{query}");
+    // Nobody waits in vain where a machine is busy; tests of waiting say how long.
+    let timeout = if query.contains("timeout=") { "" } else { "&timeout=60s" };
+    let url = format!("{url}?table={table}&cleanup_interval=off{query}{timeout}");
     MySqlOptions::from_url(&url).unwrap()
 }
 
 pub(crate) async fn open(url: &str, query: &str) -> MySql {
     options(url, query).open().await.unwrap()
 }
+
+/// Opens with a timeout that making the tables would take too long for on a busy machine.
+pub(crate) async fn open_hurried(options: MySqlOptions, timeout: Duration) -> MySql {
+    options.clone().timeout(Duration::from_secs(60)).apply_schema().await.unwrap();
+    options.timeout(timeout).open().await.unwrap()
+}
+
+/// How long a call waits in tests of that, and more than the calls of one take in all.
+pub(crate) const HURRY: Duration = Duration::from_millis(1500);
+pub(crate) const LONG: Duration = Duration::from_secs(10);
 
 /// A connection beside the storage, as an administrator has one.
 pub(crate) async fn connect(url: &str) -> MySqlConnection {

@@ -93,7 +93,7 @@ async fn a_server_that_takes_no_writes_is_unavailable_until_it_does() {
     let server = own_server(&[]).await;
     user(&server.url(), "guest").await;
     let url = server.url().replace("root@", "guest:right@");
-    let storage = open(&url, "&timeout=500ms").await;
+    let storage = open_hurried(options(&url, ""), HURRY).await;
     let key = key("read-only");
     store(&storage, vec![set(&key, value(&key, "x", &[]))]).await;
     let mut admin = connect(&server.url()).await;
@@ -104,7 +104,7 @@ async fn a_server_that_takes_no_writes_is_unavailable_until_it_does() {
     let error = storage.get(&key).await.unwrap_err();
     assert_eq!(error.kind(), StorageErrorKind::Unavailable, "{error}");
     assert!(error.to_string().contains("read_only"), "{error}");
-    let error = options(&url, "&timeout=500ms").open().await.unwrap_err();
+    let error = options(&url, "").timeout(HURRY).open().await.unwrap_err();
     assert_eq!(error.kind(), StorageErrorKind::Unavailable, "{error}");
     execute(&mut admin, "SET GLOBAL read_only = 0").await;
     assert_eq!(&read(&storage, &key).await.unwrap().payload[..], b"x");
@@ -152,7 +152,7 @@ async fn a_small_packet_bounds_values_and_cuts_batches() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deadlock_between_batches_is_tried_again() {
     let server = own_server(&[]).await;
-    let chosen = options(&server.url(), "&timeout=20s");
+    let chosen = options(&server.url(), "");
     let table = chosen.table_name().to_owned();
     let storage = chosen.open().await.unwrap();
     let (first, second) = (key("a"), key("b"));
@@ -224,9 +224,9 @@ async fn a_connection_that_an_administrator_ends_is_replaced() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lock_that_is_held_too_long_is_waited_for_no_longer_than_the_timeout() {
     let server = shared_server().await;
-    let chosen = options(&server.url(), "&timeout=600ms");
+    let chosen = options(&server.url(), "");
     let table = chosen.table_name().to_owned();
-    let storage = chosen.open().await.unwrap();
+    let storage = open_hurried(chosen, HURRY).await;
     let key = key("held");
     store(&storage, vec![set(&key, value(&key, "x", &[]))]).await;
     let mut other = connect(&server.url()).await;
@@ -235,7 +235,7 @@ async fn a_lock_that_is_held_too_long_is_waited_for_no_longer_than_the_timeout()
     let begun = std::time::Instant::now();
     let error = write(&storage, set(&key, value(&key, "y", &[]))).await.unwrap_err();
     assert_eq!(error.kind(), StorageErrorKind::Unavailable, "{error}");
-    assert!(begun.elapsed() < std::time::Duration::from_secs(3), "took {:?}", begun.elapsed());
+    assert!(begun.elapsed() < LONG, "took {:?}", begun.elapsed());
     // Reads do not wait.
     assert_eq!(&read(&storage, &key).await.unwrap().payload[..], b"x");
     execute(&mut other, "ROLLBACK").await;
