@@ -19,8 +19,14 @@ pages! {
     mongodb "mongodb.md"
     observability "observability.md"
     redis "redis.md"
+    postgres "postgres.md"
     sqlite "sqlite.md"
     tiers "tiers.md"
+}
+
+#[cfg(feature = "filesystem")]
+pages! {
+    filesystem "filesystem.md"
 }
 
 #[cfg(all(feature = "testing", feature = "memory", feature = "msgpack", feature = "macros"))]

@@ -16,7 +16,8 @@ const STORAGES: [(&str, &[&str]); 7] = [
     ("redis", &["redis"]),
     ("postgres", &["sqlx-postgres"]),
     ("mysql", &["sqlx-mysql"]),
-    ("mongodb", &["mongodb"]),
+    // The driver's resolver, which finds the servers of `mongodb+srv`, keeps its answers in moka.
+    ("mongodb", &["mongodb", "moka"]),
     // Its index is a database file.
     ("filesystem", &["rusqlite"]),
 ];

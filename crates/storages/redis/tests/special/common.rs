@@ -38,12 +38,7 @@ pub(crate) async fn opened(server: &Server) -> Redis {
 
 /// A connection of the test's own, as an administrator has one.
 pub(crate) async fn connection(port: u16) -> MultiplexedConnection {
-    connection_as("", port).await
-}
-
-/// The same with credentials, `user:password@`.
-pub(crate) async fn connection_as(credentials: &str, port: u16) -> MultiplexedConnection {
-    let client = redis::Client::open(format!("redis://{credentials}127.0.0.1:{port}")).unwrap();
+    let client = redis::Client::open(format!("redis://127.0.0.1:{port}")).unwrap();
     client.get_multiplexed_async_connection().await.unwrap()
 }
 

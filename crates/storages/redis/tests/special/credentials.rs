@@ -7,8 +7,7 @@ use redis::aio::MultiplexedConnection;
 use tiers_servers::{RedisCluster, RedisSentinel};
 
 use crate::common::{
-    ask, blocking, connection, connection_as, eventually, holds, kind, options, remove_tag, set,
-    works,
+    ask, blocking, connection, eventually, holds, kind, options, remove_tag, set, works,
 };
 
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -67,8 +66,12 @@ async fn sentinels_and_their_servers_have_credentials_of_their_own() {
     assert_eq!(ask::<u64>(&mut data[0], "WAIT 1 10000").await, 1);
     ask::<()>(&mut sentinels[0], "SENTINEL FAILOVER mymaster").await;
     eventually("the replica is the master", || async {
-        // Whoever is connected to it is sent away then.
-        let mut replica = connection_as(":word@", group.data()[1].port()).await;
+        // Whoever is connected to it, or about to be, is sent away meanwhile.
+        let url = format!("redis://:word@127.0.0.1:{}", group.data()[1].port());
+        let client = redis::Client::open(url).unwrap();
+        let Ok(mut replica) = client.get_multiplexed_async_connection().await else {
+            return false;
+        };
         let info = redis::cmd("INFO").arg("replication").query_async::<String>(&mut replica).await;
         info.is_ok_and(|info| info.contains("role:master"))
     })
