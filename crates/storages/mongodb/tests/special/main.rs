@@ -4,7 +4,11 @@
 //! The servers are started here; where the program for them is not installed, every test says so,
 //! and fails only where servers are required.
 
-#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test ends where something is not as it should be"
+)]
 
 mod bounds;
 mod common;
