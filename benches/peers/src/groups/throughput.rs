@@ -16,8 +16,8 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
 use crate::plot::{self, Bars};
-use tiers_benches::table::{Table, rounded};
 use crate::zipf;
+use tiers_benches::table::{Table, rounded};
 
 pub(super) const GROUP: Group = Group { name: "throughput", measure };
 
@@ -69,7 +69,9 @@ fn measure(run: &mut Run<'_>) -> anyhow::Result<()> {
         .context("no runtime")?;
     let keys: u32 = run.sized(100_000, 10_000, 1000);
     let requests = Arc::new(Requests::new(keys)?);
-    run.note(&format!("throughput: {keys} entries of {VALUE_BYTES} bytes in each, Zipf {EXPONENT}"));
+    run.note(&format!(
+        "throughput: {keys} entries of {VALUE_BYTES} bytes in each, Zipf {EXPONENT}"
+    ));
     let folder = tempfile::tempdir()?;
     let mut urls = vec![
         format!("memory://tinylfu?max_entries={}", 2 * keys),

@@ -10,9 +10,9 @@ use std::time::Instant;
 use tiers_benches::{Group, Run};
 
 use crate::plot::{self, Line};
-use tiers_benches::table::Table;
 use crate::zipf;
 use caches::CACHES;
+use tiers_benches::table::Table;
 
 pub(super) const GROUP: Group = Group { name: "hit-ratio", measure };
 

@@ -18,8 +18,8 @@ use tiers_benches::failures::{Failures, figure};
 use tiers_benches::{Contestant, Group, Row, Run};
 use tokio::runtime::Runtime;
 
-use tiers_benches::table::{Table, rounded};
 use peers::{ByCachet, ByHitbox, ByMoka, ByMultiTierCache, ByQuickCache};
+use tiers_benches::table::{Table, rounded};
 
 /// Its rows stand with those of the group `memory`.
 pub(super) const GROUP: Group = Group { name: "memory-hit-ahead", measure };
