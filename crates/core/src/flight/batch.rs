@@ -3,6 +3,7 @@ use std::sync::Arc;
 use super::answer::Answer;
 use super::map::{Landing, Led};
 use crate::cache::Binding;
+use crate::clock::Tick;
 use crate::entry::Entry;
 use crate::error::Error;
 use crate::fence::Stamp;
@@ -25,14 +26,18 @@ pub(super) struct Item<N: Node> {
     pub(super) stamps: Vec<Option<Stamp>>,
     /// An older copy, where the source may want to compare.
     pub(super) stale: Option<StaleCopy<N>>,
+    /// Whether a storage has told that it has no entry, or which one.
+    pub(super) told: bool,
 }
 
 /// What a reload may go by.
 pub(super) struct StaleCopy<N: Node> {
-    /// As a storage holds it; `None` where memory is the only tier.
-    pub(super) entry: Option<Entry>,
+    /// As a storage holds it, and which one; `None` where memory is the only tier.
+    pub(super) stored: Option<(usize, Entry)>,
     pub(super) tags: Tags,
     pub(super) previous: Previous<N::Value>,
+    /// Until when memory keeps it, where it comes from there.
+    pub(super) kept_until: Tick,
 }
 
 impl<N: Node> Batch<N> {
@@ -43,7 +48,7 @@ impl<N: Node> Batch<N> {
             match binding.key(&led.node) {
                 Ok(key) => {
                     let stamps = vec![None; binding.tiers.len()];
-                    items.push(Item { led, key, stamps, stale: None });
+                    items.push(Item { led, key, stamps, stale: None, told: false });
                 }
                 Err(error) => binding.flights_of(&led).land(&mut led, Err(error)),
             }
@@ -59,6 +64,10 @@ impl<N: Node> Batch<N> {
     /// Brings one flight down.
     pub(super) fn land(&mut self, at: usize, landing: Landing<N::Value>) {
         let item = &mut self.items[at];
+        if landing.is_err() && self.binding.behind.is_on {
+            let throttle = self.binding.definition.stale.throttle;
+            self.binding.put_off_in_memory(&item.led.node, throttle, item.led.is_behind());
+        }
         self.binding.flights_of(&item.led).land(&mut item.led, landing);
     }
 
@@ -72,6 +81,19 @@ impl<N: Node> Batch<N> {
         for at in self.flying() {
             let key = self.items[at].key.clone();
             self.land(at, Err(error(key)));
+        }
+    }
+}
+
+// By hand, for a derive would ask for `N::Value: Clone`.
+impl<N: Node> Clone for StaleCopy<N> {
+    fn clone(&self) -> Self {
+        let Previous { value, created } = &self.previous;
+        Self {
+            stored: self.stored.clone(),
+            tags: self.tags.clone(),
+            previous: Previous { value: value.clone(), created: *created },
+            kept_until: self.kept_until,
         }
     }
 }

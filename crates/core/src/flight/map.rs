@@ -34,9 +34,20 @@ pub(crate) struct Flight<N, V> {
     pub(super) begun: u64,
     /// The lead has begun to ask; who wants a value from after its own call joins no more.
     pub(super) asked: AtomicBool,
-    /// It bypasses the tiers, and stands in a map of its own.
-    refresh: bool,
+    kind: FlightKind,
     pub(super) landing: Shared<oneshot::Receiver<Landing<V>>>,
+}
+
+/// What a flight is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FlightKind {
+    /// For readers: through the tiers to the source.
+    Read,
+    /// By name: to the source, whatever the tiers hold. Stands in a map of its own.
+    Refresh,
+    /// Behind readers, who have been answered, or are when it takes long. Stands beside the
+    /// refreshes; readers who have nothing to be answered with wait for it.
+    Behind,
 }
 
 /// The task that carries one or more flights.
@@ -47,6 +58,8 @@ pub(crate) struct Lead<N> {
     /// Changed up only under the map's lock.
     waiters: AtomicUsize,
     task: OnceLock<AbortHandle>,
+    /// It goes on whether anybody waits for it or not.
+    detached: AtomicBool,
 }
 
 /// A flight that its lead has to bring down.
@@ -75,10 +88,48 @@ impl<N: Clone + Eq + Hash, V> Flights<N, V> {
     ///
     /// A `refresh` that has begun to ask is not joined, for its value may be from before this
     /// call; the new flight takes its place in the map.
-    pub(super) fn join(&self, nodes: &[N], begun: u64, refresh: bool) -> Joined<N, V> {
+    ///
+    /// One that is behind readers is joined by its like alone, and by [`join_flying`].
+    ///
+    /// [`join_flying`]: Self::join_flying
+    pub(super) fn join(&self, nodes: &[N], begun: u64, kind: FlightKind) -> Joined<N, V> {
+        Self::join_in(&mut self.flying.lock(), nodes, begun, kind)
+    }
+
+    /// Opens flights behind readers for those of the nodes that nobody flies, here or in `reads`.
+    /// Both maps are looked at in one step, so that the source is not asked twice.
+    pub(super) fn begin_behind(&self, reads: &Self, nodes: &[N], begun: u64) -> Joined<N, V> {
+        let reading = reads.flying.lock();
         let mut flying = self.flying.lock();
+        let is_free = |node: &&N| !reading.contains_key(*node) && !flying.contains_key(*node);
+        let free: Vec<N> = nodes.iter().filter(is_free).cloned().collect();
+        let joined = Self::join_in(&mut flying, &free, begun, FlightKind::Behind);
+        // Nobody waits for them.
+        joined.lead.waiters.store(0, Ordering::SeqCst);
+        joined.lead.detached.store(true, Ordering::SeqCst);
+        joined
+    }
+
+    /// Joins what flies already, as one who waits; opens nothing.
+    pub(super) fn join_flying(&self, nodes: &[&N]) -> Vec<Option<Arc<Flight<N, V>>>> {
+        let flying = self.flying.lock();
+        let join = |node: &&N| {
+            let flight = flying.get(*node).cloned()?;
+            flight.lead.waiters.fetch_add(1, Ordering::SeqCst);
+            Some(flight)
+        };
+        nodes.iter().map(join).collect()
+    }
+
+    fn join_in(
+        flying: &mut Flying<N, V>,
+        nodes: &[N],
+        begun: u64,
+        kind: FlightKind,
+    ) -> Joined<N, V> {
         let is_joinable = |flight: &&Arc<Flight<N, V>>| {
-            let asked = refresh && flight.asked.load(Ordering::SeqCst);
+            let asked = kind == FlightKind::Refresh
+                && (flight.asked.load(Ordering::SeqCst) || flight.kind != kind);
             (!asked || cfg!(mutant = "join_asked")) && !cfg!(mutant = "no_join")
         };
         let to_lead: Vec<N> = nodes
@@ -91,6 +142,7 @@ impl<N: Clone + Eq + Hash, V> Flights<N, V> {
             nodes: to_lead,
             waiters: AtomicUsize::new(0),
             task: OnceLock::new(),
+            detached: AtomicBool::new(false),
         });
         let mut joined = Joined {
             flights: Vec::with_capacity(nodes.len()),
@@ -107,7 +159,7 @@ impl<N: Clone + Eq + Hash, V> Flights<N, V> {
                     lead: Arc::clone(&lead),
                     begun,
                     asked: AtomicBool::new(false),
-                    refresh,
+                    kind,
                     landing: landing.shared(),
                 });
                 flying.insert(node.clone(), Arc::clone(&flight));
@@ -150,6 +202,9 @@ impl<N: Clone + Eq + Hash, V> Flights<N, V> {
             return false;
         }
         let is_led = |flight: &Arc<Flight<N, V>>| flight.lead.id == lead.id;
+        if lead.detached.load(Ordering::SeqCst) {
+            return false;
+        }
         let still_flying = lead.nodes.iter().any(|node| flying.get(node).is_some_and(is_led));
         if !still_flying {
             return false;
@@ -179,12 +234,17 @@ impl<N> Lead<N> {
         // Set once, by whoever spawned the task, before anybody can leave.
         let _ = self.task.set(task);
     }
+
+    /// Lets it go on even if nobody waits for it any more.
+    pub(super) fn detach(&self) {
+        self.detached.store(true, Ordering::SeqCst);
+    }
 }
 
 impl<N, V> Flight<N, V> {
-    /// Whether it bypasses the tiers.
-    pub(crate) fn is_refresh(&self) -> bool {
-        self.refresh
+    /// Whether it stands among the flights that do not serve what the tiers hold.
+    pub(crate) fn bypasses(&self) -> bool {
+        self.kind != FlightKind::Read
     }
 
     /// The task that carries it.
@@ -194,9 +254,19 @@ impl<N, V> Flight<N, V> {
 }
 
 impl<N, V> Led<N, V> {
-    /// Whether it bypasses the tiers.
+    /// Whether it was asked for by name, and takes the place of whatever began before it.
     pub(crate) fn is_refresh(&self) -> bool {
-        self.flight.refresh
+        self.flight.kind == FlightKind::Refresh
+    }
+
+    /// Whether it stands among the flights that do not serve what the tiers hold.
+    pub(crate) fn bypasses(&self) -> bool {
+        self.flight.kind != FlightKind::Read
+    }
+
+    /// Whether it is behind readers.
+    pub(super) fn is_behind(&self) -> bool {
+        self.flight.kind == FlightKind::Behind
     }
 
     pub(super) fn is_landed(&self) -> bool {

@@ -5,9 +5,12 @@
 //! - [`cycle`]: who waits for whom, so that a load which waits for itself is an error, not a hang.
 //! - [`lead`]: the task that carries a batch of flights through the tiers and the source.
 //! - [`read`], [`load`], [`fill`]: its three parts.
+//! - [`behind`]: flights behind readers, who have been answered already.
+//! - [`stale`]: copies past their freshness: when they answer, and what is checked before.
 
 mod answer;
 mod batch;
+mod behind;
 mod cycle;
 mod decode;
 mod fill;
@@ -15,9 +18,11 @@ mod lead;
 mod load;
 mod map;
 mod read;
+mod stale;
 mod wait;
 
 pub(crate) use answer::{Answer, Origin};
+pub(crate) use behind::refresh_behind;
 pub(crate) use decode::decode;
 pub(crate) use fill::{encode, with_lifetime};
 pub(crate) use lead::{LoadBy, start};

@@ -13,6 +13,7 @@ mod touch;
 mod update;
 mod warm;
 
+pub use get::Fetched;
 pub use look::CachedEntry;
 pub use options::{SetOptions, WarmOptions, WarmProgress, WarmReport};
 pub use pinned::NodeHandle;
@@ -29,7 +30,7 @@ use crate::stats::NodeStats;
 /// A cache bound to one node type and its source; cheap to clone.
 ///
 /// Reading: [`get`](Self::get), [`get_optional`](Self::get_optional),
-/// [`get_many`](Self::get_many), [`get_with`](Self::get_with),
+/// [`get_many`](Self::get_many), [`fetch`](Self::fetch), [`get_with`](Self::get_with),
 /// [`get_with_prepared`](Self::get_with_prepared), and without loading
 /// [`peek`](Self::peek), [`contains`](Self::contains), [`entry`](Self::entry),
 /// [`keys`](Self::keys). Changing: [`set`](Self::set), [`set_many`](Self::set_many),

@@ -29,6 +29,10 @@ pub struct MemoryEntry {
     /// The labels by which it can be invalidated.
     pub tags: Tags,
     fresh_until_ms: AtomicU64,
+    /// Until when it answers at once although its freshness has ended.
+    stale_until_ms: AtomicU64,
+    /// From when on a reader is to have it loaded again.
+    refresh_at_ms: AtomicU64,
 }
 
 impl MemoryEntry {
@@ -46,7 +50,28 @@ impl MemoryEntry {
         tags: Tags,
     ) -> Self {
         let fresh_until_ms = AtomicU64::new(fresh_until.min(kept_until).ms());
-        Self { value, created, idle, kept_until, stamp, digest, weight, tags, fresh_until_ms }
+        Self {
+            value,
+            created,
+            idle,
+            kept_until,
+            stamp,
+            digest,
+            weight,
+            tags,
+            fresh_until_ms,
+            stale_until_ms: AtomicU64::new(0),
+            refresh_at_ms: AtomicU64::new(Tick::NEVER.ms()),
+        }
+    }
+
+    /// Lets it answer until `stale_until` although it is no longer fresh, and asks a reader from
+    /// `refresh_at` on to have it loaded again.
+    pub fn with_stale(self, stale_until: Tick, refresh_at: Tick) -> Self {
+        let stale_until = stale_until.min(self.kept_until);
+        self.stale_until_ms.store(stale_until.ms(), Ordering::Relaxed);
+        self.refresh_at_ms.store(refresh_at.ms(), Ordering::Relaxed);
+        self
     }
 
     /// Until when a reader may take it as current.
@@ -56,7 +81,50 @@ impl MemoryEntry {
 
     /// Whether it never expires by time, so that no clock has to be read for it.
     pub fn is_timeless(&self) -> bool {
-        self.idle.is_none() && self.fresh_until().is_never()
+        self.idle.is_none() && self.fresh_until().is_never() && self.refresh_at().is_never()
+    }
+
+    /// Whether it is fresh at `now` and nobody has to have it loaded again.
+    pub fn is_settled(&self, now: Tick) -> bool {
+        self.is_fresh(now) && now < self.refresh_at()
+    }
+
+    /// Whether it answers at `now` although its freshness has ended: not if it was
+    /// [expired](Self::expire).
+    pub fn serves_stale(&self, now: Tick) -> bool {
+        let stale_until = self.stale_until_ms.load(Ordering::Relaxed);
+        !self.is_expired() && now.ms() < stale_until
+    }
+
+    /// Whether its freshness was [ended by name](Self::expire).
+    pub fn is_expired(&self) -> bool {
+        self.fresh_until_ms.load(Ordering::Relaxed) == 0
+    }
+
+    /// Whether anything may still be made of it at `now`. The last moment is excluded.
+    pub fn is_kept(&self, now: Tick) -> bool {
+        self.kept_until.is_never() || now < self.kept_until
+    }
+
+    /// Takes it upon the caller to have it loaded again, if that is due at `now`. Of all who call
+    /// this one gets `true`, until the next is [put off](Self::put_off_refresh).
+    pub fn claim_refresh(&self, now: Tick) -> bool {
+        let is_due = |at: u64| (at <= now.ms()).then_some(Tick::NEVER.ms());
+        self.refresh_at_ms.fetch_update(Ordering::Relaxed, Ordering::Relaxed, is_due).is_ok()
+    }
+
+    /// Nobody has to have it loaded again before `refresh_at`.
+    pub fn put_off_refresh(&self, refresh_at: Tick) {
+        self.refresh_at_ms.store(refresh_at.ms(), Ordering::Relaxed);
+    }
+
+    /// Lets it answer until `stale_until` at least, up to the end that cannot be moved.
+    pub fn serve_stale_until(&self, stale_until: Tick) {
+        self.stale_until_ms.fetch_max(stale_until.min(self.kept_until).ms(), Ordering::Relaxed);
+    }
+
+    fn refresh_at(&self) -> Tick {
+        Tick::from_ms(self.refresh_at_ms.load(Ordering::Relaxed))
     }
 
     /// Whether a reader may take it as current at `now`. The last moment is excluded.
@@ -85,6 +153,8 @@ impl fmt::Debug for MemoryEntry {
         f.debug_struct("MemoryEntry")
             .field("absent", &self.value.is_none())
             .field("fresh_until", &self.fresh_until())
+            .field("stale_until", &Tick::from_ms(self.stale_until_ms.load(Ordering::Relaxed)))
+            .field("refresh_at", &self.refresh_at())
             .field("kept_until", &self.kept_until)
             .field("stamp", &self.stamp)
             .field("tags", &self.tags)
