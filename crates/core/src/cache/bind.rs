@@ -16,6 +16,7 @@ use crate::policy::doorkeeper::Doorkeeper;
 use crate::policy::routing::SizeRange;
 use crate::source::{ErasedSource, Source};
 use crate::stats::{NodeRecorder, TierRecorder};
+use crate::sync::Mutex;
 
 /// Checks a definition against the storages there are, and makes a binding of it.
 pub(super) fn bind<N: Node>(
@@ -64,6 +65,7 @@ pub(super) fn bind<N: Node>(
         far_first,
         flights: Flights::new(cancels),
         refreshes: Flights::new(cancels),
+        memory_change: Mutex::default(),
         loads: Arc::new(Semaphore::new(definition.loads_max.min(Semaphore::MAX_PERMITS))),
         doorkeeper: definition.doorkeeper.map(Doorkeeper::new),
         behind: Behind::new(&definition),

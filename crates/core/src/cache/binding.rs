@@ -22,6 +22,7 @@ use crate::policy::routing::SizeRange;
 use crate::source::ErasedSource;
 use crate::stats::{LatencyRecorder, NodeRecorder, NodeStats, TierRecorder};
 use crate::storage::{InvalidationMode, Lookup, Outcome, StorageError, Write};
+use crate::sync::Mutex;
 
 /// A node type bound to a cache and its source: what a handle works on.
 pub(crate) struct Binding<N: Node> {
@@ -39,6 +40,9 @@ pub(crate) struct Binding<N: Node> {
     pub(crate) far_first: Vec<usize>,
     pub(crate) flights: Flights<N, N::Value>,
     pub(crate) refreshes: Flights<N, N::Value>,
+    /// Held over a change where memory is the only tier: of two that cross, the second would
+    /// remove what the first has stored, and be refused itself.
+    pub(crate) memory_change: Mutex<()>,
     pub(crate) loads: Arc<Semaphore>,
     pub(crate) doorkeeper: Option<Doorkeeper>,
     pub(crate) behind: Behind,

@@ -30,7 +30,7 @@ pub(crate) use binding::{Binding, InMemory, MemoryFill, StorageTier, typed};
 pub use builder::CacheBuilder;
 pub use close::CloseError;
 pub use invalidate::{Invalidation, PendingInvalidation};
-pub(crate) use invalidate::{KeyTest, Reached, invalidate, invalidate_storages};
+pub(crate) use invalidate::{KeyTest, Reached, invalidate, invalidate_storages, leave_pending};
 pub(crate) use registered::Registered;
 pub(crate) use stale::StaleTimes;
 pub use whole::Cache;

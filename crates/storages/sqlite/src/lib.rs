@@ -29,16 +29,21 @@
 //! may damage the file. Within one process, open a file by this crate only: POSIX drops the locks
 //! of a process on a file when any descriptor of it is closed.
 
+mod calls;
 mod config;
 mod connection;
 mod error;
 mod fence;
+#[cfg(all(test, shuttle))]
+mod interleavings;
 mod invalidate;
 mod maintain;
 mod queue;
 mod read;
+mod requests;
 mod schema;
 mod storage;
+mod sync;
 mod write;
 
 pub use config::{AutoVacuum, IntegrityCheck, JournalMode, SqliteOptions, Synchronous, TempStore};

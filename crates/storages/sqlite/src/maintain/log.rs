@@ -10,12 +10,10 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use cache_core::storage::StorageError;
-use parking_lot::Mutex;
 use rusqlite::Connection;
-use tokio::sync::oneshot;
 
 use crate::config::{JournalMode, SqliteOptions};
-use crate::error::{closed, failure};
+use crate::error::failure;
 use crate::queue::Bell;
 use crate::storage::Shared;
 
@@ -42,15 +40,12 @@ pub(crate) struct Log {
     /// The bound.
     pages_max: u32,
     page_bytes: u64,
-    /// Wakes the keeper.
-    pub(super) wanted: Bell,
     /// Wakes the writer.
     done: Bell,
     /// The keeper is at it.
     working: AtomicBool,
     /// The keeper was at it, and a reader was in the way.
     blocked: AtomicBool,
-    waiting: Mutex<Vec<oneshot::Sender<Result<(), StorageError>>>>,
 }
 
 impl Log {
@@ -66,11 +61,9 @@ impl Log {
             pages: AtomicU32::new(0),
             pages_max: u32::try_from(pages_max).unwrap_or(u32::MAX),
             page_bytes,
-            wanted: Bell::default(),
             done: Bell::default(),
             working: AtomicBool::new(false),
             blocked: AtomicBool::new(false),
-            waiting: Mutex::new(Vec::new()),
         }
     }
 
@@ -96,15 +89,6 @@ impl Log {
     pub(super) fn is_empty(&self) -> bool {
         self.pages.load(Ordering::Relaxed) == 0
     }
-
-    pub(super) fn is_waited_for(&self) -> bool {
-        !self.waiting.lock().is_empty()
-    }
-
-    /// Wakes the keeper, to look whether it is to stop.
-    pub(crate) fn wake(&self) {
-        self.wanted.ring();
-    }
 }
 
 /// Has the length of the log noted after each commit of this connection.
@@ -120,7 +104,7 @@ pub(crate) fn watch_log(connection: &Connection) {
 pub(crate) fn written(shared: &Shared) {
     shared.log.pages.store(PAGES.get(), Ordering::Relaxed);
     if shared.log.is_long() {
-        shared.log.wanted.ring();
+        shared.calls.checkpoints.ring();
     }
 }
 
@@ -148,12 +132,16 @@ fn reset(shared: &Shared) {
     shared.log.pages.store(0, Ordering::Relaxed);
 }
 
-/// On the keeper's thread: brings the log into the file and lets it begin anew; whether nobody was
-/// in the way.
-pub(super) fn shorten(shared: &Shared, connection: &Connection) -> Result<bool, StorageError> {
+/// On the keeper's thread: brings the log into the file and lets it begin anew, or `cut`s it off;
+/// whether nobody was in the way.
+pub(super) fn shorten(
+    shared: &Shared,
+    connection: &Connection,
+    cut: bool,
+) -> Result<bool, StorageError> {
     let log = &shared.log;
     log.working.store(true, Ordering::Release);
-    let done = restart(shared, connection).map_err(|source| failure("checkpoint", source));
+    let done = restart(shared, connection, cut).map_err(|source| failure("checkpoint", source));
     if matches!(done, Ok(true)) {
         reset(shared);
     }
@@ -163,7 +151,7 @@ pub(super) fn shorten(shared: &Shared, connection: &Connection) -> Result<bool, 
     done
 }
 
-fn restart(shared: &Shared, connection: &Connection) -> rusqlite::Result<bool> {
+fn restart(shared: &Shared, connection: &Connection, cut: bool) -> rusqlite::Result<bool> {
     for _ in 0..2 {
         checkpoint(shared, connection, "PASSIVE")?;
         // SQLite syncs by itself what has to be; here the wait is only taken out of the lock. If
@@ -171,7 +159,7 @@ fn restart(shared: &Shared, connection: &Connection) -> rusqlite::Result<bool> {
         let _ = shared.file.sync();
     }
     let long_file = shared.file.wal_bytes() > shared.options.wal_bytes_max;
-    let cut = long_file || shared.log.is_waited_for();
+    let cut = cut || long_file;
     checkpoint(shared, connection, if cut { "TRUNCATE" } else { "RESTART" })
 }
 
@@ -181,14 +169,6 @@ pub(super) fn copy(shared: &Shared, connection: &Connection) -> Result<(), Stora
     checkpoint(shared, connection, "PASSIVE")
         .map(drop)
         .map_err(|source| failure("checkpoint", source))
-}
-
-/// Answers those who wait for a checkpoint.
-pub(super) fn answer(shared: &Shared, result: &Result<(), StorageError>) {
-    for answer in shared.log.waiting.lock().drain(..) {
-        // A caller that has gone away is not missed.
-        let _ = answer.send(result.clone());
-    }
 }
 
 /// Whether it got all that it wanted: locks, and no reader in the way.
@@ -215,9 +195,6 @@ impl Shared {
         if self.options.journal_mode != JournalMode::Wal {
             return Ok(());
         }
-        let (answer, answered) = oneshot::channel();
-        self.log.waiting.lock().push(answer);
-        self.log.wanted.ring();
-        self.within(operation, async { answered.await.map_err(|_| closed(operation))? }).await
+        self.within(operation, self.calls.checkpoint(operation)).await
     }
 }

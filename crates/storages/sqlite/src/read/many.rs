@@ -32,7 +32,7 @@ pub(crate) type Lookups = Vec<Result<Lookup, StorageError>>;
 impl Shared {
     pub(crate) async fn get_many(&self, keys: &[Key]) -> Result<Lookups, StorageError> {
         if keys.is_empty() {
-            return if self.is_closed() { Err(closed(OPERATION)) } else { Ok(Vec::new()) };
+            return if self.calls.is_closed() { Err(closed(OPERATION)) } else { Ok(Vec::new()) };
         }
         consume_budget().await;
         let begun = Instant::now();

@@ -100,12 +100,7 @@ impl Shared {
         weight: usize,
         answered: oneshot::Receiver<Result<T, StorageError>>,
     ) -> Result<T, StorageError> {
-        let weight = u32::try_from(weight).unwrap_or(u32::MAX);
-        self.within(operation, async {
-            self.reads.push(read, weight).await.map_err(|_| closed(operation))?;
-            answered.await.map_err(|_| closed(operation))?
-        })
-        .await
+        self.within(operation, self.calls.read(operation, read, weight, answered)).await
     }
 }
 

@@ -45,7 +45,7 @@ type Reply = Box<dyn FnOnce()>;
 pub(crate) fn run(shared: &Shared, index: usize) {
     let mut taken: Vec<Queued<Read>> = Vec::with_capacity(BATCH_MAX);
     let mut replies: Vec<Reply> = Vec::with_capacity(BATCH_MAX);
-    while shared.reads.take(&mut taken, BATCH_MAX, true).is_ok() {
+    while shared.calls.reads.take(&mut taken, BATCH_MAX, true).is_ok() {
         taken.retain(|queued| !queued.item.is_abandoned());
         let mut slot = shared.pool.thread_slot(index);
         let whole = match &slot.connection {
