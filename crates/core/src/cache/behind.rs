@@ -20,6 +20,7 @@ pub(crate) struct Behind {
     /// Whether the definition asks for any of it.
     pub(crate) is_on: bool,
     places: Arc<Semaphore>,
+    prefetches: Arc<Semaphore>,
     throttle: Mutex<Throttle>,
     /// How long loads take, in nanoseconds: a moving mean, for [`XFetch`].
     ///
@@ -29,9 +30,11 @@ pub(crate) struct Behind {
 
 impl Behind {
     pub(super) fn new(definition: &NodeDefinition) -> Self {
+        let places = |places: usize| Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS)));
         Self {
             is_on: definition.stale.is_on() || definition.early_refresh.is_some(),
-            places: Arc::new(Semaphore::new(definition.refreshes_max.min(Semaphore::MAX_PERMITS))),
+            places: places(definition.refreshes_max),
+            prefetches: places(definition.prefetches_max),
             throttle: Mutex::new(Throttle::new(THROTTLED_MAX)),
             load_time_ns: AtomicU64::new(0),
         }
@@ -40,6 +43,11 @@ impl Behind {
     /// A place for one more refresh, if there is one.
     pub(crate) fn place(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.places).try_acquire_owned().ok()
+    }
+
+    /// A place for one more batch of prefetches, if there is one.
+    pub(crate) fn prefetch_place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.prefetches).try_acquire_owned().ok()
     }
 
     /// A load took so long.

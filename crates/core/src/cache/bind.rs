@@ -101,8 +101,12 @@ fn check(definition: &NodeDefinition) -> Result<KeyTemplate, ConfigError> {
     if let Some(problem) = definition.early_refresh.and_then(|early| early.problem()) {
         return Err(option(&context, "early_refresh", problem));
     }
-    if definition.refreshes_max == 0 {
-        return Err(option(&context, "refreshes_max", "must be larger than zero"));
+    for (name, places) in
+        [("refreshes_max", definition.refreshes_max), ("prefetches_max", definition.prefetches_max)]
+    {
+        if places == 0 {
+            return Err(option(&context, name, "must be larger than zero"));
+        }
     }
     if let Some(problem) = definition.doorkeeper.as_ref().and_then(|options| options.problem()) {
         return Err(option(&context, "doorkeeper", problem));

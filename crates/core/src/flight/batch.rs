@@ -1,6 +1,7 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::answer::Answer;
+use super::answer::{Answer, Origin};
 use super::map::{Landing, Led};
 use crate::cache::Binding;
 use crate::clock::Tick;
@@ -16,6 +17,8 @@ use crate::source::Previous;
 pub(super) struct Batch<N: Node> {
     pub(super) binding: Arc<Binding<N>>,
     pub(super) items: Vec<Item<N>>,
+    /// What the source names as likely next; `None` where nobody asks it to, for a prefetch.
+    pub(super) next: Option<Vec<N>>,
 }
 
 /// One flight of a batch, with what is known of it on the way.
@@ -53,7 +56,7 @@ impl<N: Node> Batch<N> {
                 Err(error) => binding.flights_of(&led).land(&mut led, Err(error)),
             }
         }
-        Self { binding, items }
+        Self { binding, items, next: Some(Vec::new()) }
     }
 
     /// The places of the flights that are still in the air.
@@ -66,14 +69,24 @@ impl<N: Node> Batch<N> {
         let item = &mut self.items[at];
         if landing.is_err() && self.binding.behind.is_on {
             let throttle = self.binding.definition.stale.throttle;
-            self.binding.put_off_in_memory(&item.led.node, throttle, item.led.is_behind());
+            // Memory's copy is not kept alive where a storage has told that there is none.
+            let keeps = item.led.is_behind() && (!item.told || item.stale.is_some());
+            self.binding.put_off_in_memory(&item.led.node, throttle, keeps);
         }
         self.binding.flights_of(&item.led).land(&mut item.led, landing);
     }
 
     /// Brings one flight down with an answer.
     pub(super) fn land_answer(&mut self, at: usize, answer: Answer<N::Value>) {
+        let value = answer.value.clone().filter(|_| answer.origin != Origin::Memory);
         self.land(at, Ok(answer));
+        let Self { binding, items, next: Some(next) } = self else { return };
+        if let Some(value) = value.filter(|_| items[at].led.is_read()) {
+            let node = &items[at].led.node;
+            // It is a hint: a panic in it takes no answer along.
+            let named = AssertUnwindSafe(|| binding.source.likely_next(node, &value));
+            next.extend(catch_unwind(named).unwrap_or_default());
+        }
     }
 
     /// Brings down all that is still in the air.

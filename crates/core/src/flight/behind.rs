@@ -8,7 +8,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::batch::{Batch, StaleCopy};
 use super::lead::{LoadBy, Plan, Reads, spawn};
 use super::load::LoadOnce;
-use super::map::{Flight, FlightKind};
+use super::map::{Flight, FlightKind, Flights};
 use super::wait::Waiter;
 use crate::cache::{Binding, RETRY};
 use crate::fence::Stamp;
@@ -62,7 +62,8 @@ pub(super) fn begin<N: Node>(
         return;
     };
     let begun = binding.cache.fence.stamp();
-    let joined = binding.refreshes.begin_behind(&binding.flights, &wanted, begun);
+    let (reads, refreshes) = (&binding.flights, &binding.refreshes);
+    let joined = Flights::begin_unwaited(reads, refreshes, &wanted, begun, FlightKind::Behind);
     for node in &wanted {
         if !joined.led.iter().any(|led| led.node == *node) {
             // Should that flight not come to fill it, a later reader sees to it.

@@ -14,6 +14,7 @@ use super::cycle::{LOADING, LoadScope};
 use super::fill::{Fills, encode};
 use super::load::{LoadOnce, load};
 use super::map::{FlightKind, Joined, Lead};
+use super::prefetch::prefetch;
 use super::read;
 use super::stale;
 use super::wait::Waiter;
@@ -150,6 +151,9 @@ async fn through_tiers<N: Node>(batch: &mut Batch<N>, plan: Plan<N>) {
         read::previous(batch).await;
     }
     from_source(batch, once).await;
+    if let Some(next) = batch.next.take().filter(|next| !next.is_empty()) {
+        prefetch(&batch.binding, next);
+    }
 }
 
 fn mark_asked<N: Node>(batch: &Batch<N>) {

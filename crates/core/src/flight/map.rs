@@ -96,17 +96,24 @@ impl<N: Clone + Eq + Hash, V> Flights<N, V> {
         Self::join_in(&mut self.flying.lock(), nodes, begun, kind)
     }
 
-    /// Opens flights behind readers for those of the nodes that nobody flies, here or in `reads`.
-    /// Both maps are looked at in one step, so that the source is not asked twice.
-    pub(super) fn begin_behind(&self, reads: &Self, nodes: &[N], begun: u64) -> Joined<N, V> {
-        let reading = reads.flying.lock();
-        let mut flying = self.flying.lock();
-        let is_free = |node: &&N| !reading.contains_key(*node) && !flying.contains_key(*node);
+    /// Opens flights that nobody waits for, for those of the nodes that nobody flies among `reads`
+    /// or `refreshes`, and go on whether anybody comes to wait for them or not. Both maps are
+    /// looked at in one step, so that the source is not asked twice.
+    pub(super) fn begin_unwaited(
+        reads: &Self,
+        refreshes: &Self,
+        nodes: &[N],
+        begun: u64,
+        kind: FlightKind,
+    ) -> Joined<N, V> {
+        let mut reading = reads.flying.lock();
+        let mut refreshing = refreshes.flying.lock();
+        let is_free = |node: &&N| !reading.contains_key(*node) && !refreshing.contains_key(*node);
         let free: Vec<N> = nodes.iter().filter(is_free).cloned().collect();
-        let joined = Self::join_in(&mut flying, &free, begun, FlightKind::Behind);
-        // Nobody waits for them.
+        let flying = if kind == FlightKind::Read { &mut reading } else { &mut refreshing };
+        let joined = Self::join_in(flying, &free, begun, kind);
         joined.lead.waiters.store(0, Ordering::SeqCst);
-        joined.lead.detached.store(true, Ordering::SeqCst);
+        joined.lead.detach();
         joined
     }
 
@@ -262,6 +269,11 @@ impl<N, V> Led<N, V> {
     /// Whether it stands among the flights that do not serve what the tiers hold.
     pub(crate) fn bypasses(&self) -> bool {
         self.flight.kind != FlightKind::Read
+    }
+
+    /// Whether it stands for readers who wait.
+    pub(super) fn is_read(&self) -> bool {
+        self.flight.kind == FlightKind::Read
     }
 
     /// Whether it is behind readers.

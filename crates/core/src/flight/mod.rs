@@ -6,6 +6,7 @@
 //! - [`lead`]: the task that carries a batch of flights through the tiers and the source.
 //! - [`read`], [`load`], [`fill`]: its three parts.
 //! - [`behind`]: flights behind readers, who have been answered already.
+//! - [`prefetch`]: flights for what may be wanted next.
 //! - [`stale`]: copies past their freshness: when they answer, and what is checked before.
 
 mod answer;
@@ -17,6 +18,7 @@ mod fill;
 mod lead;
 mod load;
 mod map;
+mod prefetch;
 mod read;
 mod stale;
 mod wait;
@@ -28,4 +30,5 @@ pub(crate) use fill::{encode, with_lifetime};
 pub(crate) use lead::{LoadBy, start};
 pub(crate) use load::LoadOnce;
 pub(crate) use map::{Flight, Flights, Led};
+pub(crate) use prefetch::prefetch;
 pub(crate) use wait::Waited;

@@ -7,6 +7,7 @@ mod keys;
 mod look;
 mod options;
 mod pinned;
+mod prefetch;
 mod refresh;
 mod set;
 mod touch;
@@ -39,7 +40,7 @@ use crate::stats::NodeStats;
 /// [`invalidate_pattern`](Self::invalidate_pattern), [`expire`](Self::expire),
 /// [`clear`](Self::clear); tags are invalidated on the [`Cache`](crate::cache::Cache).
 /// Loading ahead: [`refresh`](Self::refresh), [`refresh_with`](Self::refresh_with),
-/// [`warm`](Self::warm).
+/// [`warm`](Self::warm), [`prefetch`](Self::prefetch).
 ///
 /// Every operation may be cancelled by dropping its future: reads leave the flight to its other
 /// waiters, changes go on to their end in the background.

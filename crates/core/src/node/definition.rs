@@ -38,6 +38,9 @@ pub struct NodeDefinition {
     /// How many refreshes behind readers run at once. They are begun only while there is a place
     /// among the loads; further ones are left to a later read.
     pub refreshes_max: usize,
+    /// How many batches of prefetched nodes are on their way at once. They are begun only while a
+    /// place among the loads is left beside theirs; what finds none is not prefetched.
+    pub prefetches_max: usize,
     /// What becomes of a load that nobody waits for any more.
     pub abandoned: Abandoned,
     /// How stored payloads are compressed.
@@ -88,7 +91,7 @@ impl NodeDefinition {
     /// A type with this name and key template, version `v1`, no tiers yet, and safe defaults:
     /// loads time out after 60 s, at most 1,024 run at once, a negative result is kept for 5 s,
     /// values of up to 64 MiB are decoded, nothing is served stale or refreshed early, and at most 16
-    /// refreshes run at once behind readers.
+    /// refreshes and 4 batches of prefetches run at once behind readers.
     pub fn new(name: impl Into<String>, key: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -104,6 +107,7 @@ impl NodeDefinition {
             stale: StaleOptions::NEVER,
             early_refresh: None,
             refreshes_max: 16,
+            prefetches_max: 4,
             abandoned: Abandoned::default(),
             compression: CompressionPolicy::default(),
             decoded_bytes_max: 64 << 20,
@@ -179,6 +183,12 @@ impl NodeDefinition {
     /// Sets how many refreshes behind readers run at once.
     pub fn refreshes_max(mut self, refreshes_max: usize) -> Self {
         self.refreshes_max = refreshes_max;
+        self
+    }
+
+    /// Sets how many batches of prefetched nodes are on their way at once.
+    pub fn prefetches_max(mut self, prefetches_max: usize) -> Self {
+        self.prefetches_max = prefetches_max;
         self
     }
 

@@ -96,6 +96,8 @@ metrics! {
         "Requests answered by a copy past its freshness: while it is loaded again, or because the source failed or took long.";
     REFRESHES: Counter "tiers_background_refreshes_total" [CACHE, NODE, BEGUN_OR_SKIPPED]
         "Refreshes due behind readers: begun, or skipped for there was no place.";
+    PREFETCHES: Counter "tiers_prefetches_total" [CACHE, NODE, BEGUN_OR_SKIPPED]
+        "Nodes that were to be prefetched: begun, or skipped for there was no place.";
     ENCODE_FAILURES: Counter "tiers_encode_failures_total" [CACHE, NODE]
         "Values that could not be encoded and so reached no storage.";
     LOAD_DURATION: Histogram "tiers_load_duration_seconds" [CACHE, NODE]

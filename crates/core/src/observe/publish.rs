@@ -70,6 +70,8 @@ impl To<'_> {
         self.counter(&STALE_HITS, &[node], stats.stale_hits);
         self.counter(&REFRESHES, &[node, "begun"], stats.refreshes_begun);
         self.counter(&REFRESHES, &[node, "skipped"], stats.refreshes_skipped);
+        self.counter(&PREFETCHES, &[node, "begun"], stats.prefetches_begun);
+        self.counter(&PREFETCHES, &[node, "skipped"], stats.prefetches_skipped);
         self.counter(&ENCODE_FAILURES, &[node], stats.encode_failures);
         self.histogram(&LOAD_DURATION, &[node], &stats.load_latency);
         stats.tiers.iter().for_each(|tier| self.tier(node, tier));

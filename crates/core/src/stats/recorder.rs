@@ -21,7 +21,7 @@ macro_rules! recorder {
 /// What is counted of one node type. Hits in memory are counted by the memory tier alone.
 #[derive(Debug)]
 pub(crate) struct NodeRecorder {
-    counters: Counters<11>,
+    counters: Counters<13>,
     load_latency: LatencyRecorder,
 }
 
@@ -37,6 +37,8 @@ recorder!(NodeRecorder {
     stale_hits = 8,
     refreshes_begun = 9,
     refreshes_skipped = 10,
+    prefetches_begun = 11,
+    prefetches_skipped = 12,
 });
 
 /// What is counted of one tier of a node type.
@@ -91,6 +93,8 @@ impl NodeRecorder {
             stale_hits,
             refreshes_begun,
             refreshes_skipped,
+            prefetches_begun,
+            prefetches_skipped,
         ] = self.counters.read();
         NodeStats {
             node: node.to_owned(),
@@ -106,6 +110,8 @@ impl NodeRecorder {
             stale_hits,
             refreshes_begun,
             refreshes_skipped,
+            prefetches_begun,
+            prefetches_skipped,
             tiers: memory.into_iter().chain(storages).collect(),
         }
     }

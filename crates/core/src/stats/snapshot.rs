@@ -37,6 +37,10 @@ pub struct NodeStats {
     pub refreshes_begun: u64,
     /// Refreshes that were due behind readers and found no place.
     pub refreshes_skipped: u64,
+    /// Nodes that were begun to be prefetched.
+    pub prefetches_begun: u64,
+    /// Nodes that were to be prefetched and found no place.
+    pub prefetches_skipped: u64,
     /// Its tiers, memory first.
     pub tiers: Vec<TierStats>,
 }

@@ -129,6 +129,10 @@ impl Expansion<'_> {
             let refreshes = proc_macro2::Literal::u64_unsuffixed(refreshes);
             quote!(.refreshes_max(#refreshes))
         });
+        let prefetches_max = options.prefetches_max.map(|prefetches| {
+            let prefetches = proc_macro2::Literal::u64_unsuffixed(prefetches);
+            quote!(.prefetches_max(#prefetches))
+        });
         let loads_max = options.loads_max.map(|loads| {
             let loads = proc_macro2::Literal::u64_unsuffixed(loads);
             quote!(.loads_max(#loads))
@@ -155,6 +159,7 @@ impl Expansion<'_> {
                 #stale
                 #early_refresh
                 #refreshes_max
+                #prefetches_max
                 #(#abandoned)*
                 #compression
                 #decoded_bytes_max

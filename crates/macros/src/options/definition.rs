@@ -30,6 +30,7 @@ pub(crate) struct DefinitionOptions {
     pub(crate) stale: Option<Stale>,
     pub(crate) early_refresh: Option<EarlyRefresh>,
     pub(crate) refreshes_max: Option<u64>,
+    pub(crate) prefetches_max: Option<u64>,
     /// The variant of `Abandoned`.
     pub(crate) abandoned: Option<Ident>,
     pub(crate) decoded_bytes_max: Option<u64>,
@@ -81,6 +82,7 @@ impl DefinitionOptions {
         "stale",
         "early_refresh",
         "refreshes_max",
+        "prefetches_max",
         "abandoned",
         "decoded_bytes_max",
         "name",
@@ -120,6 +122,9 @@ impl DefinitionOptions {
             "early_refresh" => self.early_refresh = stale::early_refresh(input, errors)?,
             "refreshes_max" => {
                 self.refreshes_max = Some(value::integer(input, 1..=u64::from(u32::MAX))?.0);
+            }
+            "prefetches_max" => {
+                self.prefetches_max = Some(value::integer(input, 1..=u64::from(u32::MAX))?.0);
             }
             "abandoned" => {
                 let words = [("finish", "Finish"), ("cancel", "Cancel")];
