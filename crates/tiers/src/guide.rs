@@ -23,5 +23,6 @@ pages! {
 
 #[cfg(all(feature = "testing", feature = "memory", feature = "msgpack", feature = "macros"))]
 pages! {
+    stale "stale.md"
     testing "testing.md"
 }

@@ -289,7 +289,11 @@ impl<N: Node> Binding<N> {
             u32::try_from(weight).unwrap_or(u32::MAX),
             fill.tags.clone(),
         );
-        let entry = entry.with_stale(times.stale_until, times.refresh_at);
+        let entry = if self.behind.is_on && !times.fresh_until.is_never() {
+            entry.with_stale(times.stale_until, times.refresh_at)
+        } else {
+            entry
+        };
         let probe = self.probe(fill.node);
         match memory.engine.insert(&probe, entry, &self.cache.fence, &*self.cache.clock) {
             Inserted::Stored => memory.recorder.fills(1),
