@@ -99,3 +99,24 @@ fn sqlite() {
     assert_eq!(rows, expected);
     each_alone("sqlite", &expected);
 }
+
+/// Its servers are private; `cargo xtask test` installs their programs.
+#[test]
+fn storages() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = folder.path().to_str().expect("a path of text");
+    let rows = rows_of_only("storages", &["--output", output]);
+    let expected = [
+        "storages_redis_get",
+        "storages_redis_get_many",
+        "storages_redis_set_many",
+        "storages_redis_concurrent_gets",
+        "storages_redis_idle_memory_bytes",
+    ];
+    assert_eq!(rows, expected);
+    let table = std::fs::read_to_string(folder.path().join("storages.md")).expect("a table");
+    let header = table.lines().find(|line| line.starts_with('|')).expect("a header");
+    assert_eq!(header, "| p50, p99 | memory | sqlite | redis |");
+    let only = ["--only", "redis_get", "--output", output];
+    assert_eq!(rows_of_only("storages", &only), expected[..2]);
+}

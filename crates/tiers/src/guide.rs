@@ -17,8 +17,15 @@ pages! {
     from_moka_and_cached "from-moka-and-cached.md"
     invalidation "invalidation.md"
     observability "observability.md"
+    redis "redis.md"
+    postgres "postgres.md"
     sqlite "sqlite.md"
     tiers "tiers.md"
+}
+
+#[cfg(feature = "filesystem")]
+pages! {
+    filesystem "filesystem.md"
 }
 
 #[cfg(all(feature = "testing", feature = "memory", feature = "msgpack", feature = "macros"))]

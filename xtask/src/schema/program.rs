@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
+use cache_postgres::PostgresOptions;
 use cache_sqlite::{SCHEMA_VERSION, SqliteOptions, check_schema, schema_script};
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -19,7 +20,8 @@ enum Action {
     /// Print the script that makes the schema
     Print {
         storage: Storage,
-        /// The storage's URL, for the names in it: `sqlite://cache.db?table=cache`
+        /// The storage's URL, for the names in it: `sqlite://cache.db?table=cache`,
+        /// `postgres://user@host/database?schema=app&table=cache`
         #[arg(long)]
         url: Option<String>,
     },
@@ -43,6 +45,7 @@ enum Action {
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Storage {
     Sqlite,
+    Postgres,
 }
 
 fn main() -> ExitCode {
@@ -68,7 +71,22 @@ fn run(action: Action) -> anyhow::Result<String> {
             };
             Ok(schema_script(options.table_name())?)
         }
+        Action::Print { storage: Storage::Postgres, url } => {
+            // A server that is not asked.
+            let url = url.as_deref().unwrap_or("postgres://localhost");
+            Ok(PostgresOptions::from_url(url)?.schema_script()?)
+        }
         Action::Apply { storage: Storage::Sqlite, url } => apply_sqlite(&url),
+        Action::Apply { storage: Storage::Postgres, url } => {
+            let options = PostgresOptions::from_url(&url)?;
+            block_on(options.clone().apply_schema())??;
+            Ok(sound_postgres(&options))
+        }
+        Action::Check { storage: Storage::Postgres, url } => {
+            let options = PostgresOptions::from_url(&url)?;
+            block_on(options.clone().check_schema())??;
+            Ok(sound_postgres(&options))
+        }
         Action::Check { storage: Storage::Sqlite, url } => {
             let options = SqliteOptions::from_url(&url)?;
             let Some(path) = options.path() else { bail!("a temporary database has no schema") };
@@ -85,12 +103,22 @@ fn apply_sqlite(url: &str) -> anyhow::Result<String> {
         bail!("a temporary database has no schema");
     }
     let applied = sound(&options);
+    block_on(async { options.open().await?.into_storage().close().await })??;
+    Ok(applied)
+}
+
+fn block_on<F: Future>(work: F) -> anyhow::Result<F::Output> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start a runtime")?;
-    runtime.block_on(async { options.open().await?.into_storage().close().await })?;
-    Ok(applied)
+    Ok(runtime.block_on(work))
+}
+
+fn sound_postgres(options: &PostgresOptions) -> String {
+    let (schema, table) = (options.schema_name(), options.table_name());
+    let version = cache_postgres::SCHEMA_VERSION;
+    format!("table `{schema}.{table}` has schema version {version}\n")
 }
 
 fn sound(options: &SqliteOptions) -> String {
@@ -155,6 +183,23 @@ mod tests {
         assert!(run(Action::Apply { storage: STORAGE, url: url(&folder, "kept") }).is_err());
         assert!(run(Action::Check { storage: STORAGE, url: url(&folder, "kept") }).is_err());
         assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    }
+
+    #[test]
+    fn a_server_has_a_schema_once_it_was_applied() {
+        let server = tiers_servers::Postgres::start().unwrap();
+        let url = format!("{}?schema=app&table=prices", server.url());
+        let storage = Storage::Postgres;
+        let check = || run(Action::Check { storage, url: url.clone() });
+        assert!(check().is_err());
+        assert!(check().is_err(), "the check made the table");
+        let applied = run(Action::Apply { storage, url: url.clone() }).unwrap();
+        assert!(applied.contains("table `app.prices`"), "{applied}");
+        assert_eq!(check().unwrap(), applied);
+        let script = run(Action::Print { storage, url: Some(url.clone()) }).unwrap();
+        assert!(script.contains("CREATE TABLE \"app\".\"prices\""), "{script}");
+        let default = run(Action::Print { storage, url: None }).unwrap();
+        assert!(default.contains("CREATE TABLE \"public\".\"cache\""), "{default}");
     }
 
     #[test]

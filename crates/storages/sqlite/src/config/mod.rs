@@ -13,6 +13,7 @@ use cache_core::clock::{Clock, SystemClock};
 use cache_core::error::ConfigError;
 use cache_core::storage::StorageError;
 
+use crate::outside::{Place, Values};
 use crate::schema;
 use crate::storage::Sqlite;
 
@@ -50,6 +51,7 @@ pub struct SqliteOptions {
     pub(crate) max_bytes: u64,
     pub(crate) value_bytes_max: u64,
     pub(crate) wal_bytes_max: u64,
+    pub(crate) values: Option<Arc<dyn Values>>,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -104,6 +106,7 @@ impl SqliteOptions {
             max_bytes: 4 << 30,
             value_bytes_max: 64 << 20,
             wal_bytes_max: 64 << 20,
+            values: None,
             clock: Arc::new(SystemClock),
         }
     }
@@ -250,6 +253,16 @@ impl SqliteOptions {
         self
     }
 
+    /// Makes the store an index of values that lie elsewhere: every payload is a [`Reference`], or
+    /// empty, and counts by the length that it names, in sizes and in the bound on bytes. A table is
+    /// one or the other for good. For storages that are built on this one.
+    ///
+    /// [`Reference`]: crate::Reference
+    pub fn values_outside(mut self, values: Arc<dyn Values>) -> Self {
+        self.values = Some(values);
+        self
+    }
+
     /// Where the time comes from. Default the system's clock.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
@@ -273,6 +286,10 @@ impl SqliteOptions {
         self.value_bytes_max.min(self.max_bytes / 4)
     }
 
+    pub(crate) fn place(&self) -> Place {
+        if self.values.is_some() { Place::Outside } else { Place::Inside }
+    }
+
     /// Checks every option.
     ///
     /// # Errors
@@ -292,7 +309,7 @@ impl SqliteOptions {
             (self.max_bytes >= BYTES_MIN, "max_bytes", "must be 262144 (256 KiB) or more"),
             (self.value_bytes_max > 0, "value_bytes_max", "must be larger than zero"),
             (
-                self.value_bytes_max <= VALUE_BYTES_LIMIT,
+                self.values.is_some() || self.value_bytes_max <= VALUE_BYTES_LIMIT,
                 "value_bytes_max",
                 "must be 943718400 (900 MiB) or less",
             ),
