@@ -57,6 +57,22 @@ async fn a_copy_answers_where_the_source_fails_which_is_then_left_alone_for_the_
     }
 }
 
+/// As fast as a hit: memory answers, and no storage is asked again and again.
+#[tokio::test]
+async fn while_the_source_is_left_alone_memory_answers() {
+    let stage = Stage::new();
+    let users = stage.bind(definition(&["memory", "far"], safe()));
+    version(&users).await;
+    stage.world.pass(10 * SECOND);
+    stage.source.fail_next(1, "away");
+    assert_eq!(version(&users).await, (1, true));
+    let round_trips = stage.far.calls().round_trips();
+    for _ in 0..4 {
+        assert_eq!(version(&users).await, (1, true));
+    }
+    assert_eq!(stage.far.calls().round_trips(), round_trips);
+}
+
 #[tokio::test]
 async fn trap_14_a_copy_is_kept_for_the_whole_window_and_no_longer() {
     for tiers in CHAINS {
