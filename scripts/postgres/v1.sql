@@ -149,7 +149,8 @@ DECLARE
     v_fills   bigint;
     v_stored  text[];
     v_put     text[];
-    v_passed  text[];
+    v_refused bigint[];
+    v_passed  bigint[];
     v_raised  smallint[];
     v_missing boolean;
     v_highest bigint;
@@ -192,6 +193,13 @@ BEGIN
         v_stored := NULL;
         v_put := NULL;
 
+        -- Which writes the cells refuse, by their numbers: found once, for a condition in each
+        -- statement would be looked at for every pair of a write and a cell.
+        SELECT coalesce(array_agg(c.at), ARRAY[]::bigint[]) INTO v_refused
+        FROM unnest(p_cell_at, p_cells) c (at, cell)
+        LEFT JOIN "{schema}"."{table}_fence" f ON f.cell = c.cell
+        WHERE p_wave[c.at] = v_wave AND (f.mark IS NULL OR f.mark > p_mark[c.at]);
+
         -- Fills.
         SELECT count(*) INTO v_fills FROM unnest(p_wave, p_action) n (wave, action)
         WHERE n.wave = v_wave AND n.action = 0;
@@ -216,11 +224,7 @@ BEGIN
                 )
                 WHERE n.wave = v_wave AND n.action = 0 AND n.origin = v_origin
                   AND n.mark BETWEEN v_floor AND v_counter
-                  AND NOT EXISTS (
-                      SELECT 1 FROM unnest(p_cell_at, p_cells) c (at, cell)
-                      LEFT JOIN "{schema}"."{table}_fence" f ON f.cell = c.cell
-                      WHERE c.at = n.at AND (f.mark IS NULL OR f.mark > n.mark)
-                  )
+                  AND n.at <> ALL (v_refused)
                 ORDER BY n.key
                 ON CONFLICT (key) DO UPDATE SET
                     expire_at = excluded.expire_at, fresh_until = excluded.fresh_until,
@@ -280,11 +284,7 @@ BEGIN
                 )
                 WHERE n.wave = v_wave AND n.action = 3 AND n.expected IS NULL
                   AND n.origin = v_origin AND n.mark BETWEEN v_floor AND v_counter
-                  AND NOT EXISTS (
-                      SELECT 1 FROM unnest(p_cell_at, p_cells) c (at, cell)
-                      LEFT JOIN "{schema}"."{table}_fence" f ON f.cell = c.cell
-                      WHERE c.at = n.at AND (f.mark IS NULL OR f.mark > n.mark)
-                  )
+                  AND n.at <> ALL (v_refused)
                 ORDER BY n.key
                 ON CONFLICT (key) DO UPDATE SET
                     expire_at = excluded.expire_at, fresh_until = excluded.fresh_until,
@@ -316,11 +316,7 @@ BEGIN
                 WHERE n.wave = v_wave AND n.action = 3 AND e.key = n.key AND e.token = n.expected
                   AND e.expire_at NOT BETWEEN 0 AND v_now AND e.stamp <= n.mark
                   AND n.origin = v_origin AND n.mark BETWEEN v_floor AND v_counter
-                  AND NOT EXISTS (
-                      SELECT 1 FROM unnest(p_cell_at, p_cells) c (at, cell)
-                      LEFT JOIN "{schema}"."{table}_fence" f ON f.cell = c.cell
-                      WHERE c.at = n.at AND (f.mark IS NULL OR f.mark > n.mark)
-                  )
+                  AND n.at <> ALL (v_refused)
                 RETURNING e.key
             )
             SELECT array_agg(s.key) INTO v_put
@@ -341,12 +337,12 @@ BEGIN
 
         -- A set may have come and gone between check and write, with its entry removed since:
         -- all of this is undone and tried again.
-        v_stored := v_stored || v_put;
-        IF v_stored IS NOT NULL AND EXISTS (
-            SELECT 1 FROM unnest(p_wave, p_action, p_key, p_cell, p_mark)
-                n (wave, action, key, cell, mark)
+        IF (v_stored IS NOT NULL OR v_put IS NOT NULL) AND EXISTS (
+            SELECT 1 FROM unnest(p_wave, p_action, p_cell, p_mark, p_origin)
+                WITH ORDINALITY n (wave, action, cell, mark, origin, at)
             JOIN "{schema}"."{table}_fence" f ON f.cell = n.cell AND f.mark > n.mark
-            WHERE n.wave = v_wave AND n.action IN (0, 3) AND n.key = ANY (v_stored)
+            WHERE n.wave = v_wave AND n.action IN (0, 3) AND n.at <> ALL (v_refused)
+              AND n.origin = v_origin AND n.mark BETWEEN v_floor AND v_counter
         ) THEN
             RAISE EXCEPTION 'a fill was overtaken by a change' USING ERRCODE = 'serialization_failure';
         END IF;
@@ -370,23 +366,20 @@ BEGIN
         -- Updates: which of them may be stored. Those that raise stand alone on their stripes.
         v_passed := NULL;
         IF 2 = ANY (p_action) THEN
-            SELECT array_agg(n.key) INTO v_passed
+            SELECT array_agg(n.at) INTO v_passed
             FROM unnest(p_wave, p_action, p_key, p_mark, p_origin)
                 WITH ORDINALITY n (wave, action, key, mark, origin, at)
             LEFT JOIN "{schema}"."{table}" e
                 ON e.key = n.key AND e.expire_at NOT BETWEEN 0 AND v_now
             WHERE n.wave = v_wave AND n.action = 2 AND n.origin = v_origin
-              AND n.mark BETWEEN v_floor AND v_counter
+              AND n.mark BETWEEN v_floor AND v_counter AND n.at <> ALL (v_refused)
               AND NOT EXISTS (
-                  SELECT 1 FROM (
-                      SELECT c.cell FROM unnest(p_cell_at, p_cells) c (at, cell) WHERE c.at = n.at
-                      UNION ALL
-                      SELECT unnest(e.tag_cells)
-                  ) c
+                  SELECT 1 FROM unnest(e.tag_cells) c (cell)
                   LEFT JOIN "{schema}"."{table}_fence" f ON f.cell = c.cell
                   WHERE f.mark IS NULL OR f.mark > n.mark
               );
         END IF;
+        v_passed := coalesce(v_passed, ARRAY[]::bigint[]);
 
         SELECT array_agg(n.cell) INTO v_raised
         FROM unnest(p_wave, p_action, p_cell) n (wave, action, cell)
@@ -408,13 +401,13 @@ BEGIN
             p_wave, p_action, p_key, p_expire_at, p_fresh_until, p_created_at, p_idle_ms,
             p_token, p_checksum, p_decoded_bytes, p_kind, p_data_type, p_compressed, p_tags,
             p_tag_cells, p_value
-        ) n (
+        ) WITH ORDINALITY n (
             wave, action, key, expire_at, fresh_until, created_at, idle_ms,
             token, checksum, decoded_bytes, kind, data_type, compressed, tags,
-            tag_cells, value
+            tag_cells, value, at
         )
         WHERE n.wave = v_wave
-          AND (n.action = 1 OR (n.action = 2 AND n.key = ANY (v_passed)))
+          AND (n.action = 1 OR (n.action = 2 AND n.at = ANY (v_passed)))
         ORDER BY n.key
         ON CONFLICT (key) DO UPDATE SET
             expire_at = excluded.expire_at, fresh_until = excluded.fresh_until,
@@ -429,21 +422,18 @@ BEGIN
         -- What gave way, or is too large, leaves nothing.
         IF p_exclusive THEN
             WITH gone AS MATERIALIZED (
-                SELECT n.key FROM unnest(p_wave, p_action, p_key) n (wave, action, key)
-                WHERE n.wave = v_wave AND (
-                    n.action = 5
-                    OR (n.action = 2 AND NOT n.key = ANY (coalesce(v_passed, ARRAY[]::text[])))
-                )
+                SELECT n.key FROM unnest(p_wave, p_action, p_key)
+                    WITH ORDINALITY n (wave, action, key, at)
+                WHERE n.wave = v_wave
+                  AND (n.action = 5 OR (n.action = 2 AND n.at <> ALL (v_passed)))
             )
             DELETE FROM "{schema}"."{table}" e USING gone WHERE e.key = gone.key;
             RETURN QUERY
             SELECT v_wave::smallint, n.key, (CASE WHEN n.action = 5 THEN 2 ELSE 1 END)::smallint,
                    NULL::bigint, NULL::bigint
-            FROM unnest(p_wave, p_action, p_key) n (wave, action, key)
-            WHERE n.wave = v_wave AND (
-                n.action = 5
-                OR (n.action = 2 AND NOT n.key = ANY (coalesce(v_passed, ARRAY[]::text[])))
-            );
+            FROM unnest(p_wave, p_action, p_key) WITH ORDINALITY n (wave, action, key, at)
+            WHERE n.wave = v_wave
+              AND (n.action = 5 OR (n.action = 2 AND n.at <> ALL (v_passed)));
         END IF;
     END LOOP;
 END $$;

@@ -29,69 +29,79 @@
 
 local CELLS_AT = 88
 
+-- Found once and not at each of many calls.
+local call, try = redis.call, redis.pcall
+local pack, unpack_at = struct.pack, struct.unpack
+local sub, byte, format = string.sub, string.byte, string.format
+
 local function number(text)
-  return (struct.unpack('<I8', text))
+  return (unpack_at('<I8', text))
 end
 
 local function bytes(value)
-  return struct.pack('<I8', value)
+  return pack('<I8', value)
 end
 
-local time = redis.call('TIME')
-local now_us = tonumber(time[1]) * 1000000 + tonumber(time[2])
-local now_ms = string.format('%.0f', math.floor(now_us / 1000))
-local run_id = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') or ''
-run_id = string.sub(run_id .. string.rep('-', 40), 1, 40)
+-- A whole number as text. As a number, Redis would write it out with 17 digits, which takes longer.
+local function whole(value)
+  return format('%d', value)
+end
 
-local head = redis.call('GETRANGE', KEYS[1], 0, CELLS_AT - 1)
-local count = redis.call('GET', KEYS[2])
-if #head > 0 and string.sub(head, 1, 32) ~= ARGV[1] then
+local time = call('TIME')
+local now_us = tonumber(time[1]) * 1000000 + tonumber(time[2])
+local now = math.floor(now_us / 1000)
+local now_ms = format('%.0f', now)
+local run_id = string.match(call('INFO', 'server'), 'run_id:(%w+)') or ''
+run_id = sub(run_id .. string.rep('-', 40), 1, 40)
+
+local head = call('GETRANGE', KEYS[1], 0, CELLS_AT - 1)
+local count = call('GET', KEYS[2])
+if #head > 0 and sub(head, 1, 32) ~= ARGV[1] then
   return redis.error_reply('TIERSLAYOUT the fence ' .. KEYS[1] .. ' was made with other settings: '
-    .. string.sub(head, 1, 32))
+    .. sub(head, 1, 32))
 end
 
 local incarnation, counter, floor
-if #head == CELLS_AT and count and #count == 16 and string.sub(head, 33, 72) == run_id
-    and string.sub(head, 73, 80) == string.sub(count, 1, 8) then
-  incarnation = string.sub(count, 1, 8)
-  counter = number(string.sub(count, 9, 16))
-  floor = number(string.sub(head, 81, 88))
+if #head == CELLS_AT and count and #count == 16 and sub(head, 33, 72) == run_id
+    and sub(head, 73, 80) == sub(count, 1, 8) then
+  incarnation = sub(count, 1, 8)
+  counter = number(sub(count, 9, 16))
+  floor = number(sub(head, 81, 88))
 else
   -- Nothing is known of what was raised before: all that is being loaded is refused.
   incarnation = ARGV[2]
   counter = now_us
   if count and #count == 16 then
-    counter = math.max(counter, number(string.sub(count, 9, 16)) + 1)
+    counter = math.max(counter, number(sub(count, 9, 16)) + 1)
   end
   floor = counter
   -- The first write decides whether a script is refused for lack of memory, and this one is not.
-  redis.call('PERSIST', KEYS[1])
-  redis.call('SET', KEYS[1], ARGV[1] .. run_id .. incarnation .. bytes(floor)
+  call('PERSIST', KEYS[1])
+  call('SET', KEYS[1], ARGV[1] .. run_id .. incarnation .. bytes(floor)
     .. string.rep('\0', 32768))
-  redis.call('SET', KEYS[2], incarnation .. bytes(counter))
+  call('SET', KEYS[2], incarnation .. bytes(counter))
 end
 
 -- Raises the counter past every stamp that was handed out; the mark for what is raised with it.
 local function advance()
   counter = math.max(counter + 1, now_us)
-  redis.call('SET', KEYS[2], incarnation .. bytes(counter))
+  call('SET', KEYS[2], incarnation .. bytes(counter))
   return counter
 end
 
--- Raises cells, given as 2 bytes each, to a mark that `advance` gave: no cell is above it.
+-- Raises cells, given as 2 bytes each, to a mark that `advance` gave, as bytes: none is above it.
 local function raise(cells, mark)
-  local packed = bytes(mark)
   for at = 1, #cells, 2 do
-    redis.call('SETRANGE', KEYS[1], CELLS_AT + 8 * struct.unpack('<I2', cells, at), packed)
+    call('SETRANGE', KEYS[1], whole(CELLS_AT + 8 * unpack_at('<I2', cells, at)), mark)
   end
 end
 
 -- Whether a value whose load began at `stamp` (incarnation and mark) may be stored.
 local function admits(stamp, cells)
-  if string.sub(stamp, 1, 8) ~= incarnation then
+  if sub(stamp, 1, 8) ~= incarnation then
     return false
   end
-  local mark = number(string.sub(stamp, 9, 16))
+  local mark = number(sub(stamp, 9, 16))
   -- A mark above the counter was given out in another life of the table.
   if mark < floor or mark > counter then
     return false
@@ -100,8 +110,8 @@ local function admits(stamp, cells)
     return true
   end
   for at = 1, #cells, 2 do
-    local cell_at = CELLS_AT + 8 * struct.unpack('<I2', cells, at)
-    if number(redis.call('GETRANGE', KEYS[1], cell_at, cell_at + 7)) > mark then
+    local cell_at = CELLS_AT + 8 * unpack_at('<I2', cells, at)
+    if number(call('GETRANGE', KEYS[1], whole(cell_at), whole(cell_at + 7))) > mark then
       return false
     end
   end
@@ -110,25 +120,30 @@ end
 
 -- The part of an entry before its envelope, or nil where there is none or another program's.
 local function read_entry(name)
-  local entry = redis.pcall('GETRANGE', name, 0, 255)
-  if type(entry) == 'table' or #entry < 50 or string.byte(entry, 49) ~= 1 then
+  local entry = try('GETRANGE', name, '0', '127')
+  if type(entry) == 'table' or #entry < 50 or byte(entry, 49) ~= 1 then
     return nil
   end
-  local tags_bytes = struct.unpack('<I4', entry, 45)
+  local tags_bytes = unpack_at('<I4', entry, 45)
   if 50 + tags_bytes > #entry then
-    entry = redis.call('GETRANGE', name, 0, 49 + tags_bytes)
+    entry = call('GETRANGE', name, 0, 49 + tags_bytes)
   end
   return entry
 end
 
--- The texts and the cells of an entry's tags.
+local NO_TAGS = {}
+
+-- The texts and the cells of an entry's tags; not to be changed.
 local function tags_of(entry)
+  if sub(entry, 45, 48) == '\0\0\0\0' then
+    return NO_TAGS, ''
+  end
   local tags, cells = {}, {}
-  local at, last = 51, math.min(#entry, 50 + struct.unpack('<I4', entry, 45))
+  local at, last = 51, math.min(#entry, 50 + unpack_at('<I4', entry, 45))
   while at + 3 <= last do
-    local length = struct.unpack('<I2', entry, at + 2)
-    tags[#tags + 1] = string.sub(entry, at + 4, at + 3 + length)
-    cells[#cells + 1] = string.sub(entry, at, at + 1)
+    local length = unpack_at('<I2', entry, at + 2)
+    tags[#tags + 1] = sub(entry, at + 4, at + 3 + length)
+    cells[#cells + 1] = sub(entry, at, at + 1)
     at = at + 4 + length
   end
   return tags, table.concat(cells)
@@ -136,10 +151,10 @@ end
 
 -- Removes an entry with its tags; `key` is its key without what the bucket puts before it.
 local function remove_entry(name, key, entry)
-  redis.call('UNLINK', name)
+  call('UNLINK', name)
   if entry then
     for _, tag in ipairs(tags_of(entry)) do
-      redis.call('ZREM', ARGV[3] .. 't:' .. tag, key)
+      call('ZREM', ARGV[3] .. 't:' .. tag, key)
     end
   end
 end

@@ -10,7 +10,7 @@ redis.call('PERSIST', KEYS[1])
 local mark
 if ARGV[4] == '' then
   mark = advance()
-  raise(ARGV[6], mark)
+  raise(ARGV[6], bytes(mark))
 else
   mark = number(ARGV[4])
 end

@@ -18,37 +18,51 @@ local FIELDS = 6
 local mark
 for at = 4, #ARGV, FIELDS do
   if RAISING[ARGV[at]] then
-    mark = advance()
+    mark = bytes(advance())
     break
   end
 end
 
 local function index(tag_set, key, ends)
-  redis.call('ZADD', tag_set, ends == '' and '+inf' or ends, key)
-  local passed = redis.call('ZRANGEBYSCORE', tag_set, '-inf', '(' .. now_ms, 'LIMIT', 0, 8)
+  call('ZADD', tag_set, ends == '' and '+inf' or ends, key)
+  local passed = call('ZRANGEBYSCORE', tag_set, '-inf', '(' .. now_ms, 'LIMIT', 0, 8)
   if #passed > 0 then
-    redis.call('ZREM', tag_set, unpack(passed))
+    call('ZREM', tag_set, unpack(passed))
   end
 end
 
+-- A longer record is not copied to put its stamp before it.
+local SHORT = 16384
+
 local function store(name, key, sets, old, ends, record, stamp)
-  local kept = {}
-  for _, tag_set in ipairs(sets) do
-    index(tag_set, key, ends)
-    kept[tag_set] = true
+  local kept
+  if #sets > 0 then
+    kept = {}
+    for _, tag_set in ipairs(sets) do
+      index(tag_set, key, ends)
+      kept[tag_set] = true
+    end
   end
-  redis.call('SET', name, record)
-  if stamp then
-    redis.call('SETRANGE', name, 0, bytes(stamp))
+  local late_stamp = stamp and #record > SHORT
+  if stamp and not late_stamp then
+    record = stamp .. sub(record, 9)
   end
-  if ends ~= '' then
-    redis.call('PEXPIREAT', name, ends)
+  if ends == '' then
+    call('SET', name, record)
+  elseif tonumber(ends) > now then
+    call('PSETEX', name, whole(ends - now), record)
+  else
+    call('UNLINK', name)
+    late_stamp = false
+  end
+  if late_stamp then
+    call('SETRANGE', name, 0, stamp)
   end
   if old then
     for _, tag in ipairs(tags_of(old)) do
       local tag_set = ARGV[3] .. 't:' .. tag
-      if not kept[tag_set] then
-        redis.call('ZREM', tag_set, key)
+      if not (kept and kept[tag_set]) then
+        call('ZREM', tag_set, key)
       end
     end
   end
@@ -56,7 +70,7 @@ local function store(name, key, sets, old, ends, record, stamp)
 end
 
 local function fill(name, key, sets, old, stamp, cells, ends, record)
-  if old and number(string.sub(old, 1, 8)) > number(string.sub(stamp, 9, 16)) then
+  if old and number(sub(old, 1, 8)) > number(sub(stamp, 9, 16)) then
     return FENCED
   end
   if not admits(stamp, cells) then
@@ -66,17 +80,17 @@ local function fill(name, key, sets, old, stamp, cells, ends, record)
 end
 
 local function touch(name, key, old, token, ends, times)
-  if not old or string.sub(old, 25, 32) ~= token or number(string.sub(old, 9, 16)) == 0 then
+  if not old or sub(old, 25, 32) ~= token or number(sub(old, 9, 16)) == 0 then
     return CONDITION_FAILED
   end
   for _, tag in ipairs(tags_of(old)) do
     index(ARGV[3] .. 't:' .. tag, key, ends)
   end
-  redis.call('SETRANGE', name, 8, times)
+  call('SETRANGE', name, 8, times)
   if ends == '' then
-    redis.call('PERSIST', name)
+    call('PERSIST', name)
   else
-    redis.call('PEXPIREAT', name, ends)
+    call('PEXPIREAT', name, ends)
   end
   return STORED
 end
@@ -92,7 +106,7 @@ local function change(action, name, key, sets, old, stamp, cells, ends, record)
     -- What this script has raised itself counts, but not its having moved the counter.
     admitted = admits(stamp, cells .. old_cells)
   end
-  raise(string.sub(cells, 1, 2), mark)
+  raise(sub(cells, 1, 2), mark)
   if admitted and (action == 'S' or action == 'U') then
     return store(name, key, sets, old, ends, record, mark)
   end
@@ -106,7 +120,7 @@ for from = 4, #ARGV, FIELDS do
   local action, stamp, token = ARGV[from], ARGV[from + 1], ARGV[from + 2]
   local cells, ends, record = ARGV[from + 3], ARGV[from + 4], ARGV[from + 5]
   local name, sets = KEYS[at], {}
-  local key = string.sub(name, key_at)
+  local key = sub(name, key_at)
   for tag = 1, #cells / 2 - 1 do
     sets[tag] = KEYS[at + tag]
   end
@@ -118,8 +132,8 @@ for from = 4, #ARGV, FIELDS do
   elseif action == 'F' then
     outcome = fill(name, key, sets, old, stamp, cells, ends, record)
   elseif action == 'P' then
-    local found = old and string.sub(old, 25, 32) or ''
-    if found ~= '' and found == string.sub(record, 25, 32) then
+    local found = old and sub(old, 25, 32) or ''
+    if found ~= '' and found == sub(record, 25, 32) then
       -- This very write, sent again because its answer was lost.
       outcome = STORED
     elseif found == token then

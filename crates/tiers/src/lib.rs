@@ -39,6 +39,8 @@
 //! | `filesystem` | a folder of files, for large values: `tiers::filesystem` | no |
 //! | `redis` | Redis and Valkey, shared by processes: `tiers::redis` | no |
 //! | `postgres` | a storage on a PostgreSQL server: `postgres` | no |
+//! | `mongodb` | MongoDB, shared by processes: `tiers::mongodb` | no |
+//! | `mysql` | a storage on a MySQL or MariaDB server: `mysql` | no |
 //! | `msgpack`, `json`, `bincode` | codecs | `msgpack` |
 //! | `zstd`, `lz4` | compression of stored values | `zstd` |
 //! | `macros` | `#[derive(Node)]`, `#[cached]` | yes |
@@ -63,6 +65,10 @@ pub use cache_filesystem as filesystem;
 pub use cache_macros::{Node, cached};
 #[cfg(feature = "memory")]
 pub use cache_memory as memory;
+#[cfg(feature = "mongodb")]
+pub use cache_mongodb as mongodb;
+#[cfg(feature = "mysql")]
+pub use cache_mysql as mysql;
 #[cfg(feature = "postgres")]
 pub use cache_postgres as postgres;
 #[cfg(feature = "redis")]

@@ -26,6 +26,8 @@ pub enum OpenError {
 /// | `redis://localhost:6379/0?key_prefix=shop` | a Redis or Valkey server; `rediss://` by TLS |
 /// | `redis-cluster://a:7000,b:7001`, `redis-sentinel://a,b?master=m` | a cluster, or the master of a group |
 /// | `postgres://user:password@host/database?table=cache` | a table on a PostgreSQL server |
+/// | `mongodb://localhost/shop?collection=cache`, `mongodb+srv://..` | a collection of MongoDB |
+/// | `mysql://user:password@host/database?table=cache`, `mariadb://..` | a table on a MySQL or MariaDB server |
 ///
 /// The options of each are documented with its crate.
 ///
@@ -57,7 +59,15 @@ pub async fn open(url: &str) -> Result<Backend, OpenError> {
         }
         #[cfg(not(feature = "postgres"))]
         "postgres" | "postgresql" => Err(missing(scheme, "postgres").into()),
+        #[cfg(feature = "mysql")]
+        "mysql" | "mariadb" => Ok(cache_mysql::MySqlOptions::from_url(url)?.open().await?.into()),
+        #[cfg(not(feature = "mysql"))]
         "mysql" | "mariadb" => Err(missing(scheme, "mysql").into()),
+        #[cfg(feature = "mongodb")]
+        "mongodb" | "mongodb+srv" => {
+            Ok(cache_mongodb::MongoDbOptions::from_url(url)?.open().await?.into_storage().into())
+        }
+        #[cfg(not(feature = "mongodb"))]
         "mongodb" | "mongodb+srv" => Err(missing(scheme, "mongodb").into()),
         #[cfg(feature = "filesystem")]
         "file" => {
@@ -76,6 +86,15 @@ fn is_redis(scheme: &str) -> bool {
     matches!(server.unwrap_or(scheme), "redis" | "rediss" | "valkey" | "valkeys")
 }
 
+#[cfg(not(all(
+    feature = "memory",
+    feature = "sqlite",
+    feature = "filesystem",
+    feature = "redis",
+    feature = "postgres",
+    feature = "mysql",
+    feature = "mongodb"
+)))]
 fn missing(scheme: &str, feature: &'static str) -> ConfigError {
     ConfigError::FeatureMissing { what: format!("`{scheme}://`"), feature }
 }

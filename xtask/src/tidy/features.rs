@@ -16,7 +16,8 @@ const STORAGES: [(&str, &[&str]); 7] = [
     ("redis", &["redis"]),
     ("postgres", &["sqlx-postgres"]),
     ("mysql", &["sqlx-mysql"]),
-    ("mongodb", &["mongodb"]),
+    // Its driver's resolver of names keeps them in moka.
+    ("mongodb", &["mongodb", "moka"]),
     // Its index is a database file.
     ("filesystem", &["rusqlite"]),
 ];

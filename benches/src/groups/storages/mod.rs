@@ -10,6 +10,12 @@
 
 mod compared;
 mod idle;
+#[cfg(feature = "mongodb")]
+mod mongodb;
+#[cfg(feature = "mysql")]
+mod mysql;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
 mod subject;
@@ -26,6 +32,12 @@ pub(super) const GROUP: Group = Group { name: "storages", measure };
 const SUBJECTS: &[&dyn Subject] = &[
     #[cfg(feature = "redis")]
     &redis::Redis,
+    #[cfg(feature = "postgres")]
+    &postgres::Postgres,
+    #[cfg(feature = "mysql")]
+    &mysql::MySql,
+    #[cfg(feature = "mongodb")]
+    &mongodb::MongoDb,
 ];
 
 fn measure(run: &mut Run<'_>) -> anyhow::Result<()> {

@@ -64,6 +64,8 @@ pub(super) fn measure(
     let embedded = [
         ("memory", format!("memory://tinylfu?max_entries={}", 2 * size.entries)),
         ("sqlite", format!("sqlite://{}", folder.path().join("cache.db").display())),
+        #[cfg(feature = "filesystem")]
+        ("file", format!("file://{}", folder.path().join("files").display())),
     ];
     for (name, url) in &embedded {
         columns.push((*name, measured(run, runtime, name, url, size)?));

@@ -2,6 +2,8 @@
 
 mod codec;
 mod compression;
+#[cfg(any(feature = "msgpack", feature = "bincode"))]
+mod depth;
 mod envelope;
 mod record;
 

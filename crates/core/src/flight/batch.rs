@@ -1,6 +1,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+
 use super::answer::{Answer, Origin};
 use super::map::{Landing, Led};
 use crate::cache::Binding;
@@ -19,6 +21,9 @@ pub(super) struct Batch<N: Node> {
     pub(super) items: Vec<Item<N>>,
     /// What the source names as likely next; `None` where nobody asks it to, for a prefetch.
     pub(super) next: Option<Vec<N>>,
+    /// Who loads below all other work loads one after the other, where the source loads one at a
+    /// time: it has one place in all. `None`: as many as there are places.
+    pub(super) turns: Option<Arc<Semaphore>>,
 }
 
 /// One flight of a batch, with what is known of it on the way.
@@ -56,7 +61,20 @@ impl<N: Node> Batch<N> {
                 Err(error) => binding.flights_of(&led).land(&mut led, Err(error)),
             }
         }
-        Self { binding, items, next: Some(Vec::new()) }
+        Self { binding, items, next: Some(Vec::new()), turns: None }
+    }
+
+    /// One batch for each flight that is still in the air.
+    pub(super) fn part(&mut self) -> Vec<Self> {
+        let items = std::mem::take(&mut self.items);
+        let flying = items.into_iter().filter(|item| !item.led.is_landed());
+        let part = |item| Self {
+            binding: Arc::clone(&self.binding),
+            items: vec![item],
+            next: self.next.as_ref().map(|_| Vec::new()),
+            turns: self.turns.clone(),
+        };
+        flying.map(part).collect()
     }
 
     /// The places of the flights that are still in the air.
@@ -80,7 +98,7 @@ impl<N: Node> Batch<N> {
     pub(super) fn land_answer(&mut self, at: usize, answer: Answer<N::Value>) {
         let value = answer.value.clone().filter(|_| answer.origin != Origin::Memory);
         self.land(at, Ok(answer));
-        let Self { binding, items, next: Some(next) } = self else { return };
+        let Self { binding, items, next: Some(next), .. } = self else { return };
         if let Some(value) = value.filter(|_| items[at].led.is_read()) {
             let node = &items[at].led.node;
             // It is a hint: a panic in it takes no answer along.

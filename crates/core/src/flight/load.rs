@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Either, select};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::batch::Batch;
 use super::cycle::LOADING;
@@ -25,14 +26,15 @@ pub(crate) type LoadOnce<V> =
 /// What the source said of one flight.
 pub(super) type Load<V> = Result<Loaded<V>, Error>;
 
-/// Calls the source for all flights in the air; answers stand in the order of `flying`.
+/// Calls the source for all flights in the air; answers stand in the order of `flying`. `None`
+/// where there are many, and the source loads one at a time.
 pub(super) async fn load<N: Node>(
     batch: &Batch<N>,
     flying: &[usize],
     once: Option<LoadOnce<N::Value>>,
-) -> Vec<Load<N::Value>> {
+) -> Option<Vec<Load<N::Value>>> {
     let binding = &batch.binding;
-    take_place(binding.loads.clone()).await;
+    take_place(batch).await;
     let started = Instant::now();
     let answered = match (once, flying) {
         (Some(once), _) => within(batch, async move { vec![once().await] }).await,
@@ -48,7 +50,13 @@ pub(super) async fn load<N: Node>(
         }
         (None, _) => {
             let nodes: Vec<N> = flying.iter().map(|at| batch.items[*at].led.node.clone()).collect();
-            within(batch, async { binding.source.load_many(&nodes).await }).await
+            match binding.source.load_many(&nodes) {
+                Some(load) => within(batch, load).await,
+                None => {
+                    give_up_place();
+                    return None;
+                }
+            }
         }
     };
     give_up_place();
@@ -78,7 +86,7 @@ pub(super) async fn load<N: Node>(
     let failed = loads.iter().filter(|load| load.is_err()).count() as u64;
     binding.recorder.loads_failed(failed);
     binding.recorder.loads_succeeded(loads.len() as u64 - failed);
-    loads
+    Some(loads)
 }
 
 /// Why the source gave no answer at all.
@@ -133,14 +141,28 @@ fn to_load<V>(key: Key, answer: Option<Answered<V>>) -> Load<V> {
     }
 }
 
+/// A place among the loads that run at once, given up when it is dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    #[allow(dead_code, reason = "held until it is dropped")]
+    pub(super) load: OwnedSemaphorePermit,
+    /// The turn among those who have one place in all.
+    #[allow(dead_code, reason = "held until it is dropped")]
+    pub(super) turn: Option<OwnedSemaphorePermit>,
+}
+
 /// Waits for a place among the loads that run at once, and keeps it with the load's scope.
-async fn take_place(places: Arc<tokio::sync::Semaphore>) {
+async fn take_place<N: Node>(batch: &Batch<N>) {
     if LOADING.try_with(|scope| scope.place.lock().is_some()).unwrap_or(false) {
         return;
     }
-    // An error means that the semaphore was closed, which nobody does.
-    if let Ok(place) = places.acquire_owned().await {
-        let _ = LOADING.try_with(|scope| *scope.place.lock() = Some(place));
+    // Errors mean that a semaphore was closed, which nobody does.
+    let turn = match &batch.turns {
+        Some(turns) => Arc::clone(turns).acquire_owned().await.ok(),
+        None => None,
+    };
+    if let Ok(load) = Arc::clone(&batch.binding.loads).acquire_owned().await {
+        let _ = LOADING.try_with(|scope| *scope.place.lock() = Some(Place { load, turn }));
     }
 }
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, Either, join_all, select};
+use futures_util::future::{BoxFuture, Either, select};
+use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::answer::{Answer, Origin};
 use super::batch::{Batch, StaleCopy};
@@ -92,7 +93,7 @@ async fn wait_for_others<N: Node>(batch: &mut Batch<N>, once: &mut Option<LoadOn
         .collect();
     let handed = if seeds.is_empty() { Vec::new() } else { hand_on(&binding, seeds, once.take()) };
     let mut handed = handed.into_iter();
-    let mut waits = Vec::with_capacity(flying.len());
+    let mut waits = FuturesUnordered::new();
     for (at, joined) in flying.iter().zip(in_the_air) {
         let Some(joined) = joined.or_else(|| handed.next()) else { continue };
         let node = batch.items[*at].led.node.clone();
@@ -100,7 +101,7 @@ async fn wait_for_others<N: Node>(batch: &mut Batch<N>, once: &mut Option<LoadOn
         let timeout = soft(batch, *at).map(|timeout| binding.cache.clock.sleep(timeout));
         waits.push(async move { (*at, joined.flight, patiently::<N>(wait, timeout).await) });
     }
-    for (at, flight, waited) in join_all(waits).await {
+    while let Some((at, flight, waited)) = waits.next().await {
         take(batch, at, &flight, waited).await;
     }
 }

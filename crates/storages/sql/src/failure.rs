@@ -71,18 +71,20 @@ pub fn mysql_failure(number: u16) -> Failure {
         1040 | 1203 | 1226 => Failure::undone(),
         // The server shuts down, the connection was killed, a query was interrupted or timed out.
         1053 | 1927 | 1152 | 1158..=1161 => Failure::of(Unavailable),
-        1317 | 1969 | 3024 => Failure::of(Unavailable),
+        1317 | 1969 | 3024 | 4031 => Failure::of(Unavailable),
         // Disk full, the table is full, an error writing a file.
         1021 | 1114 | 1026 => Failure::of(Full),
+        // The server is read-only: no longer, or not yet, the primary.
+        1290 | 1792 | 1836 => Failure::of(Unavailable),
         // Access denied to the server, the database, a table, a column, a routine; must change
-        // its password; the server is read-only.
-        1044 | 1045 | 1142 | 1143 | 1227 | 1370 | 1698 | 1820 | 1836 | 1290 => Failure::of(Denied),
+        // its password.
+        1044 | 1045 | 1142 | 1143 | 1227 | 1370 | 1698 | 1820 => Failure::of(Denied),
         // A table or an index is crashed or corrupt.
         1034 | 1035 | 1194 | 1195 | 1712 => Failure::of(Corrupt),
         // No such table, column, routine; a wrong number of columns; a wrong type.
         1146 | 1054 | 1305 | 1136 | 1366 => Failure::of(Incompatible),
-        // No such database.
-        1049 => Failure::of(Invalid),
+        // No such database; a packet larger than the server takes.
+        1049 | 1153 => Failure::of(Invalid),
         _ => Failure::of(Failed),
     }
 }
@@ -136,7 +138,8 @@ mod tests {
             (3024, Unavailable),
             (1114, Full),
             (1045, Denied),
-            (1290, Denied),
+            (1290, Unavailable),
+            (1142, Denied),
             (1146, Incompatible),
             (1049, Invalid),
             (1194, Corrupt),

@@ -64,17 +64,26 @@ pub fn like_pattern(glob: &Glob) -> String {
         match part {
             GlobPart::AnyRun => like.push('%'),
             GlobPart::AnyCharacter => like.push('_'),
-            GlobPart::Literal(text) => {
-                for character in text.chars() {
-                    if matches!(character, '%' | '_' | LIKE_ESCAPE) {
-                        like.push(LIKE_ESCAPE);
-                    }
-                    like.push(character);
-                }
-            }
+            GlobPart::Literal(text) => push_literal(&mut like, text),
         }
     }
     like
+}
+
+/// Text that stands for itself in a `LIKE` with [`LIKE_ESCAPE`].
+pub fn like_literal(text: &str) -> String {
+    let mut like = String::with_capacity(text.len());
+    push_literal(&mut like, text);
+    like
+}
+
+fn push_literal(like: &mut String, text: &str) {
+    for character in text.chars() {
+        if matches!(character, '%' | '_' | LIKE_ESCAPE) {
+            like.push(LIKE_ESCAPE);
+        }
+        like.push(character);
+    }
 }
 
 #[cfg(test)]
@@ -89,6 +98,7 @@ mod tests {
         let like = |pattern: &str| like_pattern(&Glob::parse(pattern).unwrap());
         assert_eq!(like(r"a*b?c"), "a%b_c");
         assert_eq!(like(r"50%_\*!\\"), r"50!%!_*!!\");
+        assert_eq!(like_literal(r"50%_*!\"), r"50!%!_*!!\");
     }
 
     #[test]

@@ -153,8 +153,16 @@ async fn urls_that_cannot_be_opened_say_why() {
             "postgres://user:hunter2@localhost/db?pool_size=0",
             if cfg!(feature = "postgres") { "pool_size" } else { "enable feature `postgres`" },
         ),
-        ("mysql://localhost", "enable feature `mysql`"),
+        (
+            "mysql://user:hunter2@localhost/db?pool_size=0",
+            if cfg!(feature = "mysql") { "pool_size" } else { "enable feature `mysql`" },
+        ),
+        #[cfg(not(feature = "mongodb"))]
         ("mongodb://user:hunter2@localhost", "enable feature `mongodb`"),
+        #[cfg(feature = "mongodb")]
+        ("mongodb://user:hunter2@localhost/?pool_size=0", "pool_size"),
+        #[cfg(feature = "mongodb")]
+        ("mongodb://user:hunter2/@localhost", "percent-encoded"),
         #[cfg(not(feature = "filesystem"))]
         ("file:///tmp/x", "enable feature `filesystem`"),
         #[cfg(feature = "filesystem")]

@@ -154,6 +154,37 @@ async fn a_prefetch_takes_no_place_that_a_caller_may_want() {
     assert_eq!(users.stats().prefetches_skipped, 1);
 }
 
+/// A source without a batch of its own is asked for one after the other: one place in all.
+#[tokio::test]
+async fn prefetches_that_are_loaded_one_at_a_time_take_one_place_in_all() {
+    let stage = stage();
+    let source = stage.source.clone();
+    let source = source_fn(move |node: UserNode| {
+        let source = source.clone();
+        async move { source.load(&node).await }
+    });
+    let definition = plain(&["memory"]).loads_max(3);
+    let users = stage.cache.bind_as(definition, source).expect("binds");
+    let gate = stage.source.hold();
+    assert_eq!(users.prefetch((1..6).map(user)).expect("is open"), 5);
+    within(gate.arrived(1)).await;
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!((gate.waiting(), stage.cache.loads_in_flight()), (1, 5));
+    let callers = [7, 8].map(|id| {
+        let users = users.clone();
+        tokio::spawn(async move { users.get(&user(id)).await.map(|user| user.id) })
+    });
+    within(gate.arrived(3)).await;
+    gate.open();
+    for caller in callers {
+        within(caller).await.expect("no panic").expect("loads");
+    }
+    stage.settled().await;
+    assert_eq!(stage.source.counts().load, 7);
+}
+
 #[tokio::test]
 async fn prefetches_are_bounded() {
     let stage = stage();

@@ -234,3 +234,24 @@ async fn a_batch_of_all_kinds_keeps_to_its_order_on_one_cell() {
     assert_eq!(&read(&storage, &key).await.unwrap().payload[..], b"third");
     storage.close().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_batch_costs_no_more_for_each_write() {
+    let server = shared_server().await;
+    // Looked at pair by pair, writes and cells would take minutes.
+    let storage = open(&server.url(), "&timeout=40s").await;
+    let keys: Vec<_> = (0..8_000).map(|at| key(&format!("large{at}"))).collect();
+    let now = stamp(&storage, &keys[0]).await;
+    let tags = [tag("a"), tag("b"), tag("c")];
+    let fills = keys.iter().map(|key| fill(key, value(key, "x", &tags), now));
+    store(&storage, fills.collect()).await;
+    let again = keys.iter().map(|key| {
+        let entry = value(key, "y", &tags);
+        cache_core::storage::Write {
+            key: key.clone(),
+            action: WriteAction::Update { entry, stamp: now },
+        }
+    });
+    store(&storage, again.collect()).await;
+    storage.close().await.unwrap();
+}

@@ -66,10 +66,7 @@ impl Channel {
     /// If nothing is known about any of them.
     pub(crate) async fn send(&self, commands: &[Routed]) -> RedisResult<Vec<RedisResult<Value>>> {
         match (self, commands) {
-            (Self::Server(connection), [one]) => {
-                let answer = connection.clone().req_packed_command(&one.command).await;
-                Ok(vec![answer.and_then(Value::extract_error)])
-            }
+            (_, [one]) => Ok(vec![self.send_one(one).await]),
             (Self::Server(connection), commands) => {
                 let mut pipeline = redis::Pipeline::with_capacity(commands.len());
                 for routed in commands {
@@ -81,21 +78,29 @@ impl Channel {
             }
             (Self::Cluster(connection), commands) => {
                 // Those to one node go out together: its connection is shared by all.
-                let answers = commands.iter().map(|routed| {
-                    let mut connection = connection.clone();
-                    async move {
-                        let route = Route::with_slot(routed.slot, SlotAddr::Master);
-                        let node = SingleNodeRoutingInfo::SpecificNode(route);
-                        let command = routed.command.clone();
-                        let answer =
-                            connection.route_command(command, RoutingInfo::SingleNode(node)).await;
-                        answer.and_then(Value::extract_error)
-                    }
-                });
+                let answers = commands.iter().map(|routed| send_routed(connection, routed));
                 Ok(join_all(answers).await)
             }
         }
     }
+
+    /// Sends one command.
+    pub(crate) async fn send_one(&self, routed: &Routed) -> RedisResult<Value> {
+        match self {
+            Self::Server(connection) => {
+                let answer = connection.clone().req_packed_command(&routed.command).await;
+                answer.and_then(Value::extract_error)
+            }
+            Self::Cluster(connection) => send_routed(connection, routed).await,
+        }
+    }
+}
+
+async fn send_routed(connection: &ClusterConnection, routed: &Routed) -> RedisResult<Value> {
+    let route = Route::with_slot(routed.slot, SlotAddr::Master);
+    let node = RoutingInfo::SingleNode(SingleNodeRoutingInfo::SpecificNode(route));
+    let answer = connection.clone().route_command(routed.command.clone(), node).await;
+    answer.and_then(Value::extract_error)
 }
 
 impl Connector {
@@ -151,9 +156,10 @@ impl Connector {
     }
 
     pub(crate) async fn connect(&self) -> RedisResult<Channel> {
+        // Each call has its own limit, retries included: a second timer would only cost.
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.timeout))
-            .set_response_timeout(Some(self.timeout));
+            .set_response_timeout(None);
         match &self.target {
             Target::Server(client) => {
                 let connection = client.get_multiplexed_async_connection_with_config(&config);
@@ -171,12 +177,12 @@ impl Connector {
 
 impl Group {
     fn builder(&self) -> RedisResult<SentinelClientBuilder> {
-        let mut builder = SentinelClientBuilder::new(
-            self.sentinels.clone(),
-            &self.master,
-            SentinelServerType::Master,
-        )?
-        .set_client_to_redis_db(self.database.into());
+        // They are asked in order: one that is silent must not be the first each time.
+        let mut sentinels = self.sentinels.clone();
+        fastrand::shuffle(&mut sentinels);
+        let mut builder =
+            SentinelClientBuilder::new(sentinels, &self.master, SentinelServerType::Master)?
+                .set_client_to_redis_db(self.database.into());
         if let Some(username) = &self.username {
             builder = builder.set_client_to_redis_username(username);
         }

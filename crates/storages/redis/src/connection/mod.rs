@@ -64,8 +64,7 @@ impl Connections {
         operation: &'static str,
         command: Routed,
     ) -> Result<Value, StorageError> {
-        let mut answers = self.many(operation, vec![command]).await?;
-        answers.pop().unwrap_or_else(|| Err(crate::error::unexpected(operation)))
+        self.within(operation, self.repeat_one(&command)).await
     }
 
     /// Sends commands in one round trip; to a cluster, one to each node.
@@ -163,6 +162,32 @@ impl Connections {
             }
         }
         Ok(answers)
+    }
+
+    /// As [`repeat`](Self::repeat), for one command.
+    async fn repeat_one(&self, command: &Routed) -> RedisResult<Value> {
+        let mut backoff = Backoff::new();
+        loop {
+            match self.send_one(command).await {
+                Err(source) if is_transient(&source) && !self.is_closed() => match backoff.next() {
+                    Some(pause) => pause.await,
+                    None => return Err(source),
+                },
+                answer => return answer,
+            }
+        }
+    }
+
+    async fn send_one(&self, command: &Routed) -> RedisResult<Value> {
+        let link = self.link();
+        let mut usage = link.begin();
+        let channel = link.channel(&self.connector).await?;
+        let answer = channel.current().send_one(command).await;
+        usage.end();
+        if !self.is_cluster() && answer.as_ref().is_err_and(breaks_connection) {
+            link.leave_channel(&channel);
+        }
+        answer
     }
 
     async fn send(&self, commands: &[Routed]) -> RedisResult<Vec<RedisResult<Value>>> {

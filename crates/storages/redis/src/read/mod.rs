@@ -155,8 +155,7 @@ impl Shared {
             if values.len() != part.places.len() + 1 {
                 return Err(unexpected(operation));
             }
-            let stamp = stamp_of(&values[0]);
-            values.remove(0);
+            let stamp = stamp_of(&values.remove(0));
             Ok((stamp, values))
         };
         Ok(parts.iter().zip(answers).map(read).collect())

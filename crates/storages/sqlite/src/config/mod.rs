@@ -140,8 +140,8 @@ impl SqliteOptions {
     }
 
     /// How long a call may wait for a lock of another process, and in a queue, before it answers
-    /// [`Unavailable`](cache_core::storage::StorageErrorKind::Unavailable); a day at most. Default
-    /// 30 s.
+    /// [`Unavailable`](cache_core::storage::StorageErrorKind::Unavailable); more than zero, and a
+    /// day at most. Default 30 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -246,8 +246,11 @@ impl SqliteOptions {
 
     /// The bound on the log beside the file. From a quarter of it on the log is brought into the file;
     /// writes wait for that where less than a quarter is left, which is room for one transaction.
-    /// Only a value that is longer than this room, and a read transaction that another program
-    /// holds open, make the log longer than its bound for a time. Default 64 MiB.
+    ///
+    /// One large transaction may exceed it for a time: transactions end when they are taken to fill
+    /// that room, by an estimate of the pages that each write changes, but one write is never
+    /// divided, and a value that is longer than the room takes more. So does a read transaction that
+    /// another program holds open, for as long as it does. Default 64 MiB.
     pub fn wal_bytes_max(mut self, wal_bytes_max: u64) -> Self {
         self.wal_bytes_max = wal_bytes_max;
         self
