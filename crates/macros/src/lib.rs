@@ -59,6 +59,10 @@ use proc_macro::TokenStream;
 /// | `load_timeout = "10s"` | after this long a load is given up; `none`: never | 60 s |
 /// | `loads_max = 16` | how many loads of the type run at once; further ones wait | 1024 |
 /// | `doorkeeper(size = 100000, false_positive_rate = 0.01)` | keeps what is asked for only once out of the tiers; it forgets after `size` keys (up to 2^32). The rate lies between 0 and 1, and is 0.01 if left out | no doorkeeper |
+/// | `stale(while_revalidate = "30s", if_error = "1d", throttle = "10s", soft_timeout = "200ms")` | for how long past its freshness a value answers: at once while it is loaded again behind the reader; where the source fails, which is then left alone for `throttle`, or takes longer than `soft_timeout` | nothing is served stale; `throttle` is 10 s |
+/// | `early_refresh(share = 0.8)` or `early_refresh(beta = 1.0)` | entries are loaded again behind their readers before they end: once this share of the TTL has passed, or at random near the end (XFetch) | not before their end |
+/// | `refreshes_max = 4` | how many refreshes run at once behind readers | 16 |
+/// | `prefetches_max = 2` | how many batches of prefetched nodes are on their way at once | 4 |
 /// | `abandoned = cancel` | what becomes of a load that nobody waits for any more: `finish` or `cancel` | `finish` |
 /// | `decoded_bytes_max = 1048576` | the largest value that is decoded, in bytes before compression | 64 MiB |
 /// | `weight = path::to::function` | what a value weighs in a memory bounded by bytes: a function from `&User` to `u64` | the size of the type |

@@ -32,5 +32,6 @@ pages! {
 
 #[cfg(all(feature = "testing", feature = "memory", feature = "msgpack", feature = "macros"))]
 pages! {
+    stale "stale.md"
     testing "testing.md"
 }

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+use super::behind::Behind;
 use super::binding::{Binding, MemoryTier, StorageTier};
 use super::registered::{Registered, RegisteredMemory};
 use super::shared::Shared;
@@ -67,6 +68,7 @@ pub(super) fn bind<N: Node>(
         memory_change: Mutex::default(),
         loads: Arc::new(Semaphore::new(definition.loads_max.min(Semaphore::MAX_PERMITS))),
         doorkeeper: definition.doorkeeper.map(Doorkeeper::new),
+        behind: Behind::new(&definition),
         static_tags,
         recorder: NodeRecorder::new(),
         definition,
@@ -93,6 +95,19 @@ fn check(definition: &NodeDefinition) -> Result<KeyTemplate, ConfigError> {
     }
     positive(&context, "absent_ttl", definition.absent_ttl)?;
     positive(&context, "load_timeout", definition.load_timeout)?;
+    if let Some((name, problem)) = definition.stale.problem() {
+        return Err(option(&context, name, problem));
+    }
+    if let Some(problem) = definition.early_refresh.and_then(|early| early.problem()) {
+        return Err(option(&context, "early_refresh", problem));
+    }
+    for (name, places) in
+        [("refreshes_max", definition.refreshes_max), ("prefetches_max", definition.prefetches_max)]
+    {
+        if places == 0 {
+            return Err(option(&context, name, "must be larger than zero"));
+        }
+    }
     if let Some(problem) = definition.doorkeeper.as_ref().and_then(|options| options.problem()) {
         return Err(option(&context, "doorkeeper", problem));
     }

@@ -4,8 +4,10 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
+use super::behind::Behind;
 use super::registered::Registered;
 use super::shared::Shared;
+use super::stale::MemoryTimes;
 use crate::clock::{Tick, Timestamp};
 use crate::entry::Codec;
 use crate::error::Error;
@@ -43,6 +45,7 @@ pub(crate) struct Binding<N: Node> {
     pub(crate) memory_change: Mutex<()>,
     pub(crate) loads: Arc<Semaphore>,
     pub(crate) doorkeeper: Option<Doorkeeper>,
+    pub(crate) behind: Behind,
     pub(crate) static_tags: Vec<Tag>,
     pub(crate) recorder: NodeRecorder,
 }
@@ -75,7 +78,18 @@ pub(crate) struct InMemory<V> {
     pub(crate) tags: Tags,
     pub(crate) created: Timestamp,
     pub(crate) fresh_until: Tick,
+    /// The end of all its freshness.
+    pub(crate) ends: Tick,
     pub(crate) kept_until: Tick,
+}
+
+/// What memory answers to a read.
+pub(crate) struct MemoryHit {
+    pub(crate) entry: Arc<MemoryEntry>,
+    /// It is past its freshness.
+    pub(crate) stale: bool,
+    /// The reader is to have it loaded again.
+    pub(crate) refresh: bool,
 }
 
 /// What is to be put into memory.
@@ -92,6 +106,8 @@ pub(crate) struct MemoryFill<'a, N: Node> {
     pub(crate) asked_ttl: Option<Duration>,
     /// What remains of the entry that this is a copy of.
     pub(crate) remaining: Option<Duration>,
+    /// For how long that one is kept.
+    pub(crate) remaining_kept: Option<Duration>,
 }
 
 impl StorageTier {
@@ -126,6 +142,7 @@ impl StorageTier {
             tier_ttl: self.ttl,
             idle: self.idle,
             jitter: definition.jitter,
+            stale: definition.stale.kept(),
             ..Lifetime::default()
         }
     }
@@ -182,9 +199,9 @@ impl<N: Node> Binding<N> {
         Probe { hash, binding: self.id, node }
     }
 
-    /// A fresh entry of the memory tier, counted as used: the hot path.
+    /// An entry of the memory tier that answers, counted as used: the hot path.
     #[inline]
-    pub(crate) fn memory_get(&self, node: &N) -> Option<Arc<MemoryEntry>> {
+    pub(crate) fn memory_get(&self, node: &N) -> Option<MemoryHit> {
         let memory = self.memory.as_ref()?;
         if memory.is_timed {
             return self.memory_get_timed(memory, node);
@@ -193,7 +210,7 @@ impl<N: Node> Binding<N> {
     }
 
     #[cold]
-    fn memory_get_timed(&self, memory: &MemoryTier, node: &N) -> Option<Arc<MemoryEntry>> {
+    fn memory_get_timed(&self, memory: &MemoryTier, node: &N) -> Option<MemoryHit> {
         let started = Instant::now();
         let found = self.memory_get_in(memory, node);
         memory.recorder.get.record(started.elapsed());
@@ -201,7 +218,7 @@ impl<N: Node> Binding<N> {
     }
 
     #[inline]
-    fn memory_get_in(&self, memory: &MemoryTier, node: &N) -> Option<Arc<MemoryEntry>> {
+    fn memory_get_in(&self, memory: &MemoryTier, node: &N) -> Option<MemoryHit> {
         let probe = self.probe(node);
         let Some(entry) = memory.engine.get(&probe) else {
             memory.recorder.misses(1);
@@ -209,18 +226,15 @@ impl<N: Node> Binding<N> {
         };
         if !entry.is_timeless() {
             let now = self.cache.clock.monotonic();
-            if !entry.is_fresh(now) && !cfg!(mutant = "serve_expired") {
-                memory.engine.remove_expired(&probe, &entry);
-                memory.recorder.misses(1);
-                memory.recorder.stale(1);
-                return None;
+            if !entry.is_settled(now) && !cfg!(mutant = "serve_expired") {
+                return self.memory_get_unsettled(memory, &probe, entry, now);
             }
             if let Some(idle) = entry.idle {
                 entry.renew(self.deadline(now, idle));
             }
         }
         memory.recorder.hits(1);
-        Some(entry)
+        Some(MemoryHit { entry, stale: false, refresh: false })
     }
 
     /// A fresh entry of the memory tier, not counted as used.
@@ -228,13 +242,7 @@ impl<N: Node> Binding<N> {
         let memory = self.memory.as_ref()?;
         let entry = memory.engine.peek(&self.probe(node))?;
         let is_fresh = entry.is_timeless() || entry.is_fresh(self.cache.clock.monotonic());
-        is_fresh.then(|| InMemory {
-            value: typed(&entry),
-            tags: entry.tags.clone(),
-            created: entry.created,
-            fresh_until: entry.fresh_until(),
-            kept_until: entry.kept_until,
-        })
+        is_fresh.then(|| InMemory::of(&entry))
     }
 
     /// Puts a value into the memory tier, if it takes it and nothing was invalidated since the
@@ -254,24 +262,38 @@ impl<N: Node> Binding<N> {
             asked_ttl: fill.asked_ttl,
             remaining: fill.remaining,
             jitter: self.definition.jitter,
+            stale: self.definition.stale.kept().filter(|_| fill.value.is_some()),
+            remaining_kept: fill.remaining_kept,
         };
-        let spans = lifetime.spans(fastrand::f64());
-        let until = |span: Option<Duration>| match span {
-            Some(span) => self.deadline(self.cache.clock.monotonic(), span),
-            None => Tick::NEVER,
-        };
+        let times = self.times_in_memory(lifetime, fill.value.is_some());
+        self.insert_into_memory(memory, &fill, weight, times);
+    }
+
+    /// Puts a value into the memory tier under the times that it has there.
+    pub(super) fn insert_into_memory(
+        &self,
+        memory: &MemoryTier,
+        fill: &MemoryFill<'_, N>,
+        weight: u64,
+        times: MemoryTimes,
+    ) {
         let weight = weight.saturating_add(ENTRY_WEIGHT_BYTES + size_of::<N>() as u64);
         let entry = MemoryEntry::new(
             fill.value.map(|value| Arc::clone(value) as _),
             fill.created,
-            until(spans.fresh),
-            until(spans.kept),
-            lifetime.idle,
+            times.fresh_until,
+            times.kept_until,
+            times.idle,
             if cfg!(mutant = "memory_unfenced") { u64::MAX } else { fill.stamp },
             fill.key.digest(),
             u32::try_from(weight).unwrap_or(u32::MAX),
-            fill.tags,
+            fill.tags.clone(),
         );
+        let entry = if self.behind.is_on && !times.fresh_until.is_never() {
+            entry.with_stale(times.stale_until, times.refresh_at)
+        } else {
+            entry
+        };
         let probe = self.probe(fill.node);
         match memory.engine.insert(&probe, entry, &self.cache.fence, &*self.cache.clock) {
             Inserted::Stored => memory.recorder.fills(1),
@@ -289,7 +311,7 @@ impl<N: Node> Binding<N> {
     }
 
     /// When something ends that begins now, on a clock that may lag.
-    fn deadline(&self, now: Tick, span: Duration) -> Tick {
+    pub(super) fn deadline(&self, now: Tick, span: Duration) -> Tick {
         now.after(span).before(self.cache.clock.resolution())
     }
 
@@ -307,12 +329,12 @@ impl<N: Node> Binding<N> {
 
     /// The map that a led flight stands in.
     pub(crate) fn flights_of(&self, led: &Led<N, N::Value>) -> &Flights<N, N::Value> {
-        if led.is_refresh() { &self.refreshes } else { &self.flights }
+        if led.bypasses() { &self.refreshes } else { &self.flights }
     }
 
     /// A waiter leaves its flight; whether the lead was abandoned by that.
     pub(crate) fn leave(&self, flight: &Flight<N, N::Value>) -> bool {
-        let flights = if flight.is_refresh() { &self.refreshes } else { &self.flights };
+        let flights = if flight.bypasses() { &self.refreshes } else { &self.flights };
         flights.leave(flight.lead())
     }
 

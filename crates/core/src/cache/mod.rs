@@ -3,10 +3,12 @@
 //! - `builder`: names, storages, clock and runtime become a [`Cache`].
 //! - `bind`: a definition is checked against them and becomes a binding.
 //! - `binding`: what a handle works on. `registered`: a storage under its name.
+//! - `behind`, `stale`: refreshes behind readers, and entries of memory past their freshness.
 //! - `invalidate`, `pending`: invalidation across tiers, and what could not be reached.
 //! - `close`: finishing or aborting what runs, flushing, refusing.
 
 mod backend;
+mod behind;
 mod bind;
 mod binding;
 mod builder;
@@ -19,13 +21,16 @@ mod publish;
 mod registered;
 mod registry;
 mod shared;
+mod stale;
 mod whole;
 
 pub use backend::Backend;
-pub(crate) use binding::{Binding, MemoryFill, StorageTier, typed};
+pub(crate) use behind::RETRY;
+pub(crate) use binding::{Binding, InMemory, MemoryFill, StorageTier, typed};
 pub use builder::CacheBuilder;
 pub use close::CloseError;
 pub use invalidate::{Invalidation, PendingInvalidation};
 pub(crate) use invalidate::{KeyTest, Reached, invalidate, invalidate_storages, leave_pending};
 pub(crate) use registered::Registered;
+pub(crate) use stale::StaleTimes;
 pub use whole::Cache;

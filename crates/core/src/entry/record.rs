@@ -147,6 +147,16 @@ impl Entry {
         now < self.fresh_until
     }
 
+    /// How long ago its freshness ended at `now`; `None` if it was ended by name.
+    pub(crate) fn past(&self, now: Timestamp) -> Option<std::time::Duration> {
+        (self.fresh_until.unix_ms() != 0).then(|| now.since(self.fresh_until))
+    }
+
+    /// The end of all its freshness: use renews what slides up to its very end.
+    pub(crate) fn ends(&self) -> Timestamp {
+        if self.idle.is_some() { self.kept_until } else { self.fresh_until }
+    }
+
     /// Whether a storage still keeps it at `now`. The last moment is excluded.
     pub fn is_kept(&self, now: Timestamp) -> bool {
         now < self.kept_until

@@ -13,6 +13,8 @@ pub(crate) struct Answer<V> {
     pub(crate) tags: Tags,
     pub(crate) created: Timestamp,
     pub(crate) origin: Origin,
+    /// It is past its freshness.
+    pub(crate) stale: bool,
 }
 
 /// Who answered.
@@ -41,6 +43,7 @@ impl<V> Clone for Answer<V> {
             tags: self.tags.clone(),
             created: self.created,
             origin: self.origin,
+            stale: self.stale,
         }
     }
 }

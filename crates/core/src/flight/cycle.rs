@@ -1,8 +1,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tokio::sync::OwnedSemaphorePermit;
-
+use super::load::Place;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, process_static, task_local};
 
@@ -42,7 +41,7 @@ pub(super) struct LoadScope {
     pub(super) lead: LeadId,
     /// Its place among the loads that run at once. Given up while it waits for another load, or
     /// loads that wait for each other's places would stand still.
-    pub(super) place: Mutex<Option<OwnedSemaphorePermit>>,
+    pub(super) place: Mutex<Option<Place>>,
 }
 
 task_local! {

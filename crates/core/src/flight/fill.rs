@@ -35,7 +35,7 @@ impl<'a, N: Node> Fills<'a, N> {
     /// What a load brought is stored nowhere. A refresh did not ask the tiers: what they hold is
     /// older than its answer, and goes.
     pub(super) fn not_kept(&mut self, item: &Item<N>) {
-        if item.led.is_refresh() {
+        if item.led.bypasses() {
             self.outdated.iter_mut().for_each(|keys| keys.push(item.key.clone()));
             self.binding.remove_from_memory(&item.led.node);
         }
@@ -56,9 +56,11 @@ impl<'a, N: Node> Fills<'a, N> {
         let remaining =
             entry.fresh_until.remaining(now).map(|left| if slides { left / 2 } else { left });
         let remaining = remaining.filter(|_| !cfg!(mutant = "ttl_grows"));
+        let remaining_kept = entry.kept_until.remaining(now);
         for above in 0..depth {
             let tier = &self.binding.tiers[above];
-            let lifetime = Lifetime { remaining, ..tier.lifetime(&self.binding.definition) };
+            let lifetime =
+                Lifetime { remaining, remaining_kept, ..tier.lifetime(&self.binding.definition) };
             self.storage(above, item, entry, lifetime, now);
         }
         self.binding.fill_memory(MemoryFill {
@@ -71,6 +73,7 @@ impl<'a, N: Node> Fills<'a, N> {
             encoded_bytes: Some(u64::from(entry.decoded_bytes)),
             asked_ttl: None,
             remaining,
+            remaining_kept,
         });
     }
 
@@ -96,7 +99,7 @@ impl<'a, N: Node> Fills<'a, N> {
         let takes = tier.size.takes(u64::from(entry.decoded_bytes));
         let Some(stamp) = item.stamps[depth].filter(|_| takes) else {
             tier.recorder.fills_skipped(1);
-            if !takes && item.led.is_refresh() {
+            if !takes && item.led.bypasses() {
                 self.outdated[depth].push(item.key.clone());
             }
             return;
@@ -181,7 +184,9 @@ fn payload_bytes(write: &Write) -> u64 {
 
 /// An entry with the times that it has in a tier.
 pub(crate) fn with_lifetime(mut entry: Entry, lifetime: Lifetime, now: Timestamp) -> Entry {
-    let spans = lifetime.spans(fastrand::f64());
+    // Nobody is told in bad times that there is no such thing.
+    let stale = lifetime.stale.filter(|_| entry.kind == EntryKind::Value);
+    let spans = Lifetime { stale, ..lifetime }.spans(fastrand::f64());
     entry.fresh_until = now.after_ttl(spans.fresh);
     entry.kept_until = now.after_ttl(spans.kept);
     entry.idle = lifetime.idle;

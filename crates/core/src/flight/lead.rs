@@ -7,14 +7,18 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::Semaphore;
 
 use super::answer::{Answer, Origin};
 use super::batch::{Batch, Item};
+use super::behind::Places;
 use super::cycle::{LOADING, LeadId, LoadScope};
 use super::fill::{Fills, encode};
-use super::load::{Load, LoadOnce, load};
-use super::map::Joined;
+use super::load::{Load, LoadOnce, Place, load};
+use super::map::{FlightKind, Joined, Lead};
+use super::prefetch::prefetch;
 use super::read;
+use super::stale;
 use super::wait::Waiter;
 use crate::cache::{Binding, MemoryFill};
 use crate::error::Error;
@@ -47,8 +51,12 @@ pub(crate) fn start<N: Node>(
 ) -> Vec<Waiter<N>> {
     let arrival = binding.cache.fence.stamp();
     let refresh = matches!(by, LoadBy::Refresh | LoadBy::RefreshOnce(_));
-    let flights = if refresh { &binding.refreshes } else { &binding.flights };
-    let Joined { flights, joined_others, led, lead } = flights.join(nodes, arrival, refresh);
+    let (flights, kind) = if refresh {
+        (&binding.refreshes, FlightKind::Refresh)
+    } else {
+        (&binding.flights, FlightKind::Read)
+    };
+    let Joined { flights, joined_others, led, lead } = flights.join(nodes, arrival, kind);
     let waiters = flights
         .into_iter()
         .zip(joined_others)
@@ -56,18 +64,60 @@ pub(crate) fn start<N: Node>(
         .collect();
     if !led.is_empty() {
         let batch = Batch::new(Arc::clone(binding), led);
-        let scope = Arc::new(LoadScope { lead: lead.id, place: Mutex::new(None) });
-        let task = LOADING.scope(scope, carry(batch, by));
-        let task = observe::in_load_span(&binding.definition.name, task);
-        lead.set_task(binding.cache.spawn(task));
+        let reads = if refresh { Reads::Refresh } else { Reads::Tiers };
+        spawn(batch, &lead, Plan { once: by.take(), reads }, None);
     }
     waiters
 }
 
+/// What a task does with its batch.
+pub(super) struct Plan<N: Node> {
+    /// Stands in for the source.
+    pub(super) once: Option<LoadOnce<N::Value>>,
+    pub(super) reads: Reads,
+}
+
+/// Which tiers are read before the source is asked.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Reads {
+    /// All of them.
+    Tiers,
+    /// None: their stamps are taken.
+    Refresh,
+    /// Those behind the one that has answered; of the others the stamps are taken.
+    Behind { answered: Option<usize> },
+    /// None: whoever handed the batch on has read them.
+    Done,
+}
+
+/// Starts the task that leads a batch.
+pub(super) fn spawn<N: Node>(
+    mut batch: Batch<N>,
+    lead: &Lead<N>,
+    plan: Plan<N>,
+    places: Option<Places>,
+) {
+    let binding = Arc::clone(&batch.binding);
+    let (behind, place) = match places {
+        Some(Places { behind, load }) => {
+            batch.turns = Some(Arc::new(Semaphore::new(1)));
+            (Some(behind), Some(Place { load, turn: None }))
+        }
+        None => (None, None),
+    };
+    let scope = Arc::new(LoadScope { lead: lead.id, place: Mutex::new(place) });
+    let task = LOADING.scope(scope, async move {
+        let _behind = behind;
+        carry(batch, plan).await;
+    });
+    let task = observe::in_load_span(&binding.definition.name, task);
+    lead.set_task(binding.cache.spawn(task));
+}
+
 /// Carries a batch to its end. A panic anywhere on the way, of the source, a codec or a storage,
 /// becomes the error of all that is still in the air.
-async fn carry<N: Node>(mut batch: Batch<N>, by: LoadBy<N>) {
-    let outcome = AssertUnwindSafe(through_tiers(&mut batch, by)).catch_unwind().await;
+async fn carry<N: Node>(mut batch: Batch<N>, plan: Plan<N>) {
+    let outcome = AssertUnwindSafe(through_tiers(&mut batch, plan)).catch_unwind().await;
     if let Err(panic) = outcome {
         land_panicked(&mut batch, &*panic);
     }
@@ -84,27 +134,40 @@ fn land_panicked<N: Node>(batch: &mut Batch<N>, panic: &(dyn Any + Send)) {
     });
 }
 
-async fn through_tiers<N: Node>(batch: &mut Batch<N>, by: LoadBy<N>) {
-    let (once, refresh) = match by {
-        LoadBy::Tiers => (None, false),
-        LoadBy::Once(once) => (once.lock().take(), false),
-        LoadBy::Refresh => (None, true),
-        LoadBy::RefreshOnce(once) => (once.lock().take(), true),
-    };
+async fn through_tiers<N: Node>(batch: &mut Batch<N>, plan: Plan<N>) {
+    let Plan { once, reads } = plan;
     mark_asked(batch);
-    if refresh {
-        if let Err(error) = read::stamps(batch).await {
-            batch.land_rest(|_| error.clone());
-            return;
+    let tiers = batch.binding.tiers.len();
+    let (stamped, read) = match reads {
+        Reads::Tiers => {
+            read::memory(batch);
+            (0..0, 0..tiers)
         }
-        if once.is_none() && batch.items.len() == 1 && batch.binding.source.compares() {
-            read::previous(batch).await;
+        Reads::Refresh => (0..tiers, 0..0),
+        Reads::Behind { answered } => {
+            let first = answered.map_or(0, |depth| depth + 1);
+            (0..first, first..tiers)
         }
-        return from_source(batch, once).await;
+        Reads::Done => (0..0, 0..0),
+    };
+    if let Err(error) = read::stamps(batch, stamped).await {
+        batch.land_rest(|_| error.clone());
+        return;
     }
-    read::memory(batch);
-    read::storages(batch).await;
+    read::storages(batch, read).await;
+    let compares = once.is_none() && batch.items.len() == 1 && batch.binding.source.compares();
+    if compares && batch.items.iter().all(|item| item.led.bypasses() && item.stale.is_none()) {
+        read::previous(batch).await;
+    }
     from_source(batch, once).await;
+    prefetch_next(batch);
+}
+
+/// Begins with what the source has named as likely next.
+fn prefetch_next<N: Node>(batch: &mut Batch<N>) {
+    if let Some(next) = batch.next.take().filter(|next| !next.is_empty()) {
+        prefetch(&batch.binding, next);
+    }
 }
 
 fn mark_asked<N: Node>(batch: &Batch<N>) {
@@ -114,7 +177,8 @@ fn mark_asked<N: Node>(batch: &Batch<N>) {
 }
 
 /// Loads what no tier had.
-async fn from_source<N: Node>(batch: &mut Batch<N>, once: Option<LoadOnce<N::Value>>) {
+async fn from_source<N: Node>(batch: &mut Batch<N>, mut once: Option<LoadOnce<N::Value>>) {
+    stale::settle(batch, &mut once).await;
     let flying = batch.flying();
     if flying.is_empty() {
         return;
@@ -144,6 +208,7 @@ async fn one_by_one<N: Node>(batch: &mut Batch<N>) {
                     // One alone is always loaded.
                     let loads = load(&part, &flying, None).await.unwrap_or_default();
                     land_loaded(&mut part, flying, loads).await;
+                    prefetch_next(&mut part);
                 };
                 if let Err(panic) = AssertUnwindSafe(load).catch_unwind().await {
                     land_panicked(&mut part, &*panic);
@@ -160,6 +225,7 @@ async fn land_loaded<N: Node>(
     flying: Vec<usize>,
     loads: Vec<Load<N::Value>>,
 ) {
+    stale::note(batch, &flying, &loads);
     let binding = Arc::clone(&batch.binding);
     let mut fills = Fills::new(&binding);
     let mut answers = Vec::with_capacity(flying.len());
@@ -172,7 +238,10 @@ async fn land_loaded<N: Node>(
     }
     fills.write().await;
     for (at, answer) in answers {
-        batch.land(at, answer);
+        match answer {
+            Ok(answer) => batch.land_answer(at, answer),
+            Err(error) => stale::rescue(batch, at, error).await,
+        }
     }
 }
 
@@ -199,6 +268,7 @@ async fn prepare<N: Node>(
         tags: tags.clone(),
         created,
         origin: Origin::Source,
+        stale: false,
     };
     let asked_ttl = match (&value, ttl, binding.definition.absent_ttl) {
         (Some(_), ttl, _) => ttl,
@@ -239,6 +309,7 @@ async fn prepare<N: Node>(
         encoded_bytes,
         asked_ttl,
         remaining: None,
+        remaining_kept: None,
     });
     Ok(answer)
 }
@@ -260,7 +331,7 @@ fn extend<N: Node>(
         return Err(Error::Load { key, source, permanent: false });
     };
     let ttl = binding.asked_ttl(ttl, stale.previous.value.is_none());
-    if let Some(entry) = &stale.entry {
+    if let Some((_, entry)) = &stale.stored {
         fills.load(item, entry, ttl);
     }
     let value = stale.previous.value.clone();
@@ -274,11 +345,12 @@ fn extend<N: Node>(
         tags: tags.clone(),
         created,
         stamp: memory_stamp(binding, item, &stamped),
-        encoded_bytes: stale.entry.as_ref().map(|entry| u64::from(entry.decoded_bytes)),
+        encoded_bytes: stale.stored.as_ref().map(|(_, entry)| u64::from(entry.decoded_bytes)),
         asked_ttl: ttl,
         remaining: None,
+        remaining_kept: None,
     });
-    Ok(Answer { key, value, tags, created, origin: Origin::Source })
+    Ok(Answer { key, value, tags, created, origin: Origin::Source, stale: false })
 }
 
 /// The stamp under which a flight fills memory. A refresh raises its key first, unless something
@@ -293,10 +365,20 @@ fn memory_stamp<N: Node>(binding: &Binding<N>, item: &Item<N>, tags: &Tags) -> u
     if unpassed == [true] { mark } else { begun }
 }
 
-fn panic_message(panic: &(dyn Any + Send)) -> String {
+pub(super) fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(ToString::to_string);
     text.or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "a value that is not text".to_owned())
+}
+
+impl<N: Node> LoadBy<N> {
+    /// The closure that stands in for the source, if there is one and nobody has taken it.
+    pub(super) fn take(&self) -> Option<LoadOnce<N::Value>> {
+        match self {
+            Self::Tiers | Self::Refresh => None,
+            Self::Once(once) | Self::RefreshOnce(once) => once.lock().take(),
+        }
+    }
 }
 
 // By hand, for a derive would ask for `N::Value: Clone`.

@@ -1,13 +1,18 @@
 //! The source: called under its timeout and its bound on concurrent loads.
 
+use std::any::Any;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
+use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Either, select};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::batch::Batch;
 use super::cycle::LOADING;
+use super::lead::panic_message;
 use crate::error::Error;
 use crate::key::Key;
 use crate::node::Node;
@@ -29,9 +34,9 @@ pub(super) async fn load<N: Node>(
     once: Option<LoadOnce<N::Value>>,
 ) -> Option<Vec<Load<N::Value>>> {
     let binding = &batch.binding;
-    take_place(binding.loads.clone()).await;
+    take_place(batch).await;
     let started = Instant::now();
-    let answers = match (once, flying) {
+    let answered = match (once, flying) {
         (Some(once), _) => within(batch, async move { vec![once().await] }).await,
         (None, [at]) => {
             let item = &batch.items[*at];
@@ -55,14 +60,22 @@ pub(super) async fn load<N: Node>(
         }
     };
     give_up_place();
-    binding.recorder.load_time(started.elapsed());
-    let mut answers = answers.map(Vec::into_iter);
+    let took = started.elapsed();
+    binding.recorder.load_time(took);
+    if binding.behind.is_on {
+        binding.behind.load_took(took);
+    }
+    let mut answers = answered.map(Vec::into_iter);
     let mut loads = Vec::with_capacity(flying.len());
     for at in flying {
         let key = batch.items[*at].key.clone();
         let answer = match &mut answers {
             Ok(answers) => answers.next(),
-            Err(TimedOut) => Some(Err(timeout(batch, key.clone()))),
+            Err(NoAnswer::TimedOut) => Some(Err(timeout(batch, key.clone()))),
+            Err(NoAnswer::Panicked(message)) => {
+                let (key, message) = (key.clone(), message.clone());
+                Some(Err(Failed::Engine(Error::LoadPanicked { key, message })))
+            }
         };
         let load = to_load(key, answer);
         if let Err(error) = &load {
@@ -76,7 +89,11 @@ pub(super) async fn load<N: Node>(
     Some(loads)
 }
 
-struct TimedOut;
+/// Why the source gave no answer at all.
+enum NoAnswer {
+    TimedOut,
+    Panicked(String),
+}
 
 /// Either the source's error or the engine's own.
 type Answered<V> = Result<Loaded<V>, Failed>;
@@ -89,17 +106,19 @@ enum Failed {
 async fn within<N: Node>(
     batch: &Batch<N>,
     load: impl Future<Output = Vec<Result<Loaded<N::Value>, LoadError>>>,
-) -> Result<Vec<Answered<N::Value>>, TimedOut> {
+) -> Result<Vec<Answered<N::Value>>, NoAnswer> {
+    let load = AssertUnwindSafe(load).catch_unwind();
+    let panicked = |panic: Box<dyn Any + Send>| NoAnswer::Panicked(panic_message(&*panic));
     let to_answers = |loads: Vec<Result<Loaded<N::Value>, LoadError>>| {
         loads.into_iter().map(|load| load.map_err(Failed::Source)).collect()
     };
     let Some(timeout) = batch.binding.definition.load_timeout else {
-        return Ok(to_answers(load.await));
+        return load.await.map(to_answers).map_err(panicked);
     };
     let sleep = batch.binding.cache.clock.sleep(timeout);
     match select(std::pin::pin!(load), sleep).await {
-        Either::Left((loads, _)) => Ok(to_answers(loads)),
-        Either::Right(_) => Err(TimedOut),
+        Either::Left((loads, _)) => loads.map(to_answers).map_err(panicked),
+        Either::Right(_) => Err(NoAnswer::TimedOut),
     }
 }
 
@@ -122,11 +141,28 @@ fn to_load<V>(key: Key, answer: Option<Answered<V>>) -> Load<V> {
     }
 }
 
+/// A place among the loads that run at once, given up when it is dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    #[allow(dead_code, reason = "held until it is dropped")]
+    pub(super) load: OwnedSemaphorePermit,
+    /// The turn among those who have one place in all.
+    #[allow(dead_code, reason = "held until it is dropped")]
+    pub(super) turn: Option<OwnedSemaphorePermit>,
+}
+
 /// Waits for a place among the loads that run at once, and keeps it with the load's scope.
-async fn take_place(places: Arc<tokio::sync::Semaphore>) {
-    // An error means that the semaphore was closed, which nobody does.
-    if let Ok(place) = places.acquire_owned().await {
-        let _ = LOADING.try_with(|scope| *scope.place.lock() = Some(place));
+async fn take_place<N: Node>(batch: &Batch<N>) {
+    if LOADING.try_with(|scope| scope.place.lock().is_some()).unwrap_or(false) {
+        return;
+    }
+    // Errors mean that a semaphore was closed, which nobody does.
+    let turn = match &batch.turns {
+        Some(turns) => Arc::clone(turns).acquire_owned().await.ok(),
+        None => None,
+    };
+    if let Ok(load) = Arc::clone(&batch.binding.loads).acquire_owned().await {
+        let _ = LOADING.try_with(|scope| *scope.place.lock() = Some(Place { load, turn }));
     }
 }
 

@@ -36,9 +36,20 @@ pub(crate) struct Flight<N, V> {
     pub(super) begun: u64,
     /// The lead has begun to ask; who wants a value from after its own call joins no more.
     pub(super) asked: AtomicBool,
-    /// It bypasses the tiers, and stands in a map of its own.
-    refresh: bool,
+    kind: FlightKind,
     pub(super) landing: Shared<oneshot::Receiver<Landing<V>>>,
+}
+
+/// What a flight is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FlightKind {
+    /// For readers: through the tiers to the source.
+    Read,
+    /// By name: to the source, whatever the tiers hold. Stands in a map of its own.
+    Refresh,
+    /// Behind readers, who have been answered, or are when it takes long. Stands beside the
+    /// refreshes; readers who have nothing to be answered with wait for it.
+    Behind,
 }
 
 /// The task that carries one or more flights.
@@ -52,6 +63,8 @@ pub(crate) struct Lead<N> {
     /// Changed only under the map's lock.
     flying: AtomicUsize,
     task: OnceLock<AbortHandle>,
+    /// It goes on whether anybody waits for it or not.
+    detached: AtomicBool,
 }
 
 /// A flight that its lead has to bring down.
@@ -80,10 +93,55 @@ impl<N: Clone + Eq + Hash, V> Flights<N, V> {
     ///
     /// A `refresh` that has begun to ask is not joined, for its value may be from before this
     /// call; the new flight takes its place in the map.
-    pub(super) fn join(&self, nodes: &[N], begun: u64, refresh: bool) -> Joined<N, V> {
-        let mut flying = self.flying.lock();
+    ///
+    /// One that is behind readers is joined by its like alone, and by [`join_flying`].
+    ///
+    /// [`join_flying`]: Self::join_flying
+    pub(super) fn join(&self, nodes: &[N], begun: u64, kind: FlightKind) -> Joined<N, V> {
+        Self::join_in(&mut self.flying.lock(), nodes, begun, kind)
+    }
+
+    /// Opens flights that nobody waits for, for those of the nodes that nobody flies among `reads`
+    /// or `refreshes`, and go on whether anybody comes to wait for them or not. Both maps are
+    /// looked at in one step, so that the source is not asked twice.
+    pub(super) fn begin_unwaited(
+        reads: &Self,
+        refreshes: &Self,
+        nodes: &[N],
+        begun: u64,
+        kind: FlightKind,
+    ) -> Joined<N, V> {
+        let mut reading = reads.flying.lock();
+        let mut refreshing = refreshes.flying.lock();
+        let is_free = |node: &&N| !reading.contains_key(*node) && !refreshing.contains_key(*node);
+        let free: Vec<N> = nodes.iter().filter(is_free).cloned().collect();
+        let flying = if kind == FlightKind::Read { &mut reading } else { &mut refreshing };
+        let joined = Self::join_in(flying, &free, begun, kind);
+        joined.lead.waiters.store(0, Ordering::SeqCst);
+        joined.lead.detach();
+        joined
+    }
+
+    /// Joins what flies already, as one who waits; opens nothing.
+    pub(super) fn join_flying(&self, nodes: &[&N]) -> Vec<Option<Arc<Flight<N, V>>>> {
+        let flying = self.flying.lock();
+        let join = |node: &&N| {
+            let flight = flying.get(*node).cloned()?;
+            flight.lead.waiters.fetch_add(1, Ordering::SeqCst);
+            Some(flight)
+        };
+        nodes.iter().map(join).collect()
+    }
+
+    fn join_in(
+        flying: &mut Flying<N, V>,
+        nodes: &[N],
+        begun: u64,
+        kind: FlightKind,
+    ) -> Joined<N, V> {
         let is_joinable = |flight: &&Arc<Flight<N, V>>| {
-            let asked = refresh && flight.asked.load(Ordering::SeqCst);
+            let asked = kind == FlightKind::Refresh
+                && (flight.asked.load(Ordering::SeqCst) || flight.kind != kind);
             (!asked || cfg!(mutant = "join_asked")) && !cfg!(mutant = "no_join")
         };
         let to_lead: Vec<N> = nodes
@@ -97,6 +155,7 @@ impl<N: Clone + Eq + Hash, V> Flights<N, V> {
             flying: AtomicUsize::new(to_lead.len()),
             nodes: to_lead,
             task: OnceLock::new(),
+            detached: AtomicBool::new(false),
         });
         let mut joined = Joined {
             flights: Vec::with_capacity(nodes.len()),
@@ -114,7 +173,7 @@ impl<N: Clone + Eq + Hash, V> Flights<N, V> {
                     carrier: Carrier::new(lead.id),
                     begun,
                     asked: AtomicBool::new(false),
-                    refresh,
+                    kind,
                     landing: landing.shared(),
                 });
                 flying.insert(node.clone(), Arc::clone(&flight));
@@ -157,7 +216,7 @@ impl<N: Clone + Eq + Hash, V> Flights<N, V> {
         if lead.waiters.load(Ordering::SeqCst) > 0 && !cfg!(mutant = "leave_unasked") {
             return false;
         }
-        if lead.flying.load(Ordering::SeqCst) == 0 {
+        if lead.detached.load(Ordering::SeqCst) || lead.flying.load(Ordering::SeqCst) == 0 {
             return false;
         }
         if self.cancels_abandoned {
@@ -186,12 +245,17 @@ impl<N> Lead<N> {
         // Set once, by whoever spawned the task, before anybody can leave.
         let _ = self.task.set(task);
     }
+
+    /// Lets it go on even if nobody waits for it any more.
+    pub(super) fn detach(&self) {
+        self.detached.store(true, Ordering::SeqCst);
+    }
 }
 
 impl<N, V> Flight<N, V> {
-    /// Whether it bypasses the tiers.
-    pub(crate) fn is_refresh(&self) -> bool {
-        self.refresh
+    /// Whether it stands among the flights that do not serve what the tiers hold.
+    pub(crate) fn bypasses(&self) -> bool {
+        self.kind != FlightKind::Read
     }
 
     /// The task that carries it.
@@ -201,9 +265,24 @@ impl<N, V> Flight<N, V> {
 }
 
 impl<N, V> Led<N, V> {
-    /// Whether it bypasses the tiers.
+    /// Whether it was asked for by name, and takes the place of whatever began before it.
     pub(crate) fn is_refresh(&self) -> bool {
-        self.flight.refresh
+        self.flight.kind == FlightKind::Refresh
+    }
+
+    /// Whether it stands among the flights that do not serve what the tiers hold.
+    pub(crate) fn bypasses(&self) -> bool {
+        self.flight.kind != FlightKind::Read
+    }
+
+    /// Whether it stands for readers who wait.
+    pub(super) fn is_read(&self) -> bool {
+        self.flight.kind == FlightKind::Read
+    }
+
+    /// Whether it is behind readers.
+    pub(super) fn is_behind(&self) -> bool {
+        self.flight.kind == FlightKind::Behind
     }
 
     pub(super) fn is_landed(&self) -> bool {

@@ -1,18 +1,19 @@
 //! The tiers, from the nearest to the farthest: one batch each for what is still missing.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::answer::{Answer, Origin};
 use super::batch::{Batch, StaleCopy};
+use super::behind;
 use super::decode::decode;
 use super::fill::{Fills, renew};
-use crate::cache::StorageTier;
+use crate::cache::{Binding, StorageTier};
 use crate::entry::Entry;
 use crate::error::Error;
 use crate::key::Key;
 use crate::node::{Node, TierFailure};
 use crate::observe;
-use crate::source::Previous;
 use crate::storage::{Lookup, StorageError};
 
 /// A fresh entry that a tier held.
@@ -20,6 +21,8 @@ struct Found<N: Node> {
     at: usize,
     entry: Entry,
     value: Option<Arc<N::Value>>,
+    /// It is to be loaded again before its end.
+    is_due: bool,
 }
 
 /// Looks once more in memory: the flight before this one may have filled it between the caller's
@@ -35,15 +38,17 @@ pub(super) fn memory<N: Node>(batch: &mut Batch<N>) {
             tags: found.tags,
             created: found.created,
             origin: Origin::Memory,
+            stale: false,
         };
         batch.land_answer(at, answer);
     }
 }
 
-/// Asks the storage tiers; lands what they have, after the tiers above were filled with it.
-pub(super) async fn storages<N: Node>(batch: &mut Batch<N>) {
+/// Asks these storage tiers; lands what they have, after the tiers above were filled with it.
+pub(super) async fn storages<N: Node>(batch: &mut Batch<N>, depths: Range<usize>) {
     let binding = Arc::clone(&batch.binding);
-    for (depth, tier) in binding.tiers.iter().enumerate() {
+    for depth in depths {
+        let tier = &binding.tiers[depth];
         let flying = batch.flying();
         if flying.is_empty() {
             return;
@@ -110,6 +115,7 @@ async fn judge<N: Node>(
             return None;
         }
     };
+    item.told = true;
     let Some(entry) = lookup.entry else {
         item.stamps[depth] = Some(lookup.stamp);
         tier.recorder.misses(1);
@@ -132,16 +138,28 @@ async fn judge<N: Node>(
         }
     };
     tier.recorder.bytes_read(entry.payload.len() as u64);
-    if is_fresh {
+    let is_due = is_fresh && is_due(&binding, tier, &entry);
+    // A flight that is behind readers for it takes no copy that it would be asked to load again.
+    if is_fresh && !(is_due && batch.items[at].led.is_behind()) {
         tier.recorder.hits(1);
-        return Some(Found { at, entry, value });
+        return Some(Found { at, entry, value, is_due });
     }
-    tier.recorder.stale(1);
+    if !is_fresh {
+        tier.recorder.stale(1);
+    }
     tier.recorder.misses(1);
-    let previous = Previous { value, created: entry.created };
-    let tags = entry.tags.clone();
-    batch.items[at].stale = Some(StaleCopy { entry: Some(entry), tags, previous });
+    batch.items[at].stale = Some(StaleCopy::of_storage(depth, entry, value));
     None
+}
+
+fn is_due<N: Node>(binding: &Binding<N>, tier: &StorageTier, entry: &Entry) -> bool {
+    if entry.idle.is_some() || entry.fresh_until.is_never() {
+        return false;
+    }
+    // Of a copy that was found unchanged the creation is older than its time.
+    let lives = entry.fresh_until.since(entry.created);
+    let ttl = tier.ttl.map_or(lives, |ttl| ttl.min(lives));
+    binding.is_due(Some(ttl), entry.fresh_until.remaining(binding.cache.clock.wall()))
 }
 
 /// Fills the tiers above with what was found, lands it, and then renews what slides.
@@ -153,13 +171,17 @@ async fn land_found<N: Node>(
 ) {
     let binding = Arc::clone(&batch.binding);
     let mut fills = Fills::new(&binding);
-    for Found { at, entry, value } in &found {
+    for Found { at, entry, value, .. } in &found {
         let item = &batch.items[*at];
         fills.copy(depth, item, entry, value.as_ref());
     }
     fills.write().await;
     let mut slid = Vec::new();
-    for Found { at, entry, value } in found {
+    let mut due = Vec::new();
+    for Found { at, entry, value, is_due } in found {
+        if is_due {
+            due.push(batch.items[at].led.node.clone());
+        }
         let key = batch.items[at].key.clone();
         slid.extend(renew(&binding, tier, &key, &entry));
         let answer = Answer {
@@ -168,8 +190,12 @@ async fn land_found<N: Node>(
             tags: entry.tags,
             created: entry.created,
             origin: Origin::Storage,
+            stale: false,
         };
         batch.land_answer(at, answer);
+    }
+    if !due.is_empty() {
+        behind::begin(&binding, &due, None, Some(depth));
     }
     if !slid.is_empty() {
         // A renewal that is lost ends an entry early, and nothing else.
@@ -181,10 +207,14 @@ async fn land_found<N: Node>(
 }
 
 /// The stamps of loads that begin now, without looking for entries: before a refresh.
-pub(super) async fn stamps<N: Node>(batch: &mut Batch<N>) -> Result<(), Error> {
+pub(super) async fn stamps<N: Node>(
+    batch: &mut Batch<N>,
+    depths: Range<usize>,
+) -> Result<(), Error> {
     let binding = Arc::clone(&batch.binding);
     let keys: Vec<Key> = batch.items.iter().map(|item| item.key.clone()).collect();
-    for (depth, tier) in binding.tiers.iter().enumerate() {
+    for depth in depths {
+        let tier = &binding.tiers[depth];
         match tier.storage.stamps(&keys).await {
             Ok(stamps) => {
                 for (item, stamp) in batch.items.iter_mut().zip(stamps) {
@@ -210,12 +240,11 @@ pub(super) async fn previous<N: Node>(batch: &mut Batch<N>) {
     for at in batch.flying() {
         let key = batch.items[at].key.clone();
         if binding.tiers.is_empty()
-            && let Some(found) = binding.memory_peek(&batch.items[at].led.node)
+            && let Some(found) = binding.memory_peek_kept(&batch.items[at].led.node)
         {
-            let previous = Previous { value: found.value, created: found.created };
-            batch.items[at].stale = Some(StaleCopy { entry: None, tags: found.tags, previous });
+            batch.items[at].stale = Some(StaleCopy::of_memory(found));
         }
-        for tier in binding.tiers.iter().rev() {
+        for (depth, tier) in binding.tiers.iter().enumerate().rev() {
             let landings = tier.storage.pending.landings();
             let Ok(Lookup { entry: Some(entry), .. }) = tier.get(&key).await else {
                 continue;
@@ -224,9 +253,7 @@ pub(super) async fn previous<N: Node>(batch: &mut Batch<N>) {
                 continue;
             }
             if let Ok(value) = decode(&binding, &key, &entry).await {
-                let previous = Previous { value, created: entry.created };
-                let tags = entry.tags.clone();
-                batch.items[at].stale = Some(StaleCopy { entry: Some(entry), tags, previous });
+                batch.items[at].stale = Some(StaleCopy::of_storage(depth, entry, value));
                 break;
             }
         }

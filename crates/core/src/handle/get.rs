@@ -3,8 +3,9 @@ use std::sync::Arc;
 
 use super::Handle;
 use crate::cache::typed;
+use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::flight::{Answer, LoadBy, LoadOnce, Origin, Waited, start};
+use crate::flight::{Answer, LoadBy, LoadOnce, Origin, Waited, refresh_behind, start};
 use crate::node::Node;
 use crate::source::{LoadError, Loaded};
 use crate::sync::Mutex;
@@ -21,6 +22,18 @@ where
         Box::pin(async move { load.await.map(Into::into) })
     });
     Arc::new(Mutex::new(Some(once)))
+}
+
+/// An answer with what is known of it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Fetched<V> {
+    /// The value; `None` where there is no such thing.
+    pub value: Option<Arc<V>>,
+    /// When it was loaded or set.
+    pub created: Timestamp,
+    /// It is past its freshness: it is being loaded again, or the source failed or takes long.
+    pub stale: bool,
 }
 
 impl<N: Node> Handle<N> {
@@ -45,6 +58,24 @@ impl<N: Node> Handle<N> {
             Err(Error::Absent { .. }) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// As [`get_optional`](Self::get_optional), with what is known of the answer: whether it is
+    /// stale, and when it was loaded.
+    ///
+    /// # Errors
+    /// As [`get_optional`](Self::get_optional).
+    pub async fn fetch(&self, node: &N) -> Result<Fetched<N::Value>, Error> {
+        self.binding.cache.check_open()?;
+        if let Some(hit) = self.binding.memory_get(node) {
+            if hit.refresh {
+                refresh_behind(&self.binding, std::slice::from_ref(node), &LoadBy::Tiers);
+            }
+            let (created, stale) = (hit.entry.created, hit.stale);
+            return Ok(Fetched { value: typed(&hit.entry), created, stale });
+        }
+        let Answer { value, created, stale, .. } = self.fly(node, LoadBy::Tiers).await?;
+        Ok(Fetched { value, created, stale })
     }
 
     /// As [`get`](Self::get), with a closure in the place of the source. It is called only if no
@@ -88,8 +119,11 @@ impl<N: Node> Handle<N> {
         by: impl FnOnce() -> LoadBy<N>,
     ) -> Result<Arc<N::Value>, Error> {
         self.binding.cache.check_open()?;
-        if let Some(entry) = self.binding.memory_get(node) {
-            return match typed(&entry) {
+        if let Some(hit) = self.binding.memory_get(node) {
+            if hit.refresh {
+                refresh_behind(&self.binding, std::slice::from_ref(node), &by());
+            }
+            return match typed(&hit.entry) {
                 Some(value) => Ok(value),
                 None => Err(Error::Absent { key: self.binding.key(node)? }),
             };
@@ -123,6 +157,9 @@ impl<N: Node> Handle<N> {
                 recorder.storage_hits(1);
             }
             _ => recorder.misses(1),
+        }
+        if matches!(landing, Ok(Answer { stale: true, .. })) {
+            recorder.stale_hits(1);
         }
         if joined {
             recorder.coalesced(1);

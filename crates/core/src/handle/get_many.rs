@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use super::Handle;
 use crate::cache::typed;
 use crate::error::Error;
-use crate::flight::{LoadBy, Waited, start};
+use crate::flight::{LoadBy, Waited, refresh_behind, start};
 use crate::node::Node;
 
 impl<N: Node> Handle<N> {
@@ -25,6 +25,7 @@ impl<N: Node> Handle<N> {
         let mut answers: Vec<Option<Result<Arc<N::Value>, Error>>> = Vec::new();
         answers.resize_with(nodes.len(), || None);
         let mut missing: Vec<N> = Vec::new();
+        let mut due: Vec<N> = Vec::new();
         let mut places: HashMap<&N, Vec<usize>> = HashMap::new();
         for (at, node) in nodes.iter().enumerate() {
             if let Some(same) = places.get_mut(node) {
@@ -32,8 +33,11 @@ impl<N: Node> Handle<N> {
                 continue;
             }
             match self.binding.memory_get(node) {
-                Some(entry) => {
-                    answers[at] = Some(match typed(&entry) {
+                Some(hit) => {
+                    if hit.refresh {
+                        due.push(node.clone());
+                    }
+                    answers[at] = Some(match typed(&hit.entry) {
                         Some(value) => Ok(value),
                         None => self.binding.key(node).and_then(|key| Err(Error::Absent { key })),
                     });
@@ -43,6 +47,9 @@ impl<N: Node> Handle<N> {
                     missing.push(node.clone());
                 }
             }
+        }
+        if !due.is_empty() {
+            refresh_behind(&self.binding, &due, &LoadBy::Tiers);
         }
         if !missing.is_empty() {
             for (node, answer) in self.fly_many(&missing).await {

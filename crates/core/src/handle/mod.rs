@@ -7,12 +7,14 @@ mod keys;
 mod look;
 mod options;
 mod pinned;
+mod prefetch;
 mod refresh;
 mod set;
 mod touch;
 mod update;
 mod warm;
 
+pub use get::Fetched;
 pub use look::CachedEntry;
 pub use options::{SetOptions, WarmOptions, WarmProgress, WarmReport};
 pub use pinned::NodeHandle;
@@ -29,7 +31,7 @@ use crate::stats::NodeStats;
 /// A cache bound to one node type and its source; cheap to clone.
 ///
 /// Reading: [`get`](Self::get), [`get_optional`](Self::get_optional),
-/// [`get_many`](Self::get_many), [`get_with`](Self::get_with),
+/// [`get_many`](Self::get_many), [`fetch`](Self::fetch), [`get_with`](Self::get_with),
 /// [`get_with_prepared`](Self::get_with_prepared), and without loading
 /// [`peek`](Self::peek), [`contains`](Self::contains), [`entry`](Self::entry),
 /// [`keys`](Self::keys). Changing: [`set`](Self::set), [`set_many`](Self::set_many),
@@ -38,7 +40,7 @@ use crate::stats::NodeStats;
 /// [`invalidate_pattern`](Self::invalidate_pattern), [`expire`](Self::expire),
 /// [`clear`](Self::clear); tags are invalidated on the [`Cache`](crate::cache::Cache).
 /// Loading ahead: [`refresh`](Self::refresh), [`refresh_with`](Self::refresh_with),
-/// [`warm`](Self::warm).
+/// [`warm`](Self::warm), [`prefetch`](Self::prefetch).
 ///
 /// Every operation may be cancelled by dropping its future: reads leave the flight to its other
 /// waiters, changes go on to their end in the background.

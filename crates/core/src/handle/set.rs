@@ -338,5 +338,6 @@ fn fill<N: Node>(binding: &Binding<N>, change: &Change<N>, stamp: u64) {
         encoded_bytes: change.entry.as_ref().map(|entry| u64::from(entry.decoded_bytes)),
         asked_ttl: change.options.ttl,
         remaining: None,
+        remaining_kept: None,
     });
 }

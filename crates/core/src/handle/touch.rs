@@ -48,7 +48,7 @@ async fn touch<N: Node>(
         let token = entry.token;
         if *original.get_or_insert(token) != token {
             // Not a copy of what lies farther: it may end earlier, not later.
-            let left = entry.kept_until.remaining(now);
+            let left = entry.ends().remaining(now);
             remaining = [remaining, left].into_iter().flatten().min();
         }
         let asked_ttl = binding.asked_ttl(ttl, entry.kind == EntryKind::Absent);
@@ -73,7 +73,7 @@ async fn touch<N: Node>(
         if !binding.tiers.is_empty() {
             // Another process may have changed or invalidated what this is a copy of: it may end
             // earlier, not later, and the next copy is of what a storage holds.
-            let left = found.kept_until.remaining(binding.cache.clock.monotonic());
+            let left = found.ends.remaining(binding.cache.clock.monotonic());
             remaining = [remaining, left].into_iter().flatten().min();
         }
         binding.fill_memory(MemoryFill {
@@ -86,6 +86,7 @@ async fn touch<N: Node>(
             encoded_bytes: None,
             asked_ttl: binding.asked_ttl(ttl, found.value.is_none()),
             remaining,
+            remaining_kept: None,
         });
     }
     Ok(touched)

@@ -2,6 +2,8 @@ use std::time::Duration;
 
 use crate::entry::CompressionPolicy;
 use crate::policy::doorkeeper::DoorkeeperOptions;
+use crate::policy::early::EarlyRefresh;
+use crate::policy::stale::StaleOptions;
 
 /// All that the cache has to know of a node type before it can be bound.
 ///
@@ -29,6 +31,16 @@ pub struct NodeDefinition {
     pub load_timeout: Option<Duration>,
     /// How many loads of the type run at once; further ones wait.
     pub loads_max: usize,
+    /// For how long values may be served past their freshness, and when.
+    pub stale: StaleOptions,
+    /// When an entry is loaded again before it ends; `None`: never.
+    pub early_refresh: Option<EarlyRefresh>,
+    /// How many refreshes behind readers run at once. They are begun only while there is a place
+    /// among the loads; further ones are left to a later read.
+    pub refreshes_max: usize,
+    /// How many batches of prefetched nodes are on their way at once. They are begun only while a
+    /// place among the loads is left beside theirs; what finds none is not prefetched.
+    pub prefetches_max: usize,
     /// What becomes of a load that nobody waits for any more.
     pub abandoned: Abandoned,
     /// How stored payloads are compressed.
@@ -78,7 +90,8 @@ pub enum Abandoned {
 impl NodeDefinition {
     /// A type with this name and key template, version `v1`, no tiers yet, and safe defaults:
     /// loads time out after 60 s, at most 1,024 run at once, a negative result is kept for 5 s,
-    /// values of up to 64 MiB are decoded.
+    /// values of up to 64 MiB are decoded, nothing is served stale or refreshed early, and at most 16
+    /// refreshes and 4 batches of prefetches run at once behind readers.
     pub fn new(name: impl Into<String>, key: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -91,6 +104,10 @@ impl NodeDefinition {
             doorkeeper: None,
             load_timeout: Some(Duration::from_secs(60)),
             loads_max: 1024,
+            stale: StaleOptions::NEVER,
+            early_refresh: None,
+            refreshes_max: 16,
+            prefetches_max: 4,
             abandoned: Abandoned::default(),
             compression: CompressionPolicy::default(),
             decoded_bytes_max: 64 << 20,
@@ -148,6 +165,30 @@ impl NodeDefinition {
     /// Sets how many loads run at once.
     pub fn loads_max(mut self, loads_max: usize) -> Self {
         self.loads_max = loads_max;
+        self
+    }
+
+    /// Sets for how long values may be served past their freshness, and when.
+    pub fn stale(mut self, options: StaleOptions) -> Self {
+        self.stale = options;
+        self
+    }
+
+    /// Loads an entry again before it ends.
+    pub fn early_refresh(mut self, early: EarlyRefresh) -> Self {
+        self.early_refresh = Some(early);
+        self
+    }
+
+    /// Sets how many refreshes behind readers run at once.
+    pub fn refreshes_max(mut self, refreshes_max: usize) -> Self {
+        self.refreshes_max = refreshes_max;
+        self
+    }
+
+    /// Sets how many batches of prefetched nodes are on their way at once.
+    pub fn prefetches_max(mut self, prefetches_max: usize) -> Self {
+        self.prefetches_max = prefetches_max;
         self
     }
 

@@ -61,6 +61,7 @@ labels! {
     TIER = "tier" [];
     HIT_OR_MISS = "outcome" ["hit", "miss"];
     SUCCESS_OR_FAILURE = "outcome" ["success", "failure"];
+    BEGUN_OR_SKIPPED = "outcome" ["begun", "skipped"];
     FILL = "outcome" ["stored", "refused", "skipped"];
     OPERATION = "operation" ["get", "get_many", "write"];
     CAUSE = "cause" ["expired", "size", "replaced", "explicit"];
@@ -91,6 +92,12 @@ metrics! {
         "Nodes that the source was asked for.";
     ABANDONED: Counter "tiers_abandoned_loads_total" [CACHE, NODE]
         "Loads that nobody waited for any more.";
+    STALE_HITS: Counter "tiers_stale_hits_total" [CACHE, NODE]
+        "Requests answered by a copy past its freshness: while it is loaded again, or because the source failed or took long.";
+    REFRESHES: Counter "tiers_background_refreshes_total" [CACHE, NODE, BEGUN_OR_SKIPPED]
+        "Refreshes due behind readers: begun, or skipped for there was no place.";
+    PREFETCHES: Counter "tiers_prefetches_total" [CACHE, NODE, BEGUN_OR_SKIPPED]
+        "Nodes that were to be prefetched: begun, or skipped for there was no place.";
     ENCODE_FAILURES: Counter "tiers_encode_failures_total" [CACHE, NODE]
         "Values that could not be encoded and so reached no storage.";
     LOAD_DURATION: Histogram "tiers_load_duration_seconds" [CACHE, NODE]
@@ -100,7 +107,7 @@ metrics! {
     TIER_READS: Counter "tiers_tier_reads_total" [CACHE, NODE, TIER, HIT_OR_MISS]
         "Reads of a tier; those that fail are misses.";
     TIER_STALE: Counter "tiers_tier_stale_reads_total" [CACHE, NODE, TIER]
-        "Reads that found an entry past its time; misses, too.";
+        "Reads that found an entry past its time.";
     TIER_DAMAGED: Counter "tiers_tier_damaged_entries_total" [CACHE, NODE, TIER]
         "Entries that were torn, foreign or not decodable; misses, too.";
     TIER_ERRORS: Counter "tiers_tier_errors_total" [CACHE, NODE, TIER]

@@ -67,6 +67,11 @@ impl To<'_> {
         self.counter(&LOADS, &[node, "success"], stats.loads_succeeded);
         self.counter(&LOADS, &[node, "failure"], stats.loads_failed);
         self.counter(&ABANDONED, &[node], stats.abandoned);
+        self.counter(&STALE_HITS, &[node], stats.stale_hits);
+        self.counter(&REFRESHES, &[node, "begun"], stats.refreshes_begun);
+        self.counter(&REFRESHES, &[node, "skipped"], stats.refreshes_skipped);
+        self.counter(&PREFETCHES, &[node, "begun"], stats.prefetches_begun);
+        self.counter(&PREFETCHES, &[node, "skipped"], stats.prefetches_skipped);
         self.counter(&ENCODE_FAILURES, &[node], stats.encode_failures);
         self.histogram(&LOAD_DURATION, &[node], &stats.load_latency);
         stats.tiers.iter().for_each(|tier| self.tier(node, tier));

@@ -15,6 +15,10 @@ pub struct Lifetime {
     pub asked_ttl: Option<Duration>,
     /// What remains of the entry that this is a copy of.
     pub remaining: Option<Duration>,
+    /// For how long past its freshness it may be served in bad times.
+    pub stale: Option<Duration>,
+    /// For how long the entry that this is a copy of is kept.
+    pub remaining_kept: Option<Duration>,
     /// By which share a TTL may be shortened at random.
     pub jitter: f64,
 }
@@ -24,7 +28,8 @@ pub struct Lifetime {
 pub struct Spans {
     /// Fresh for this long if it is not used; `None`: no end.
     pub fresh: Option<Duration>,
-    /// Fresh for this long at most; `None`: no end.
+    /// Kept for this long at most; `None`: no end. Where the entry slides, use renews its freshness
+    /// up to this end; otherwise what lies between the two is served in bad times alone.
     pub kept: Option<Duration>,
 }
 
@@ -36,8 +41,15 @@ impl Lifetime {
     pub fn spans(&self, random: f64) -> Spans {
         let ttl = shortest([self.tier_ttl, self.asked_ttl])
             .map(|ttl| jitter::shorten(ttl, self.jitter, random));
-        let kept = shortest([ttl, self.remaining]);
-        Spans { fresh: shortest([kept, self.idle]), kept }
+        let ends = shortest([ttl, self.remaining]);
+        if self.idle.is_some() {
+            // Its stale time is what use would have made fresh.
+            let kept = shortest([ends, self.remaining_kept]);
+            return Spans { fresh: shortest([kept, self.idle]), kept };
+        }
+        let kept = ends.map(|ends| ends.saturating_add(self.stale.unwrap_or_default()));
+        let kept = shortest([kept, self.remaining_kept]);
+        Spans { fresh: shortest([ends, kept]), kept }
     }
 }
 
@@ -74,6 +86,29 @@ mod tests {
             };
             assert!(life.spans(random).kept <= seconds(40));
         }
+    }
+
+    #[test]
+    fn stale_time_is_added_to_freshness_and_is_no_longer_than_that_of_the_original() {
+        let life = Lifetime { tier_ttl: seconds(30), stale: seconds(60), ..Lifetime::default() };
+        assert_eq!(life.spans(0.0), Spans { fresh: seconds(30), kept: seconds(90) });
+        let copy = Lifetime { remaining: seconds(5), remaining_kept: seconds(45), ..life };
+        assert_eq!(copy.spans(0.0), Spans { fresh: seconds(5), kept: seconds(45) });
+        let original = Lifetime { remaining_kept: seconds(3), ..copy };
+        assert_eq!(original.spans(0.0), Spans { fresh: seconds(3), kept: seconds(3) });
+        let endless = Lifetime { stale: seconds(60), ..Lifetime::default() };
+        assert_eq!(endless.spans(0.0), Spans { fresh: None, kept: None });
+    }
+
+    #[test]
+    fn what_slides_is_not_kept_longer_than_its_ttl() {
+        let life = Lifetime {
+            tier_ttl: seconds(60),
+            idle: seconds(10),
+            stale: seconds(100),
+            ..Lifetime::default()
+        };
+        assert_eq!(life.spans(0.0), Spans { fresh: seconds(10), kept: seconds(60) });
     }
 
     #[test]

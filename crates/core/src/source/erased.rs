@@ -21,6 +21,8 @@ pub(crate) trait ErasedSource<N: Node>: Send + Sync {
         previous: &'a Previous<N::Value>,
     ) -> BoxFuture<'a, Result<Loaded<N::Value>, LoadError>>;
 
+    fn likely_next(&self, node: &N, value: &N::Value) -> Vec<N>;
+
     fn store<'a>(
         &'a self,
         node: &'a N,
@@ -48,6 +50,10 @@ impl<N: Node, S: Source<N>> ErasedSource<N> for S {
         previous: &'a Previous<N::Value>,
     ) -> BoxFuture<'a, Result<Loaded<N::Value>, LoadError>> {
         Box::pin(Source::reload(self, node, previous))
+    }
+
+    fn likely_next(&self, node: &N, value: &N::Value) -> Vec<N> {
+        Source::likely_next(self, node, value)
     }
 
     fn store<'a>(

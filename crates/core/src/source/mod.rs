@@ -86,6 +86,15 @@ pub trait Source<N: Node>: Send + Sync + 'static {
         self.load(node)
     }
 
+    /// Which nodes are likely to be wanted after this one, the likeliest first: they are
+    /// [prefetched](crate::handle::Handle::prefetch) behind the caller who gets `value`. Asked for
+    /// what was read from a storage or loaded, not for hits in memory and not for what was
+    /// prefetched itself. It must not block. By default none.
+    fn likely_next(&self, node: &N, value: &N::Value) -> Vec<N> {
+        let _ = (node, value);
+        Vec::new()
+    }
+
     /// Stores a value: what [`Handle::write_through`](crate::handle::Handle::write_through) calls
     /// before it changes the cache. By default the source takes none.
     ///

@@ -21,7 +21,7 @@ macro_rules! recorder {
 /// What is counted of one node type. Hits in memory are counted by the memory tier alone.
 #[derive(Debug)]
 pub(crate) struct NodeRecorder {
-    counters: Counters<8>,
+    counters: Counters<13>,
     load_latency: LatencyRecorder,
 }
 
@@ -34,6 +34,11 @@ recorder!(NodeRecorder {
     load_time_ns = 5,
     encode_failures = 6,
     abandoned = 7,
+    stale_hits = 8,
+    refreshes_begun = 9,
+    refreshes_skipped = 10,
+    prefetches_begun = 11,
+    prefetches_skipped = 12,
 });
 
 /// What is counted of one tier of a node type.
@@ -85,6 +90,11 @@ impl NodeRecorder {
             load_time_ns,
             encode_failures,
             abandoned,
+            stale_hits,
+            refreshes_begun,
+            refreshes_skipped,
+            prefetches_begun,
+            prefetches_skipped,
         ] = self.counters.read();
         NodeStats {
             node: node.to_owned(),
@@ -97,6 +107,11 @@ impl NodeRecorder {
             load_latency: self.load_latency.snapshot(),
             encode_failures,
             abandoned,
+            stale_hits,
+            refreshes_begun,
+            refreshes_skipped,
+            prefetches_begun,
+            prefetches_skipped,
             tiers: memory.into_iter().chain(storages).collect(),
         }
     }

@@ -31,6 +31,16 @@ pub struct NodeStats {
     pub encode_failures: u64,
     /// Loads that nobody waited for any more.
     pub abandoned: u64,
+    /// Requests that were answered with a copy past its freshness, whatever else they count as.
+    pub stale_hits: u64,
+    /// Refreshes begun behind readers: of stale copies, or early.
+    pub refreshes_begun: u64,
+    /// Refreshes that were due behind readers and found no place.
+    pub refreshes_skipped: u64,
+    /// Nodes that were begun to be prefetched.
+    pub prefetches_begun: u64,
+    /// Nodes that were to be prefetched and found no place.
+    pub prefetches_skipped: u64,
     /// Its tiers, memory first.
     pub tiers: Vec<TierStats>,
 }
@@ -41,7 +51,7 @@ pub struct NodeStats {
 pub struct TierStats {
     /// The storage's name.
     pub storage: String,
-    /// Reads that found a fresh entry.
+    /// Reads that found a fresh entry; in memory also those that a stale one answers at once.
     pub hits: u64,
     /// Reads that did not; those of failing storages and damaged entries included.
     pub misses: u64,
@@ -59,7 +69,7 @@ pub struct TierStats {
     pub bytes_read: u64,
     /// Payload bytes written.
     pub bytes_written: u64,
-    /// Reads that found an entry past its freshness; misses, too.
+    /// Reads that found an entry past its freshness.
     pub stale: u64,
     /// How long reads of one key took. Those of memory are timed only where
     /// [`CacheBuilder::time_memory_reads`](crate::cache::CacheBuilder::time_memory_reads) asks for it.

@@ -6,7 +6,7 @@ use syn::spanned::Spanned;
 use syn::{DeriveInput, Generics, LitStr, Type, parse_quote};
 
 use super::names::Names;
-use crate::options::{Codec, DefinitionOptions, Doorkeeper, TierOptions};
+use crate::options::{Codec, DefinitionOptions, Doorkeeper, EarlyRefresh, TierOptions};
 
 /// All that the implementation is made of.
 pub(super) struct Expansion<'a> {
@@ -111,6 +111,28 @@ impl Expansion<'_> {
             let Doorkeeper { size, false_positive_rate: rate } = doorkeeper;
             quote!(.doorkeeper(#core::policy::doorkeeper::DoorkeeperOptions::new(#size, #rate)))
         });
+        let stale = options.stale.as_ref().map(|stale| {
+            let given = stale.given.iter().map(|(name, span)| {
+                let (name, span) = (Ident::new(name, Span::call_site()), duration(*span));
+                quote!(.#name(#span))
+            });
+            quote!(.stale(#core::policy::stale::StaleOptions::new() #(#given)*))
+        });
+        let early_refresh = options.early_refresh.as_ref().map(|early| {
+            let early = match early {
+                EarlyRefresh::AtShare(share) => quote!(AtShare(#share)),
+                EarlyRefresh::XFetch(beta) => quote!(XFetch { beta: #beta }),
+            };
+            quote!(.early_refresh(#core::policy::early::EarlyRefresh::#early))
+        });
+        let refreshes_max = options.refreshes_max.map(|refreshes| {
+            let refreshes = proc_macro2::Literal::u64_unsuffixed(refreshes);
+            quote!(.refreshes_max(#refreshes))
+        });
+        let prefetches_max = options.prefetches_max.map(|prefetches| {
+            let prefetches = proc_macro2::Literal::u64_unsuffixed(prefetches);
+            quote!(.prefetches_max(#prefetches))
+        });
         let loads_max = options.loads_max.map(|loads| {
             let loads = proc_macro2::Literal::u64_unsuffixed(loads);
             quote!(.loads_max(#loads))
@@ -134,6 +156,10 @@ impl Expansion<'_> {
                 #jitter
                 #doorkeeper
                 #loads_max
+                #stale
+                #early_refresh
+                #refreshes_max
+                #prefetches_max
                 #(#abandoned)*
                 #compression
                 #decoded_bytes_max

@@ -5,6 +5,7 @@ use syn::parse::ParseStream;
 use syn::{ExprPath, Ident, LitStr, Path};
 
 use super::list::{OptionList, each, in_parentheses};
+use super::stale::{self, EarlyRefresh, Stale};
 use super::tier::{self, TierOptions};
 use super::{name, value};
 use crate::errors::Errors;
@@ -26,6 +27,10 @@ pub(crate) struct DefinitionOptions {
     pub(crate) load_timeout: Option<Option<Duration>>,
     pub(crate) loads_max: Option<u64>,
     pub(crate) doorkeeper: Option<Doorkeeper>,
+    pub(crate) stale: Option<Stale>,
+    pub(crate) early_refresh: Option<EarlyRefresh>,
+    pub(crate) refreshes_max: Option<u64>,
+    pub(crate) prefetches_max: Option<u64>,
     /// The variant of `Abandoned`.
     pub(crate) abandoned: Option<Ident>,
     pub(crate) decoded_bytes_max: Option<u64>,
@@ -74,6 +79,10 @@ impl DefinitionOptions {
         "load_timeout",
         "loads_max",
         "doorkeeper",
+        "stale",
+        "early_refresh",
+        "refreshes_max",
+        "prefetches_max",
         "abandoned",
         "decoded_bytes_max",
         "name",
@@ -109,6 +118,14 @@ impl DefinitionOptions {
                 self.loads_max = Some(value::integer(input, 1..=u64::from(u32::MAX))?.0);
             }
             "doorkeeper" => self.doorkeeper = doorkeeper(input, errors)?,
+            "stale" => self.stale = Some(stale::stale(input, errors)?),
+            "early_refresh" => self.early_refresh = stale::early_refresh(input, errors)?,
+            "refreshes_max" => {
+                self.refreshes_max = Some(value::integer(input, 1..=u64::from(u32::MAX))?.0);
+            }
+            "prefetches_max" => {
+                self.prefetches_max = Some(value::integer(input, 1..=u64::from(u32::MAX))?.0);
+            }
             "abandoned" => {
                 let words = [("finish", "Finish"), ("cancel", "Cancel")];
                 self.abandoned = Some(value::word(input, &words)?);

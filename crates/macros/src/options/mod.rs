@@ -4,10 +4,12 @@
 mod definition;
 mod list;
 mod name;
+mod stale;
 mod tier;
 mod value;
 
 pub(crate) use definition::{Codec, DefinitionOptions, Doorkeeper};
 pub(crate) use list::{OptionList, each, in_parentheses, listed, nearest};
+pub(crate) use stale::EarlyRefresh;
 pub(crate) use tier::TierOptions;
 pub(crate) use value::{syntax, text};

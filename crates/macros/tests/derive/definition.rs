@@ -3,6 +3,8 @@ use std::time::Duration;
 use cache_core::entry::{Compression, CompressionPolicy};
 use cache_core::node::{Abandoned, Node, NodeDefinition, TierDefinition, TierFailure};
 use cache_core::policy::doorkeeper::DoorkeeperOptions;
+use cache_core::policy::early::EarlyRefresh;
+use cache_core::policy::stale::StaleOptions;
 use cache_macros::Node;
 
 #[derive(Node, Clone, PartialEq, Eq, Hash)]
@@ -43,6 +45,10 @@ fn what_is_not_said_is_left_to_the_defaults_of_core() {
     load_timeout = "10s",
     loads_max = 16,
     doorkeeper(size = 100_000, false_positive_rate = 0.02),
+    stale(while_revalidate = "30s", if_error = "1d", throttle = "5s", soft_timeout = "200ms"),
+    early_refresh(share = 0.8),
+    refreshes_max = 8,
+    prefetches_max = 2,
     abandoned = cancel,
     decoded_bytes_max = 4096,
 )]
@@ -72,10 +78,32 @@ fn every_option_reaches_the_definition() {
         .doorkeeper(DoorkeeperOptions::new(100_000, 0.02))
         .load_timeout(Some(Duration::from_secs(10)))
         .loads_max(16)
+        .stale(
+            StaleOptions::new()
+                .while_revalidate(Duration::from_secs(30))
+                .if_error(Duration::from_secs(86_400))
+                .throttle(Duration::from_secs(5))
+                .soft_timeout(Duration::from_millis(200)),
+        )
+        .early_refresh(EarlyRefresh::AtShare(0.8))
+        .refreshes_max(8)
+        .prefetches_max(2)
         .abandoned(Abandoned::Cancel)
         .compression(CompressionPolicy::new(Compression::Lz4).above(2048))
         .decoded_bytes_max(4096);
     assert_eq!(Full::definition(), by_hand);
+}
+
+#[derive(Node, Clone, PartialEq, Eq, Hash)]
+#[node(key = "early", value = String, tiers(memory), early_refresh(beta = 1.5))]
+#[node(stale(if_error = "1m"))]
+struct Early;
+
+#[test]
+fn what_is_left_out_of_the_stale_options_has_its_default() {
+    let early = Early::definition();
+    assert_eq!(early.early_refresh, Some(EarlyRefresh::XFetch { beta: 1.5 }));
+    assert_eq!(early.stale, StaleOptions::new().if_error(Duration::from_secs(60)));
 }
 
 #[derive(Node, Clone, PartialEq, Eq, Hash)]

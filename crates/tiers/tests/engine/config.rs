@@ -6,6 +6,8 @@ use tiers::OpenError;
 use tiers::core::cache::Backend;
 use tiers::key::KeyFields;
 use tiers::policy::doorkeeper::DoorkeeperOptions;
+use tiers::policy::early::EarlyRefresh;
+use tiers::policy::stale::StaleOptions;
 use tiers::prelude::*;
 
 use crate::support::{UserNode, Versions, World, memory};
@@ -42,6 +44,13 @@ async fn definitions_that_make_no_sense_are_refused() {
         (users().absent_ttl(Some(ms(0))), "`absent_ttl` must be at least a millisecond"),
         (users().load_timeout(Some(ms(0))), "`load_timeout` must be at least a millisecond"),
         (users().loads_max(0), "`loads_max` must be larger than zero"),
+        (users().refreshes_max(0), "`refreshes_max` must be larger than zero"),
+        (users().prefetches_max(0), "`prefetches_max` must be larger than zero"),
+        (
+            users().stale(StaleOptions::new().if_error(ms(0))),
+            "`stale.if_error` must be at least a millisecond",
+        ),
+        (users().early_refresh(EarlyRefresh::AtShare(1.0)), "`early_refresh` a share of the TTL"),
         (users().jitter(1.5), "`jitter` must lie between 0 and 1"),
         (users().jitter(f64::NAN), "`jitter` must lie between 0 and 1"),
         (users().doorkeeper(DoorkeeperOptions::new(0, 0.1)), "`doorkeeper` a doorkeeper's size"),

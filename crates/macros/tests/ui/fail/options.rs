@@ -124,4 +124,28 @@ struct Option29;
 #[node(key = "a", value = String, tiers(memory), jitter = 2, loads_max = 0, version = "v1" "v2", codec = json)]
 struct Option30;
 
+#[derive(Node, Clone, PartialEq, Eq, Hash)]
+#[node(key = "a", value = String, tiers(memory), stale())]
+struct Option31;
+
+#[derive(Node, Clone, PartialEq, Eq, Hash)]
+#[node(key = "a", value = String, tiers(memory), stale(soft_timeout = "1s"))]
+struct Option32;
+
+#[derive(Node, Clone, PartialEq, Eq, Hash)]
+#[node(key = "a", value = String, tiers(memory), stale(if_error = "0ms", for = "1s"))]
+struct Option33;
+
+#[derive(Node, Clone, PartialEq, Eq, Hash)]
+#[node(key = "a", value = String, tiers(memory), early_refresh(share = 1))]
+struct Option34;
+
+#[derive(Node, Clone, PartialEq, Eq, Hash)]
+#[node(key = "a", value = String, tiers(memory), early_refresh(share = 0.5, beta = 1))]
+struct Option35;
+
+#[derive(Node, Clone, PartialEq, Eq, Hash)]
+#[node(key = "a", value = String, tiers(memory), refreshes_max = 0, prefetches_max = 0)]
+struct Option36;
+
 fn main() {}
