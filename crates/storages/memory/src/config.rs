@@ -15,11 +15,14 @@ pub const MAX_ENTRIES_DEFAULT: u64 = 10_000;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Policy {
-    /// The least recently used of those that are used least often; what is used less than that
-    /// is not let in. Best where some entries are wanted again and again.
+    /// Chosen as it goes: four ways to divide the room between what is new and what has been used
+    /// are tried out on a sample of the accesses, and the one that hits most is followed.
     #[default]
+    Adaptive,
+    /// W-TinyLFU: the least recently used of those that are used least often, behind a small window
+    /// for what is new.
     TinyLfu,
-    /// The least recently used. Best where what is wanted changes with time.
+    /// The least recently used.
     Lru,
 }
 
@@ -54,6 +57,7 @@ impl Policy {
     /// Its name in URLs and statistics.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Adaptive => "adaptive",
             Self::TinyLfu => "tinylfu",
             Self::Lru => "lru",
         }
@@ -61,8 +65,8 @@ impl Policy {
 
     pub(crate) fn to_moka(self) -> EvictionPolicy {
         match self {
-            Self::TinyLfu => EvictionPolicy::tiny_lfu(),
             Self::Lru => EvictionPolicy::lru(),
+            _ => EvictionPolicy::tiny_lfu(),
         }
     }
 }
@@ -78,7 +82,9 @@ impl FromStr for Policy {
 
     /// Reads `tinylfu`, `tlfu` or `lru`, in any case.
     fn from_str(name: &str) -> Result<Self, ConfigError> {
-        if name.eq_ignore_ascii_case("tinylfu") || name.eq_ignore_ascii_case("tlfu") {
+        if name.eq_ignore_ascii_case("adaptive") {
+            Ok(Self::Adaptive)
+        } else if name.eq_ignore_ascii_case("tinylfu") || name.eq_ignore_ascii_case("tlfu") {
             Ok(Self::TinyLfu)
         } else if name.eq_ignore_ascii_case("lru") {
             Ok(Self::Lru)
@@ -133,17 +139,7 @@ impl MemoryBuilder {
     }
 
     fn options_in(&self, context: &str) -> Result<MemoryOptions, ConfigError> {
-        let bound = match (self.entries_max, self.bytes_max) {
-            (Some(_), Some(_)) => {
-                let problem = "cannot be combined with `max_entries`".to_owned();
-                return Err(option(context, "max_bytes", problem));
-            }
-            (None, Some(bytes)) => Bound::Bytes(positive(context, "max_bytes", bytes)?),
-            (entries, None) => {
-                let entries = entries.unwrap_or(MAX_ENTRIES_DEFAULT);
-                Bound::Entries(positive(context, "max_entries", entries)?)
-            }
-        };
+        let bound = bound(context, self.entries_max, self.bytes_max)?;
         Ok(MemoryOptions { policy: self.policy, bound })
     }
 }
@@ -192,6 +188,25 @@ impl MemoryOptions {
             }
         }
         builder.options_in(&context)
+    }
+}
+
+/// The bound that was said, or [`MAX_ENTRIES_DEFAULT`].
+pub(crate) fn bound(
+    context: &str,
+    entries_max: Option<u64>,
+    bytes_max: Option<u64>,
+) -> Result<Bound, ConfigError> {
+    match (entries_max, bytes_max) {
+        (Some(_), Some(_)) => {
+            let problem = "cannot be combined with `max_entries`".to_owned();
+            Err(option(context, "max_bytes", problem))
+        }
+        (None, Some(bytes)) => Ok(Bound::Bytes(positive(context, "max_bytes", bytes)?)),
+        (entries, None) => {
+            let entries = entries.unwrap_or(MAX_ENTRIES_DEFAULT);
+            Ok(Bound::Entries(positive(context, "max_entries", entries)?))
+        }
     }
 }
 

@@ -1,0 +1,192 @@
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+
+use super::mini::Mini;
+use super::mode::{Mode, Turn};
+
+/// After how many sampled accesses for each entry of a small cache counts lose half their worth.
+const EPOCH_ACCESSES: u64 = 10;
+
+/// How many sampled hits wait until somebody has the small caches in hand.
+const QUEUED_MAX: usize = 256;
+
+/// The mode that is best of late, and how that is found out.
+///
+/// One for all shards of a cache. Reading it costs two loads; a sampled access costs what four small
+/// caches take.
+#[derive(Debug)]
+#[repr(align(128))]
+pub(crate) struct Choice {
+    epoch: AtomicU8,
+    mode: AtomicU8,
+    /// Which hashes are in the sample: those whose middle bits are below this.
+    sample_below: AtomicU64,
+    trial: Mutex<Trial>,
+    queue: Queue,
+}
+
+#[derive(Debug)]
+struct Trial {
+    minis: Vec<Mini>,
+    entries: u64,
+    scores: [f64; 4],
+    accesses: u64,
+}
+
+/// Sampled hits on their way to the small caches; some are lost where many threads hit at once.
+#[derive(Debug)]
+struct Queue {
+    len: AtomicUsize,
+    hashes: [AtomicU32; QUEUED_MAX],
+}
+
+/// How many entries a small cache has for a cache of this many.
+fn mini_entries(entries: u64) -> u64 {
+    let small = (entries / 4).clamp(64, 256);
+    small.max((entries / 64).min(1024)).min(entries).max(1)
+}
+
+impl Choice {
+    pub(crate) fn new(entries: u64) -> Self {
+        let choice = Self {
+            epoch: AtomicU8::new(0),
+            mode: AtomicU8::new(Mode::Guarded.number()),
+            sample_below: AtomicU64::new(0),
+            trial: Mutex::new(Trial::new(1)),
+            queue: Queue { len: AtomicUsize::new(0), hashes: [const { AtomicU32::new(0) }; _] },
+        };
+        choice.resize(entries);
+        choice
+    }
+
+    /// Starts again for a cache of this many entries, with the mode as it is. With none nothing is
+    /// sampled.
+    pub(crate) fn resize(&self, entries: u64) {
+        let mini = mini_entries(entries);
+        let mut trial = self.trial.lock();
+        *trial = Trial::new(mini);
+        let below = if entries == 0 { 0 } else { (mini << 32) / entries };
+        self.sample_below.store(below, Ordering::Relaxed);
+    }
+
+    pub(crate) fn epoch(&self) -> u8 {
+        self.epoch.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn turn(&self) -> Turn {
+        let mode = Mode::from_number(self.mode.load(Ordering::Relaxed));
+        Turn { mode, epoch: self.epoch() }
+    }
+
+    fn is_sampled(&self, hash: u64) -> bool {
+        u64::from((hash >> 16) as u32) < self.sample_below.load(Ordering::Relaxed)
+    }
+
+    /// Takes note of a hit. Waits for nobody.
+    pub(crate) fn on_hit(&self, hash: u64) {
+        if self.is_sampled(hash) && self.queue.push(hash as u32) > QUEUED_MAX / 2 {
+            if let Some(mut trial) = self.trial.try_lock() {
+                self.drain(&mut trial);
+            }
+        }
+    }
+
+    /// Takes note that what was not there has been brought in. Waits for nobody.
+    pub(crate) fn on_insert(&self, hash: u64) {
+        if !self.is_sampled(hash) {
+            return;
+        }
+        match self.trial.try_lock() {
+            Some(mut trial) => {
+                self.drain(&mut trial);
+                self.access(&mut trial, hash as u32);
+            }
+            None => _ = self.queue.push(hash as u32),
+        }
+    }
+
+    fn drain(&self, trial: &mut Trial) {
+        let queued = self.queue.len.swap(0, Ordering::Relaxed).min(QUEUED_MAX);
+        for place in &self.queue.hashes[..queued] {
+            // Zero where whoever has the place has not come to fill it yet.
+            let hash = place.swap(0, Ordering::Relaxed);
+            if hash != 0 {
+                self.access(trial, hash);
+            }
+        }
+    }
+
+    fn access(&self, trial: &mut Trial, hash: u32) {
+        let mut turn = self.turn();
+        let span = trial.entries * EPOCH_ACCESSES;
+        for (nth, mini) in trial.minis.iter_mut().enumerate() {
+            turn.mode = Mode::ALL[nth];
+            let hit = mini.access(hash, turn);
+            let score = &mut trial.scores[nth];
+            *score += f64::from(u8::from(hit)) - *score / span as f64;
+        }
+        trial.accesses += 1;
+        if trial.accesses.is_multiple_of(span) {
+            self.epoch.store(turn.epoch.wrapping_add(1), Ordering::Relaxed);
+        }
+        let current = usize::from(self.mode.load(Ordering::Relaxed));
+        let best = (0..4).fold(0, |best, nth| {
+            if trial.scores[nth] > trial.scores[best] { nth } else { best }
+        });
+        if trial.scores[best] > trial.scores[current] + (trial.entries as f64).sqrt() {
+            self.mode.store(Mode::ALL[best].number(), Ordering::Relaxed);
+        }
+    }
+}
+
+impl Trial {
+    fn new(entries: u64) -> Self {
+        let minis = Mode::ALL.iter().map(|_| Mini::new(entries)).collect();
+        Self { minis, entries, scores: [0.0; 4], accesses: 0 }
+    }
+}
+
+impl Queue {
+    /// Gives how many there were before.
+    fn push(&self, hash: u32) -> usize {
+        let place = self.len.fetch_add(1, Ordering::Relaxed);
+        if let Some(place) = self.hashes.get(place) {
+            place.store(hash, Ordering::Relaxed);
+        }
+        place
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_caches_are_as_large_as_they_have_to_be() {
+        let sizes = [1, 10, 64, 100, 1000, 16_384, 100_000, 10_000_000].map(mini_entries);
+        assert_eq!(sizes, [1, 10, 64, 64, 250, 256, 1024, 1024]);
+    }
+
+    #[test]
+    fn a_loop_a_little_too_large_is_found_out() {
+        // All that a queue of the last ones can do there is to miss.
+        let choice = Choice::new(100);
+        assert_eq!(choice.turn().mode, Mode::Guarded);
+        for turn in 0..100_000_u64 {
+            let hash = (turn % 4_u64.pow(3)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            choice.on_insert(hash);
+        }
+        assert!(choice.epoch() > 0, "counts age with accesses");
+    }
+
+    #[test]
+    fn a_queue_that_is_full_loses_what_comes() {
+        let queue = Queue { len: AtomicUsize::new(0), hashes: [const { AtomicU32::new(0) }; _] };
+        for hash in 1..1000 {
+            queue.push(hash);
+        }
+        assert_eq!(queue.len.load(Ordering::Relaxed), 999);
+        assert!(queue.hashes.iter().all(|hash| hash.load(Ordering::Relaxed) <= 256));
+    }
+}

@@ -1,0 +1,21 @@
+//! The engine: sharded, concurrent, with an exact bound; generic over keys and values.
+
+mod annex;
+mod budget;
+mod builder;
+mod cache;
+mod departures;
+mod engine;
+mod lock;
+mod shard;
+mod slab;
+mod touches;
+mod wheel;
+
+pub(crate) use annex::Annex;
+pub use builder::ShardedCacheBuilder;
+pub use cache::{EntryOptions, ShardedCache};
+pub(crate) use departures::{Counts, Departures};
+pub(crate) use engine::{Engine, Plan, SHARDS_MAX};
+pub(crate) use shard::New;
+pub(crate) use slab::Slab;
