@@ -5,15 +5,23 @@
 
 mod adaptive;
 mod any;
+mod arc;
+mod fifo;
+mod history;
+mod lfu;
 mod links;
 mod lru;
+mod s3fifo;
+mod sieve;
+mod sketch;
+mod tinylfu;
 
 use std::fmt::Debug;
 use std::sync::atomic::AtomicU16;
 
-pub(crate) use adaptive::{Adaptive, Choice};
+pub(crate) use adaptive::Choice;
 pub(crate) use any::AnyPolicy;
-pub(crate) use links::{Links, List, NONE, reserve};
+pub(crate) use links::reserve;
 
 /// What a policy may know of the entries: by slot.
 pub(crate) trait Slots {

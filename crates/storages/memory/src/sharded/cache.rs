@@ -154,7 +154,8 @@ where
     {
         let inner = &*self.inner;
         let hash = inner.hasher.hash_one(key);
-        let found = inner.engine.peek(hash, |held| key.equivalent(held), || inner.now_ms(), drop_ref);
+        let found =
+            inner.engine.peek(hash, |held| key.equivalent(held), || inner.now_ms(), drop_ref);
         found.is_some()
     }
 

@@ -178,7 +178,8 @@ impl<K: Eq, V, A: Annex<K, V>> Engine<K, V, A> {
     }
 
     /// Stores an entry if `admits`, which is asked under the lock with what stands there, lets it.
-    /// `None` if it did not; otherwise whether there was room.
+    /// `None` if it did not; otherwise whether there was room. Where there was none, what stood there
+    /// is outdated all the same, and goes.
     pub(crate) fn insert(
         &self,
         hash: u64,
@@ -186,8 +187,8 @@ impl<K: Eq, V, A: Annex<K, V>> Engine<K, V, A> {
         now_ms: impl Fn() -> u64,
         mut admits: impl FnMut(Option<&V>) -> bool,
     ) -> Option<bool> {
-        let mut new = new;
-        for _ in 0..ROUNDS_MAX {
+        let (mut new, mut is_in_vain) = (new, false);
+        for round in 0..=ROUNDS_MAX {
             let mut departures = Departures::default();
             let weight = u64::from(new.weight);
             let mut shard = self.shard(hash).write();
@@ -195,6 +196,15 @@ impl<K: Eq, V, A: Annex<K, V>> Engine<K, V, A> {
             let current = slot.and_then(|slot| shard.pair(slot));
             if !admits(current.map(|pair| &pair.1)) {
                 return None;
+            }
+            if is_in_vain || round == ROUNDS_MAX || weight > self.bound() {
+                // What is not kept still outdates what is there.
+                if let Some(slot) = slot {
+                    shard.remove(slot, EvictionCause::Size, &mut departures);
+                }
+                drop(shard);
+                self.departed(&departures);
+                break;
             }
             let now_ms = if new.expires_ms != 0 || shard.has_ends() { now_ms() } else { 0 };
             if shard.is_due(now_ms) {
@@ -220,9 +230,7 @@ impl<K: Eq, V, A: Annex<K, V>> Engine<K, V, A> {
                 }
                 Placed::NoRoomHere(back) => new = back,
             }
-            if !self.make_room(weight) {
-                return Some(false);
-            }
+            is_in_vain = !self.make_room(weight);
         }
         Some(false)
     }
@@ -283,10 +291,10 @@ impl<K: Eq, V, A: Annex<K, V>> Engine<K, V, A> {
     ) -> Departures<K, V> {
         let mut departures = Departures::default();
         let mut shard = self.shard(hash).write();
-        if let Some(slot) = shard.find(hash, meant) {
-            if shard.pair(slot).is_some_and(|pair| and(&pair.1)) {
-                shard.remove(slot, cause, &mut departures);
-            }
+        if let Some(slot) = shard.find(hash, meant)
+            && shard.pair(slot).is_some_and(|pair| and(&pair.1))
+        {
+            shard.remove(slot, cause, &mut departures);
         }
         drop(shard);
         self.departed(&departures);

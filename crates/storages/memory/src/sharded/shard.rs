@@ -60,7 +60,6 @@ pub(crate) struct Shard<K, V, A> {
     annex: A,
     wheel: Option<Box<Wheel>>,
     weight: u64,
-    pinned: u64,
     counts: Counts,
 }
 
@@ -84,7 +83,6 @@ impl<K: Eq, V, A: Annex<K, V>> Shard<K, V, A> {
             annex: A::default(),
             wheel: None,
             weight: 0,
-            pinned: 0,
             counts: Counts::default(),
         }
     }
@@ -99,10 +97,6 @@ impl<K: Eq, V, A: Annex<K, V>> Shard<K, V, A> {
 
     pub(crate) fn counts(&self) -> Counts {
         self.counts
-    }
-
-    pub(crate) fn pinned(&self) -> u64 {
-        self.pinned
     }
 
     pub(crate) fn annex(&self) -> &A {
@@ -323,7 +317,6 @@ impl<K: Eq, V, A: Annex<K, V>> Shard<K, V, A> {
         let node = self.slab.node(slot);
         if node.has(PINNED) {
             node.set(PINNED, false);
-            self.pinned -= 1;
         } else {
             self.policy.remove(slot, &self.slab);
         }
@@ -407,7 +400,6 @@ impl<K: Eq, V, A: Annex<K, V>> Shard<K, V, A> {
         if !node.has(PINNED) {
             self.policy.remove(slot, &self.slab);
             node.set(PINNED, true);
-            self.pinned += 1;
         }
     }
 
@@ -417,7 +409,6 @@ impl<K: Eq, V, A: Annex<K, V>> Shard<K, V, A> {
         if was_pinned {
             self.tell();
             self.slab.node(slot).set(PINNED, false);
-            self.pinned -= 1;
             self.policy.admit(slot, &self.slab);
         }
         was_pinned

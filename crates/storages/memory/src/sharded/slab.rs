@@ -24,10 +24,10 @@ pub(crate) struct Node<K, V> {
 
 /// How an entry slides.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Idle {
-    pub(super) idle_ms: u64,
+pub(crate) struct Idle {
+    pub(crate) idle_ms: u64,
     /// The end that no use moves.
-    pub(super) last_ms: u64,
+    pub(crate) last_ms: u64,
 }
 
 /// The entries of a shard, by slot.

@@ -66,7 +66,7 @@ impl Choice {
         let mini = mini_entries(entries);
         let mut trial = self.trial.lock();
         *trial = Trial::new(mini);
-        let below = if entries == 0 { 0 } else { (mini << 32) / entries };
+        let below = (mini << 32).checked_div(entries).unwrap_or(0);
         self.sample_below.store(below, Ordering::Relaxed);
     }
 
@@ -85,10 +85,11 @@ impl Choice {
 
     /// Takes note of a hit. Waits for nobody.
     pub(crate) fn on_hit(&self, hash: u64) {
-        if self.is_sampled(hash) && self.queue.push(hash as u32) > QUEUED_MAX / 2 {
-            if let Some(mut trial) = self.trial.try_lock() {
-                self.drain(&mut trial);
-            }
+        if self.is_sampled(hash)
+            && self.queue.push(hash as u32) > QUEUED_MAX / 2
+            && let Some(mut trial) = self.trial.try_lock()
+        {
+            self.drain(&mut trial);
         }
     }
 
@@ -131,9 +132,12 @@ impl Choice {
             self.epoch.store(turn.epoch.wrapping_add(1), Ordering::Relaxed);
         }
         let current = usize::from(self.mode.load(Ordering::Relaxed));
-        let best = (0..4).fold(0, |best, nth| {
-            if trial.scores[nth] > trial.scores[best] { nth } else { best }
-        });
+        let best = (0..4).fold(
+            0,
+            |best, nth| {
+                if trial.scores[nth] > trial.scores[best] { nth } else { best }
+            },
+        );
         if trial.scores[best] > trial.scores[current] + (trial.entries as f64).sqrt() {
             self.mode.store(Mode::ALL[best].number(), Ordering::Relaxed);
         }
@@ -168,16 +172,27 @@ mod tests {
         assert_eq!(sizes, [1, 10, 64, 64, 250, 256, 1024, 1024]);
     }
 
+    fn hash(key: u64) -> u64 {
+        let product = u128::from(key + 1) * 0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835;
+        (product >> 64) as u64 ^ (product as u64).rotate_left(29)
+    }
+
     #[test]
-    fn a_loop_a_little_too_large_is_found_out() {
-        // All that a queue of the last ones can do there is to miss.
+    fn the_mode_that_hits_most_is_followed() {
+        // Each key again after 40 others, and never more: only who keeps the last ones hits.
         let choice = Choice::new(100);
         assert_eq!(choice.turn().mode, Mode::Guarded);
-        for turn in 0..100_000_u64 {
-            let hash = (turn % 4_u64.pow(3)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-            choice.on_insert(hash);
+        for turn in 0..20_000 {
+            choice.on_insert(hash(turn));
+            choice.on_hit(hash(turn.saturating_sub(40)));
         }
+        assert_ne!(choice.turn().mode, Mode::Guarded);
         assert!(choice.epoch() > 0, "counts age with accesses");
+        // A loop a little too large for that: nobody hits who keeps the last ones.
+        for turn in 0..200_000 {
+            choice.on_insert(hash(turn % 150));
+        }
+        assert_eq!(choice.turn().mode, Mode::Guarded);
     }
 
     #[test]

@@ -46,9 +46,9 @@ impl Mini {
 
     /// Asks for a hash, and brings it in if it is not there. Says whether it was.
     pub(super) fn access(&mut self, hash: u32, turn: Turn) -> bool {
-        let found = self.table.find(u64::from(hash) << 32 | u64::from(hash), |slot| {
-            self.held.hash(*slot) == hash
-        });
+        let found = self
+            .table
+            .find(u64::from(hash) << 32 | u64::from(hash), |slot| self.held.hash(*slot) == hash);
         if let Some(slot) = found {
             let meta = self.held.meta(*slot);
             Word::of(meta).hit(turn.epoch).store(meta);

@@ -100,12 +100,7 @@ impl Queues {
         self.evict_from_main(slots)
     }
 
-    fn evict_from_window(
-        &mut self,
-        main_max: u64,
-        turn: Turn,
-        slots: &impl Slots,
-    ) -> Option<u32> {
+    fn evict_from_window(&mut self, main_max: u64, turn: Turn, slots: &impl Slots) -> Option<u32> {
         let mut moves = 0;
         while let Some(slot) = self.window.front() {
             let is_guarded = turn.mode == Mode::Guarded;
