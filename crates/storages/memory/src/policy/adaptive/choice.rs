@@ -172,27 +172,33 @@ mod tests {
         assert_eq!(sizes, [1, 10, 64, 64, 250, 256, 1024, 1024]);
     }
 
-    fn hash(key: u64) -> u64 {
-        let product = u128::from(key + 1) * 0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835;
-        (product >> 64) as u64 ^ (product as u64).rotate_left(29)
+    #[test]
+    fn a_clear_lead_changes_the_mode_and_a_small_one_does_not() {
+        let choice = Choice::new(100);
+        let lead = |scores: [f64; 4]| {
+            choice.trial.lock().scores = scores;
+            choice.on_insert(1 << 16);
+            choice.turn().mode
+        };
+        // The small caches have 64 entries here, and the margin is the root of that.
+        assert_eq!(lead([100.0, 107.0, 0.0, 0.0]), Mode::Guarded);
+        assert_eq!(lead([100.0, 110.0, 0.0, 0.0]), Mode::Wide);
+        assert_eq!(lead([100.0, 94.0, 0.0, 99.0]), Mode::Wide);
+        assert_eq!(lead([0.0, 94.0, 110.0, 105.0]), Mode::Clock);
     }
 
     #[test]
-    fn the_mode_that_hits_most_is_followed() {
-        // Each key again after 40 others, and never more: only who keeps the last ones hits.
-        let choice = Choice::new(100);
-        assert_eq!(choice.turn().mode, Mode::Guarded);
-        for turn in 0..20_000 {
-            choice.on_insert(hash(turn));
-            choice.on_hit(hash(turn.saturating_sub(40)));
+    fn counts_age_with_accesses_and_hits_are_heard_of() {
+        let choice = Choice::new(64);
+        for turn in 0..640 {
+            let hash = (turn % 32 + 1) << 16 | (turn % 32 + 1);
+            if turn < 32 { choice.on_insert(hash) } else { choice.on_hit(hash) }
         }
-        assert_ne!(choice.turn().mode, Mode::Guarded);
-        assert!(choice.epoch() > 0, "counts age with accesses");
-        // A loop a little too large for that: nobody hits who keeps the last ones.
-        for turn in 0..200_000 {
-            choice.on_insert(hash(turn % 150));
-        }
-        assert_eq!(choice.turn().mode, Mode::Guarded);
+        choice.on_insert(77 << 16 | 77);
+        assert_eq!(choice.epoch(), 1);
+        let trial = choice.trial.lock();
+        assert_eq!(trial.accesses, 641);
+        assert!(trial.scores.iter().all(|score| *score > 300.0), "{:?}", trial.scores);
     }
 
     #[test]
