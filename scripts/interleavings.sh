@@ -1,8 +1,10 @@
 #!/bin/sh
-# Runs the scenarios of `interleavings` under the checker. Arguments go to the tests.
+# Runs the scenarios of `interleavings`, and those of SQLite's queues and threads, under the
+# checker. Arguments go to the tests.
 #
 #   scripts/interleavings.sh                          all of them, about two minutes
 #   scripts/interleavings.sh pending::                those with this in their name
+#   scripts/interleavings.sh interleavings::          those of SQLite
 #   INTERLEAVINGS=20000 scripts/interleavings.sh      more executions of each (1,000 by default)
 #   SHUTTLE_RANDOM_SEED=7 scripts/interleavings.sh    other ones
 #
@@ -12,4 +14,7 @@ set -eu
 cd "$(dirname "$0")/.."
 export RUSTFLAGS="${RUSTFLAGS:-} --cfg shuttle"
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/shuttle"
-exec cargo test --quiet -p interleavings --lib -- "$@"
+cargo test --quiet -p interleavings --lib -- "$@"
+# Of the tests in that crate those that are made for the checker.
+[ $# -gt 0 ] || set -- interleavings::
+cargo test --quiet -p cache-sqlite --lib -- "$@"

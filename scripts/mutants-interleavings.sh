@@ -17,14 +17,15 @@ found=0
 while read -r mutant scenario; do
     case "$mutant" in "" | \#*) continue ;; esac
     [ $# -eq 0 ] || [ "$1" = "$mutant" ] || continue
+    case "$scenario" in interleavings::*) package=cache-sqlite ;; *) package=interleavings ;; esac
     wrapper="$wrappers/$mutant"
     printf '#!/bin/sh\nexec "$@" --cfg '"'"'mutant="%s"'"'"'\n' "$mutant" >"$wrapper"
     chmod +x "$wrapper"
     export RUSTC_WORKSPACE_WRAPPER="$wrapper"
-    cargo test --quiet -p interleavings --lib --no-run </dev/null
+    cargo test --quiet -p "$package" --lib --no-run </dev/null
     output="$wrapper.log"
     # An exit by an error of the build, or of a filter that names nothing, is no find.
-    if cargo test --quiet -p interleavings --lib -- "$scenario" </dev/null >"$output" 2>&1; then
+    if cargo test --quiet -p "$package" --lib -- "$scenario" </dev/null >"$output" 2>&1; then
         missed="$missed $mutant"
         echo "MISSED  $mutant by $scenario"
     elif grep -q '^test result: FAILED' "$output"; then

@@ -1,7 +1,10 @@
 //! Named groups of measurements.
 
+use std::fs;
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use thiserror::Error;
 
 use crate::contestant::Contestant;
@@ -48,6 +51,9 @@ impl Group {
 pub struct Run<'run> {
     group: &'static str,
     effort: Effort,
+    only: &'run [String],
+    reported: usize,
+    output: &'run Path,
     rows: &'run mut dyn Write,
     note: &'run mut dyn FnMut(&str),
 }
@@ -70,7 +76,40 @@ impl<'run> Run<'run> {
         rows: &'run mut dyn Write,
         note: &'run mut dyn FnMut(&str),
     ) -> Self {
-        Self { group: group.name, effort, rows, note }
+        Self {
+            group: group.name,
+            effort,
+            only: &[],
+            reported: 0,
+            output: Path::new("."),
+            rows,
+            note,
+        }
+    }
+
+    /// Reports only the rows whose name holds one of these texts; all of them if there is none.
+    #[must_use]
+    pub fn only(mut self, only: &'run [String]) -> Self {
+        self.only = only;
+        self
+    }
+
+    /// Whether one of these rows is to be reported: otherwise what they need is not measured.
+    pub fn wants(&self, names: &[&str]) -> bool {
+        let wanted = |name: &&str| self.only.iter().any(|text| name.contains(text.as_str()));
+        self.only.is_empty() || names.iter().any(wanted)
+    }
+
+    /// How many rows were reported.
+    pub fn reported(&self) -> usize {
+        self.reported
+    }
+
+    /// Leaves tables and plots in this folder; in the current one if nothing is said.
+    #[must_use]
+    pub fn output(mut self, folder: &'run Path) -> Self {
+        self.output = folder;
+        self
     }
 
     /// How much is to be measured.
@@ -117,17 +156,36 @@ impl<'run> Run<'run> {
         measured
     }
 
+    /// Leaves a file in the folder for tables and plots, and tells a person where.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub fn leave(&mut self, name: &str, text: &str) -> anyhow::Result<()> {
+        let path: PathBuf = self.output.join(name);
+        let folder = path.parent().unwrap_or(self.output);
+        fs::create_dir_all(folder)
+            .and_then(|()| fs::write(&path, text))
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        self.note(&format!("  {}", path.display()));
+        Ok(())
+    }
+
     /// Tells a person something about the figures.
     pub fn note(&mut self, text: &str) {
         (self.note)(text);
     }
 
-    /// Reports one speed target.
+    /// Reports one speed target, if its row is wanted.
     ///
     /// # Errors
     ///
     /// When the row cannot be written, or nothing was measured: its figure is no number.
     pub fn report(&mut self, row: &Row) -> io::Result<()> {
+        if !self.wants(&[row.name()]) {
+            return Ok(());
+        }
+        self.reported += 1;
         if !row.measured().is_finite() {
             let problem = format!("the row {} has no figure: {}", row.name(), row.measured());
             return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
@@ -191,10 +249,40 @@ mod tests {
     }
 
     #[test]
+    fn only_wanted_rows_are_reported() {
+        let (mut rows, mut note) = (Vec::new(), |_: &str| {});
+        let only = ["hit".to_owned(), "set_p".to_owned()];
+        let mut run = Run::new(&GROUPS[0], Effort::QUICK, &mut rows, &mut note).only(&only);
+        assert!(run.wants(&["memory_miss", "memory_hit"]) && !run.wants(&["memory_miss"]));
+        for name in ["memory_hit", "memory_miss", "memory_set_p99"] {
+            run.report(&Row::at_most(name, 1.0, 2.0, "ns")).unwrap();
+        }
+        assert_eq!(run.reported(), 2);
+        assert!(!String::from_utf8(rows).unwrap().contains("miss"));
+    }
+
+    #[test]
     fn a_row_without_a_figure_is_refused() {
         let (mut rows, mut note) = (Vec::new(), |_: &str| {});
         let mut run = Run::new(&GROUPS[0], Effort::QUICK, &mut rows, &mut note);
         assert!(run.report(&Row::at_most("memory_hit", f64::NAN, 2.0, "ns")).is_err());
         assert!(rows.is_empty());
+    }
+
+    #[test]
+    fn a_table_is_left_in_a_folder_that_is_made_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut rows, mut notes) = (Vec::new(), Vec::new());
+        let mut note = |text: &str| notes.push(text.to_owned());
+        let output = folder.path().join("bench");
+        let mut run = Run::new(&GROUPS[0], Effort::QUICK, &mut rows, &mut note).output(&output);
+        run.leave("plots/hits.svg", "<svg/>").unwrap();
+        assert_eq!(fs::read_to_string(output.join("plots/hits.svg")).unwrap(), "<svg/>");
+        assert!(notes[0].contains("hits.svg"), "{notes:?}");
+        fs::write(output.join("file"), "").unwrap();
+        let mut silent = |_: &str| {};
+        let mut run = Run::new(&GROUPS[0], Effort::QUICK, &mut rows, &mut silent).output(&output);
+        let error = run.leave("file/table.md", "").unwrap_err();
+        assert!(error.to_string().contains("table.md"), "{error}");
     }
 }

@@ -11,13 +11,17 @@
 //! | [`measured`] | medians, differences and ratios |
 //! | [`calmness`] | whether the machine left the work in peace |
 //! | [`row`] | one speed target and what was measured |
+//! | [`failures`] | errors of what was measured |
 //! | [`group`] | named groups of measurements, chosen on the command line |
+//! | [`program`] | the command line of a program that measures |
 
 pub mod calmness;
 pub mod contestant;
+pub mod failures;
 pub mod group;
 pub mod interleave;
 pub mod measured;
+pub mod program;
 pub mod row;
 
 mod cpu;

@@ -5,67 +5,26 @@
 mod allocations;
 mod groups;
 
-use std::io::{self, Write as _};
-use std::time::Duration;
-
 use anyhow::Context as _;
 use clap::Parser;
-use indicatif::ProgressBar;
-use tiers_benches::{Effort, Group, Run};
+use tiers_benches::program;
 
 /// Measures Tiers against raw engines and bare drivers.
 #[derive(Debug, Parser)]
 #[command(name = "tiers-benches")]
 struct Arguments {
-    /// The groups to measure; all of them if none is named
-    #[arg(value_name = "GROUP")]
-    groups: Vec<String>,
-
-    /// Fewer and shorter repetitions: a rough look
-    #[arg(long)]
-    quick: bool,
-
-    /// The smallest sizes there are, to see that everything runs: the figures mean nothing
-    #[arg(long, hide = true, conflicts_with = "quick")]
-    tiny: bool,
+    #[command(flatten)]
+    program: program::Arguments,
 
     /// What to do as another process of a measurement, as JSON
     #[arg(long, hide = true)]
     task: Option<String>,
-
-    /// Print the names of the groups, one a line, and measure nothing
-    #[arg(long)]
-    list: bool,
 }
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    if let Some(task) = &arguments.task {
-        return groups::carry_out(&serde_json::from_str(task).context("no task")?);
+    match &arguments.task {
+        Some(task) => groups::carry_out(&serde_json::from_str(task).context("no task")?),
+        None => program::run(&arguments.program, groups::GROUPS),
     }
-    let chosen = Group::choose(groups::GROUPS, &arguments.groups)?;
-    if arguments.list {
-        for group in chosen {
-            println!("{}", group.name);
-        }
-        return Ok(());
-    }
-    let effort = match (arguments.quick, arguments.tiny) {
-        (_, true) => Effort::TINY,
-        (true, false) => Effort::QUICK,
-        (false, false) => Effort::FULL,
-    };
-    let bar = ProgressBar::new_spinner();
-    bar.enable_steady_tick(Duration::from_millis(500));
-    let mut note = |text: &str| {
-        bar.set_message(text.trim().to_owned());
-        bar.suspend(|| eprintln!("{text}"));
-    };
-    for group in &chosen {
-        let mut rows = io::stdout().lock();
-        let mut run = Run::new(group, effort, &mut rows, &mut note);
-        (group.measure)(&mut run).with_context(|| format!("group {}", group.name))?;
-        rows.flush().context("cannot write rows")?;
-    }
-    Ok(())
 }

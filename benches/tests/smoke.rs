@@ -8,8 +8,14 @@ use serde_json::Value;
 
 /// The rows that a group prints at its smallest size, in order.
 fn rows_of(group: &str) -> Vec<String> {
+    rows_of_only(group, &[])
+}
+
+/// The same with further arguments.
+fn rows_of_only(group: &str, arguments: &[&str]) -> Vec<String> {
     let output = Command::new(env!("CARGO_BIN_EXE_tiers-benches"))
         .args(["--tiny", group])
+        .args(arguments)
         .output()
         .expect("the benches run");
     let notes = String::from_utf8_lossy(&output.stderr);
@@ -37,6 +43,15 @@ fn checked(line: &str, group: &str) -> String {
     name.to_owned()
 }
 
+/// Each row can be had without those whose name does not hold its own.
+fn each_alone(group: &str, names: &[&str]) {
+    for name in names {
+        let wanted: Vec<_> = names.iter().copied().filter(|other| other.contains(name)).collect();
+        assert_eq!(rows_of_only(group, &["--only", name]), wanted, "--only {name}");
+    }
+    assert!(rows_of_only(group, &["--only", "no such row"]).is_empty());
+}
+
 #[test]
 fn memory() {
     let expected = [
@@ -50,6 +65,7 @@ fn memory() {
         "memory_bytes_per_entry",
     ];
     assert_eq!(rows_of("memory"), expected);
+    each_alone("memory", &expected);
 }
 
 #[test]
@@ -81,4 +97,5 @@ fn sqlite() {
         "sqlite_day_reads_saved",
     ];
     assert_eq!(rows, expected);
+    each_alone("sqlite", &expected);
 }

@@ -81,3 +81,20 @@ fn two_updates_and_an_invalidation_in_memory_alone() {
         assert!(got >= promised, "given {got} after {promised} was promised");
     });
 }
+
+/// Of two sets at the same time one stays; what they cost is not both.
+#[test]
+fn two_sets_in_memory_alone() {
+    check(|| async {
+        let source = versions();
+        let (_cache, items) = only_memory(Item::definition(), source);
+        let set = |version| {
+            task(&items, move |items| async move {
+                items.set(&ITEM, bytes_of(version)).await.expect("an open cache");
+            })
+        };
+        all([set(8), set(9)]).await;
+        let stands = items.peek(&ITEM).await.expect("an open cache").expect("one of them");
+        assert!([8, 9].contains(&version_of(&stands)));
+    });
+}

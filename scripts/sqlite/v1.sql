@@ -9,6 +9,8 @@ CREATE TABLE "{table}" (
     expire_at     INTEGER NOT NULL,            -- past it, the entry is not there
     fresh_until   INTEGER NOT NULL,            -- past it, the entry is stale
     created_at    INTEGER NOT NULL,            -- when the value was loaded or set
+    cleanup_at    INTEGER,                     -- when clean-up looks at it: not after expire_at;
+                                               -- NULL: only where it never expires
     last_accessed INTEGER NOT NULL,            -- Unix microseconds, distinct within a process
     access_count  INTEGER NOT NULL DEFAULT 0,
     idle_ms       INTEGER,                     -- sliding expiry
@@ -27,11 +29,11 @@ CREATE TABLE "{table}" (
 
 -- Patterns and prefixes are ranges of keys.
 CREATE INDEX "{table}_key" ON "{table}" (key);
--- Clean-up finds what has expired; what never does is not in it.
-CREATE INDEX "{table}_expire_at" ON "{table}" (expire_at) WHERE expire_at >= 0;
--- Eviction finds what was used least recently.
-CREATE INDEX "{table}_last_accessed" ON "{table}" (last_accessed);
--- Nothing asks by created_at or data_type, so these have no index that every write would pay for.
+-- Clean-up finds what may have expired. An entry that is set again or renewed keeps its place here,
+-- so that the index is not written each time: clean-up puts it to its new end when it comes to it.
+CREATE INDEX "{table}_cleanup_at" ON "{table}" (cleanup_at) WHERE cleanup_at IS NOT NULL;
+-- last_accessed changes with every write and has no index: eviction takes the oldest of a sample of
+-- neighbouring ids, which as hashes are as good as random. Nothing asks by created_at or data_type.
 
 -- Which entries bear a tag; kept in the transaction of their entry. The primary key is the index.
 CREATE TABLE "{table}_tags" (

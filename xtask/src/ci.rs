@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 
+use crate::bench::peers;
 use crate::command::{self, cargo};
 use crate::workspace::Workspace;
 use crate::{packages, test};
@@ -13,11 +14,12 @@ type Step = (&'static str, fn(&Workspace) -> anyhow::Result<()>);
 
 const STEPS: &[Step] = &[
     ("system packages", |_| packages::ensure()),
-    ("format", |workspace| at_root(workspace, cargo().args(["fmt", "--all", "--check"]))),
+    ("format", format),
     ("lints", lints),
     ("documentation", documentation),
     ("dependencies", dependencies),
     ("tests", |workspace| test::run(workspace, &test::Options::default())),
+    ("model", model),
 ];
 
 /// Runs every step; the first that fails ends it.
@@ -33,6 +35,13 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
 
 fn at_root(workspace: &Workspace, command: &mut Command) -> anyhow::Result<()> {
     command::run(command.current_dir(workspace.root()))
+}
+
+/// Of the peers' workspace, too, of which nothing is built here.
+fn format(workspace: &Workspace) -> anyhow::Result<()> {
+    at_root(workspace, cargo().args(["fmt", "--all", "--check"]))?;
+    let peers = ["--manifest-path", peers::MANIFEST, "--check"];
+    at_root(workspace, cargo().arg("fmt").args(peers))
 }
 
 fn lints(workspace: &Workspace) -> anyhow::Result<()> {
@@ -62,6 +71,18 @@ fn dependencies(workspace: &Workspace) -> anyhow::Result<()> {
     }
     let checks = ["--all-features", "check", "bans", "licenses", "sources"];
     at_root(workspace, cargo().args(["deny", "--workspace"]).args(checks))
+}
+
+/// 10,000 sequences of 100 steps, 2,500 in each of four worlds; a failure names its seed.
+fn model(workspace: &Workspace) -> anyhow::Result<()> {
+    const SEQUENCES_OF_A_TEST: &str = "2500";
+    at_root(
+        workspace,
+        cargo()
+            .args(["test", "--locked", "--profile", "model", "-p", "tiers", "--test", "model"])
+            .env("TIERS_MODEL_SEQUENCES", SEQUENCES_OF_A_TEST)
+            .env_remove("TIERS_MODEL_SEED"),
+    )
 }
 
 fn has_cargo_deny() -> bool {

@@ -5,6 +5,8 @@
 //! | [`mod@test`] | every suite of the workspace, and which storage passes which case |
 //! | [`mod@bench`] | measurements, merged into one summary of speed targets |
 //! | [`schema`] | the schemas of the storages: print, apply, check |
+//! | [`services`] | private servers, for the tests and for people |
+//! | [`release`] | the next version: changelog, packages checked, commit and tag |
 //! | [`ci`] | what a submission must pass |
 //! | [`packages`] | what the system must have, and how it gets it |
 //! | [`workspace`], [`command`] | this workspace as cargo sees it; running its programs |
@@ -14,7 +16,9 @@ mod bench;
 mod ci;
 mod command;
 mod packages;
+mod release;
 mod schema;
+mod services;
 mod test;
 #[cfg(test)]
 mod tidy;
@@ -39,6 +43,8 @@ enum Task {
     Test(test::Options),
     Bench(bench::Options),
     Schema(schema::Options),
+    Services(services::Options),
+    Release(release::Options),
     /// Run what a submission must pass: format, lints, documentation, dependencies, tests
     Ci,
 }
@@ -59,6 +65,8 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
         Task::Test(options) => test::run(&workspace, &options),
         Task::Bench(options) => bench::run(&workspace, &options),
         Task::Schema(options) => schema::run(&workspace, &options),
+        Task::Services(options) => services::run(&workspace, &options),
+        Task::Release(options) => release::run(&workspace, &options),
         Task::Ci => ci::run(&workspace),
     }
 }
@@ -83,10 +91,22 @@ mod tests {
     }
 
     #[test]
+    fn a_dry_run_publishes_nothing() {
+        let line = ["xtask", "release", "minor", "--dry-run", "--date", "2026-03-01"];
+        let Task::Release(options) = Arguments::parse_from(line).task else { panic!("no release") };
+        assert_eq!(options.next, release::Next::Minor);
+        assert!(options.dry_run && !options.publish);
+        let both = ["xtask", "release", "minor", "--dry-run", "--publish"];
+        assert!(Arguments::try_parse_from(both).is_err());
+        assert!(Arguments::try_parse_from(["xtask", "release", "later"]).is_err());
+    }
+
+    #[test]
     fn groups_and_quick_go_to_the_bench() {
-        let line = ["xtask", "bench", "memory", "sqlite", "--quick"];
+        let line = ["xtask", "bench", "memory", "sqlite", "--quick", "--only", "get"];
         let Task::Bench(options) = Arguments::parse_from(line).task else { panic!("not a bench") };
         assert_eq!(options.groups, ["memory", "sqlite"]);
+        assert_eq!(options.only, ["get"]);
         assert!(options.quick);
     }
 }

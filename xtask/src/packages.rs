@@ -1,6 +1,6 @@
-//! What the system must have before the workspace builds, and how it gets it.
+//! What the system must have before the workspace builds and its servers start, and how it gets it.
 //!
-//! Only Debian packages that start no service belong in [`REQUIREMENTS`].
+//! Only Debian packages that start no service by themselves belong here.
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -9,10 +9,12 @@ use std::process::{Command, Stdio};
 
 use anyhow::bail;
 
+use tiers_servers::{Kind, tools};
+
 use crate::command;
 
-/// Something that the build needs from the system.
-#[derive(Debug)]
+/// Something that is needed from the system.
+#[derive(Debug, Clone, Copy)]
 struct Requirement {
     /// What it is, and for what.
     what: &'static str,
@@ -22,11 +24,12 @@ struct Requirement {
     present: fn() -> bool,
 }
 
-const REQUIREMENTS: &[Requirement] = &[Requirement {
+/// What the build needs.
+const COMPILER: Requirement = Requirement {
     what: "a C compiler with its headers (SQLite and zstd are built from source)",
     packages: &["gcc", "libc6-dev"],
     present: has_c_compiler,
-}];
+};
 
 /// What is to be done about missing requirements.
 #[derive(Debug, PartialEq, Eq)]
@@ -44,7 +47,27 @@ enum Plan {
 /// Makes sure that the system has what the build needs: installs it as root, otherwise says what
 /// to install.
 pub(crate) fn ensure() -> anyhow::Result<()> {
-    let missing: Vec<_> = REQUIREMENTS.iter().filter(|needed| !(needed.present)()).collect();
+    ensure_all(&[COMPILER])
+}
+
+/// Makes sure that the servers can be started: as [`ensure`], and the MongoDB-wire server from
+/// PyPI goes into a Python environment of its own.
+pub(crate) fn ensure_servers(kinds: &[Kind]) -> anyhow::Result<()> {
+    let needed = tools::TOOLS.iter().filter(|tool| kinds.iter().any(|kind| kind.needs(tool)));
+    let needed: Vec<_> = needed
+        .map(|tool| Requirement { what: tool.what, packages: tool.packages, present: tool.present })
+        .collect();
+    ensure_all(&needed)?;
+    let venv = tools::mongodb_venv();
+    if kinds.contains(&Kind::MongoDb) && !tools::has_mongodb_stand_in(&venv) {
+        eprintln!("installing a MongoDB-wire server with pip into {}", venv.display());
+        tools::install_mongodb_stand_in(&venv)?;
+    }
+    Ok(())
+}
+
+fn ensure_all(requirements: &[Requirement]) -> anyhow::Result<()> {
+    let missing: Vec<_> = requirements.iter().filter(|needed| !(needed.present)()).collect();
     for needed in &missing {
         eprintln!("missing: {}", needed.what);
     }

@@ -16,12 +16,17 @@ impl Workspace {
     pub(crate) fn load() -> anyhow::Result<Self> {
         // The workspace's own manifest: asked from a member's, cargo takes that one for the default.
         let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("Cargo.toml");
+        Self::load_from(&manifest)
+    }
+
+    /// Asks cargo about the workspace with this manifest.
+    pub(crate) fn load_from(manifest: &Path) -> anyhow::Result<Self> {
         let mut command = MetadataCommand::new();
         if let Some(cargo) = std::env::var_os("CARGO") {
             command.cargo_path(cargo);
         }
         let metadata = command
-            .manifest_path(&manifest)
+            .manifest_path(manifest)
             .no_deps()
             .exec()
             .context("cannot read the workspace with `cargo metadata`")?;

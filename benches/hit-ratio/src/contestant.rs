@@ -1,9 +1,9 @@
 //! Who is measured: every policy of the engine, and peers as their users run them.
 
 use std::hash::RandomState;
-use std::sync::Arc;
 
 use cache_memory::{Policy, ShardedCache};
+use foyer_memory::{CacheBuilder, CacheProperties, EvictionConfig, LfuConfig, S3FifoConfig};
 
 /// A cache of keys alone.
 pub(crate) trait Contestant {
@@ -18,7 +18,8 @@ struct Ours(ShardedCache<u64, ()>);
 struct QuickCache(quick_cache::sync::Cache<u64, ()>);
 struct Moka(moka::sync::Cache<u64, ()>);
 struct MiniMoka(mini_moka::sync::Cache<u64, ()>);
-struct TinyUfo(tinyufo::TinyUfo<u64, Arc<()>>);
+struct TinyUfo(tinyufo::TinyUfo<u64, ()>);
+struct Foyer(foyer_memory::Cache<u64, ()>);
 
 impl Contestant for Ours {
     fn access(&mut self, key: u64) -> bool {
@@ -64,7 +65,17 @@ impl Contestant for TinyUfo {
     fn access(&mut self, key: u64) -> bool {
         let hit = self.0.get(&key).is_some();
         if !hit {
-            self.0.put(key, Arc::new(()), 1);
+            self.0.put(key, (), 1);
+        }
+        hit
+    }
+}
+
+impl Contestant for Foyer {
+    fn access(&mut self, key: u64) -> bool {
+        let hit = self.0.get(&key).is_some();
+        if !hit {
+            self.0.insert(key, ());
         }
         hit
     }
@@ -82,6 +93,12 @@ fn ours(policy: Policy, entries: u64) -> Box<dyn Contestant> {
 fn moka(policy: moka::policy::EvictionPolicy, entries: u64) -> Box<dyn Contestant> {
     let cache = moka::sync::Cache::builder().max_capacity(entries).eviction_policy(policy);
     Box::new(Moka(cache.build()))
+}
+
+/// With one shard, as the engine has for small caches; more would only do harm with one thread.
+fn foyer(policy: EvictionConfig, entries: u64) -> Box<dyn Contestant> {
+    let cache = CacheBuilder::new(room(entries)).with_shards(1).with_eviction_config(policy);
+    Box::new(Foyer(cache.build::<CacheProperties>()))
 }
 
 fn room(entries: u64) -> usize {
@@ -104,6 +121,8 @@ pub(crate) const ALL: &[(&str, Make)] = &[
     ("quick_cache", |entries| Box::new(QuickCache(quick_cache::sync::Cache::new(room(entries))))),
     ("moka-tinylfu", |entries| moka(moka::policy::EvictionPolicy::tiny_lfu(), entries)),
     ("moka-lru", |entries| moka(moka::policy::EvictionPolicy::lru(), entries)),
+    ("foyer-lfu", |entries| foyer(LfuConfig::default().into(), entries)),
+    ("foyer-s3fifo", |entries| foyer(S3FifoConfig::default().into(), entries)),
     ("mini-moka", |entries| {
         let hasher = RandomState::new();
         let cache = mini_moka::sync::Cache::builder().max_capacity(entries);

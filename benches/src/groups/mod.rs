@@ -1,13 +1,12 @@
 //! The groups, one a module.
 
-mod failures;
 mod latency;
 mod memory;
 mod sqlite;
 
 pub(crate) use sqlite::carry_out;
 
-use tiers_benches::Group;
+use tiers_benches::{Group, failures};
 
 /// All groups, in the order in which they run.
 pub(crate) const GROUPS: &[Group] = &[memory::GROUP, sqlite::GROUP];

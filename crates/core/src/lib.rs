@@ -13,12 +13,14 @@
 //! | [`fence`] | what keeps old loads from being stored after an invalidation |
 //! | [`policy`] | lifetimes, jitter, doorkeeper, size routing: pure |
 //! | [`cache`], [`handle`] | the engine, and what programs call |
-//! | [`stats`] | counters per node type and tier |
+//! | [`stats`], [`observe`] | counters and latencies per node type and tier; metrics, spans, events |
 //! | [`clock`], [`error`] | injected time; what can go wrong |
+//! | [`config`] | reading the options of a storage's URL |
 //! | `testing` (feature `testing`) | the behaviour suite for storages, and doubles for tests |
 
 pub mod cache;
 pub mod clock;
+pub mod config;
 pub mod entry;
 pub mod error;
 pub mod fence;
@@ -27,7 +29,7 @@ pub mod handle;
 pub mod key;
 pub mod memory;
 pub mod node;
-mod observe;
+pub mod observe;
 pub mod policy;
 pub mod source;
 pub mod stats;

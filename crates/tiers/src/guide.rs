@@ -16,6 +16,7 @@ pages! {
     from_cacheme "from-cacheme.md"
     from_moka_and_cached "from-moka-and-cached.md"
     invalidation "invalidation.md"
+    observability "observability.md"
     sqlite "sqlite.md"
     tiers "tiers.md"
 }

@@ -40,6 +40,7 @@
 //! | `zstd`, `lz4` | compression of stored values | `zstd` |
 //! | `macros` | `#[derive(Node)]`, `#[cached]` | yes |
 //! | `tracing` | spans and events | no |
+//! | `metrics` | counters, gauges and latencies for the recorder of the `metrics` facade | no |
 //! | `testing` | the behaviour suite for storages, a test storage, a scripted source, a manual clock | no |
 
 #[cfg(doctest)]
@@ -51,7 +52,7 @@ pub use cache_core as core;
 #[cfg(feature = "testing")]
 pub use cache_core::testing;
 pub use cache_core::{
-    cache, clock, entry, error, handle, key, node, policy, source, stats, storage,
+    cache, clock, entry, error, handle, key, node, observe, policy, source, stats, storage,
 };
 #[cfg(feature = "macros")]
 pub use cache_macros::{Node, cached};

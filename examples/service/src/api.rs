@@ -2,6 +2,7 @@
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -11,17 +12,19 @@ use tiers::error::{Error, Retry};
 
 use crate::AnyError;
 use crate::database::Order;
+use crate::metrics::Metrics;
 use crate::orders::{OrderNode, Orders};
 use crate::stats;
 
 const ITEM_BYTES_MAX: usize = 200;
 
-pub(crate) fn routes(orders: Orders) -> Router {
+pub(crate) fn routes(orders: Orders, metrics: Metrics) -> Router {
     Router::new()
         .route("/customers/{customer}/orders", get(list).delete(forget))
         .route("/customers/{customer}/orders/{order}", get(read).put(put))
         .route("/customers/{customer}/orders/{order}/shipment", post(ship))
         .route("/stats", get(figures))
+        .route("/metrics", get(|orders| measures(orders, metrics)))
         .route("/healthz", get(health))
         .with_state(orders)
 }
@@ -84,6 +87,11 @@ async fn forget(
 
 async fn figures(State(orders): State<Orders>) -> Json<Value> {
     Json(stats::to_json(&orders).await)
+}
+
+async fn measures(State(orders): State<Orders>, metrics: Metrics) -> impl IntoResponse {
+    let text = metrics.render(&orders.cache).await;
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
 }
 
 async fn health(State(orders): State<Orders>) -> Result<Json<Value>, Failure> {

@@ -7,6 +7,7 @@
 //!      -d '{"item": "tea", "cents": 450}'
 //! curl localhost:8080/customers/7/orders
 //! curl localhost:8080/stats
+//! curl localhost:8080/metrics
 //! ```
 //!
 //! | module | what is in it |
@@ -15,12 +16,13 @@
 //! | `database` | the orders' own table: the source of truth |
 //! | `orders` | nodes, sources, and the cache over them |
 //! | `api` | the routes |
-//! | `stats` | figures as JSON |
+//! | `stats`, `metrics` | figures as JSON and for Prometheus |
 //! | `serve` | listening, shutting down |
 
 mod api;
 mod arguments;
 mod database;
+mod metrics;
 mod orders;
 mod serve;
 mod stats;

@@ -10,9 +10,11 @@ use tokio::sync::watch;
 use crate::AnyError;
 use crate::api;
 use crate::arguments::Arguments;
+use crate::metrics::Metrics;
 use crate::orders::Orders;
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), AnyError> {
+    let metrics = Metrics::install()?;
     let orders = Orders::open(&arguments).await?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, arguments.port)).await?;
     // Before the address is told: whoever reads it may ask this program to end at once.
@@ -20,7 +22,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), AnyError> {
     report_start(&arguments, &listener.local_addr()?.to_string());
 
     let mut told = ending.clone();
-    let server = axum::serve(listener, api::routes(orders.clone()))
+    let server = axum::serve(listener, api::routes(orders.clone(), metrics))
         .with_graceful_shutdown(async move { until_told(&mut told).await });
     let overdue = async {
         until_told(&mut ending).await;

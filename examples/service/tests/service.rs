@@ -28,6 +28,27 @@ async fn what_was_read_once_is_read_from_the_cache() {
 }
 
 #[tokio::test]
+async fn metrics_are_what_prometheus_reads() {
+    let place = Place::new();
+    place.insert(7, 1, "tea");
+    let service = place.start("production", &[]);
+    for _ in 0..3 {
+        service.get("/customers/7/orders/1").await;
+    }
+    let page = service.get("/metrics").await;
+    let page = page.as_str().expect("text");
+    for line in [
+        r#"tiers_requests_total{cache="shop",node="OrderNode",outcome="hit"} 2"#,
+        r#"tiers_requests_total{cache="shop",node="OrderNode",outcome="miss"} 1"#,
+        r#"tiers_load_duration_seconds_count{cache="shop",node="OrderNode"} 1"#,
+        r#"tiers_entries{cache="shop",tier="sqlite"} 1"#,
+        "# TYPE tiers_tier_duration_seconds histogram",
+    ] {
+        assert!(page.lines().any(|told| told == line), "{line} is not in\n{page}");
+    }
+}
+
+#[tokio::test]
 async fn a_change_is_seen_by_the_next_read() {
     for environment in ["production", "test"] {
         let place = Place::new();

@@ -1,8 +1,11 @@
 //! `cargo xtask bench`: runs groups of measurements and keeps one row per speed target.
 //!
-//! The measuring itself is in the `benches` crate, built with the `bench` profile; it prints one
-//! row a line. This module knows only the rows.
+//! The measuring itself is in the `benches` crate, and beside other caches in `benches/peers`, a
+//! workspace of its own that is built only when one of its groups is asked for. Both are built with
+//! the `bench` profile and print one row a line. This module knows only the rows.
 
+pub(crate) mod hit_ratio;
+pub(crate) mod peers;
 mod summary;
 
 use std::io::{BufRead as _, BufReader};
@@ -18,13 +21,22 @@ use summary::{Row, Summary};
 
 /// Measure, and compare with the speed targets
 ///
-/// Writes target/bench/summary.json, one row per speed target. A run of some groups replaces their
-/// rows only. A target that is missed is no failure of this command.
+/// Writes target/bench/summary.json, one row per speed target; tables and plots lie beside it. A run
+/// of some groups replaces their rows only. A target that is missed is no failure of this command.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Options {
-    /// The groups to measure; all of them if none is named
+    #[command(subcommand)]
+    pub(crate) alone: Option<hit_ratio::Only>,
+
+    /// The groups to measure, `peers` for all beside other caches; all groups if none is named
     #[arg(value_name = "GROUP")]
     pub(crate) groups: Vec<String>,
+
+    /// Only the rows whose name holds this text; may be given several times. The others stay as
+    /// they were
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) only: Vec<String>,
 
     /// Fewer and shorter repetitions: a rough look
     #[arg(long)]
@@ -33,19 +45,29 @@ pub(crate) struct Options {
 
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()> {
     packages::ensure()?;
-    let mut build = benches(workspace, "build");
-    command::run(&mut build)?;
-    let known = list(workspace)?;
-    let chosen = choose("group", &options.groups, &known)?;
+    if let Some(hit_ratio::Only::HitRatio(options)) = &options.alone {
+        return hit_ratio::run(workspace, options);
+    }
+    command::run(&mut Program::Own.cargo(workspace, "build"))?;
+    let known = [list(workspace)?, peers::groups(), vec![hit_ratio::GROUP.to_owned()]].concat();
+    let chosen = choose("group", &peers::meant(&options.groups), &known)?;
+    if chosen.iter().any(|group| peers::has(group)) {
+        command::run(&mut Program::Peers.cargo(workspace, "build"))?;
+    }
 
     let path = workspace.output("bench").join("summary.json");
-    let mut summary = if options.groups.is_empty() {
+    let mut summary = if options.groups.is_empty() && options.only.is_empty() {
         Summary::default()
     } else {
-        Summary::read(&path)?.without(&chosen, &known)
+        Summary::read(&path)?.without(&chosen, &known, &options.only)
     };
     for group in &chosen {
-        summary.add(group, measure(workspace, group, options.quick)?)?;
+        let rows = if group == hit_ratio::GROUP {
+            hit_ratio::measure(workspace, &hit_ratio::Options::shipped(options.quick))?
+        } else {
+            measure(workspace, group, options)?
+        };
+        summary.add(group, rows)?;
         // Written after each group, so that an interrupted run keeps what it has measured.
         summary.write(&path)?;
     }
@@ -61,16 +83,40 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()
     Ok(())
 }
 
-fn benches(workspace: &Workspace, verb: &str) -> Command {
-    let mut command = cargo();
-    command.current_dir(workspace.root());
-    command.args([verb, "--profile", "bench", "--package", "tiers-benches"]);
-    command
+/// The programs that measure.
+#[derive(Debug, Clone, Copy)]
+enum Program {
+    /// Tiers, raw engines and bare drivers.
+    Own,
+    /// Tiers and its peers, a workspace of its own.
+    Peers,
 }
 
-/// The groups that the benches have.
+impl Program {
+    fn of(group: &str) -> Self {
+        if peers::has(group) { Self::Peers } else { Self::Own }
+    }
+
+    fn cargo(self, workspace: &Workspace, verb: &str) -> Command {
+        let mut command = cargo();
+        command.current_dir(workspace.root()).args([verb, "--profile", "bench"]);
+        match self {
+            Self::Own => command.args(["--package", "tiers-benches"]),
+            Self::Peers => command
+                .arg("--manifest-path")
+                .arg(workspace.root().join(peers::MANIFEST))
+                // What both need is built once.
+                .arg("--target-dir")
+                .arg(workspace.output("")),
+        };
+        command
+    }
+}
+
+/// The groups of the workspace's own program.
 fn list(workspace: &Workspace) -> anyhow::Result<Vec<String>> {
-    let output = benches(workspace, "run")
+    let output = Program::Own
+        .cargo(workspace, "run")
         .args(["--quiet", "--", "--list"])
         .stderr(Stdio::inherit())
         .output()
@@ -82,11 +128,15 @@ fn list(workspace: &Workspace) -> anyhow::Result<Vec<String>> {
     Ok(names.lines().map(str::to_owned).collect())
 }
 
-fn measure(workspace: &Workspace, group: &str, quick: bool) -> anyhow::Result<Vec<Row>> {
-    let mut command = benches(workspace, "run");
-    command.args(["--quiet", "--", group]).stdout(Stdio::piped());
-    if quick {
+fn measure(workspace: &Workspace, group: &str, options: &Options) -> anyhow::Result<Vec<Row>> {
+    let mut command = Program::of(group).cargo(workspace, "run");
+    command.args(["--quiet", "--", group, "--output"]).arg(workspace.output("bench"));
+    command.stdout(Stdio::piped());
+    if options.quick {
         command.arg("--quick");
+    }
+    for text in &options.only {
+        command.args(["--only", text]);
     }
     let mut child = command.spawn().context("cannot start cargo")?;
     let mut rows = Vec::new();

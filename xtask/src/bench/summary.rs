@@ -50,11 +50,13 @@ impl Summary {
         }
     }
 
-    /// Leaves out the rows of these groups, which are to be measured again.
-    pub(super) fn without(mut self, groups: &[String], known: &[String]) -> Self {
+    /// Leaves out the rows of these groups, which are to be measured again; of them only those
+    /// whose name holds one of the texts in `only`, if there is any.
+    pub(super) fn without(mut self, groups: &[String], known: &[String], only: &[String]) -> Self {
         self.rows.retain(|row| {
             let group = group_of(&row.name, known);
-            !group.is_some_and(|group| groups.contains(group))
+            let named = only.is_empty() || only.iter().any(|text| row.name.contains(text));
+            !(named && group.is_some_and(|group| groups.contains(group)))
         });
         self
     }
@@ -189,7 +191,7 @@ mod tests {
         summary.add("memory", vec![row("memory_hit", 3.0)]).unwrap();
         summary.add("hit-ratio", vec![row("hit_ratio_zipf", 4.0)]).unwrap();
 
-        let mut summary = summary.without(&names(&["sqlite", "hit-ratio"]), &known);
+        let mut summary = summary.without(&names(&["sqlite", "hit-ratio"]), &known, &[]);
         summary.add("sqlite", vec![row("sqlite_get", 9.0), row("sqlite_new", 8.0)]).unwrap();
         let expected = [("memory_hit", 3.0), ("sqlite_get", 9.0), ("sqlite_new", 8.0)];
         assert_eq!(rows(&summary), expected);
@@ -201,8 +203,18 @@ mod tests {
         let mut summary = Summary::default();
         summary.add("sqlite", vec![row("sqlite_get", 1.0)]).unwrap();
         summary.add("sqlite-bulk", vec![row("sqlite_bulk_get", 2.0)]).unwrap();
-        let summary = summary.without(&names(&["sqlite"]), &known);
+        let summary = summary.without(&names(&["sqlite"]), &known, &[]);
         assert_eq!(rows(&summary), [("sqlite_bulk_get", 2.0)]);
+    }
+
+    #[test]
+    fn a_run_of_some_rows_replaces_them_only() {
+        let known = names(&["sqlite"]);
+        let mut summary = Summary::default();
+        let before = ["sqlite_get", "sqlite_get_p99", "sqlite_set"].map(|name| row(name, 1.0));
+        summary.add("sqlite", before.to_vec()).unwrap();
+        let summary = summary.without(&known, &known, &names(&["get_p"]));
+        assert_eq!(rows(&summary), [("sqlite_get", 1.0), ("sqlite_set", 1.0)]);
     }
 
     #[test]
@@ -210,7 +222,7 @@ mod tests {
         let mut summary = Summary::default();
         summary.add("candles", vec![row("candles_append", 1.0)]).unwrap();
         let known = names(&["memory"]);
-        assert_eq!(rows(&summary.without(&known, &known)), [("candles_append", 1.0)]);
+        assert_eq!(rows(&summary.without(&known, &known, &[])), [("candles_append", 1.0)]);
     }
 
     #[test]

@@ -21,7 +21,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use tiers_servers::Kind;
 
+use crate::services::{Servers, kinds_of};
 use crate::workspace::{Workspace, choose};
 use crate::{command, packages};
 use build::{Programs, Selection};
@@ -81,7 +83,10 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()
     let log =
         File::create(&log_path).with_context(|| format!("cannot write {}", log_path.display()))?;
 
-    let mut finished = run_tests(workspace, &selection, &programs, &options.arguments, &log)?;
+    let servers = Servers::start(&kinds(workspace, &selection))?;
+    let mut finished =
+        run_tests(workspace, &selection, &programs, &servers, &options.arguments, &log)?;
+    drop(servers);
     if selection == Selection::Workspace && options.arguments.is_empty() {
         for example in &programs.examples {
             let outcome = examples::run(workspace, example, &log)?;
@@ -90,6 +95,19 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()
         }
     }
     close(&finished, &log_path)
+}
+
+/// Set for every test program: a storage's suite without its server fails then, where it would
+/// otherwise say that it was not run.
+const SERVERS_REQUIRED: &str = "TIERS_TEST_SERVERS_REQUIRED";
+
+/// The servers that the selection's storages are tested on.
+fn kinds(workspace: &Workspace, selection: &Selection) -> Vec<Kind> {
+    let storages = match selection {
+        Selection::Workspace => &workspace.storages(),
+        Selection::Storages(storages) => storages,
+    };
+    storages.iter().flat_map(|storage| kinds_of(storage)).copied().collect()
 }
 
 /// What stands when the test programs have run.
@@ -105,11 +123,12 @@ fn run_tests(
     workspace: &Workspace,
     selection: &Selection,
     programs: &Programs,
+    servers: &Servers,
     arguments: &[String],
     mut log: &File,
 ) -> anyhow::Result<Finished> {
     let mut cargo = build::cargo_test(workspace, selection);
-    cargo.arg("--no-fail-fast");
+    cargo.arg("--no-fail-fast").envs(servers.variables()).env(SERVERS_REQUIRED, "1");
     if !arguments.is_empty() {
         cargo.arg("--").args(arguments);
     }

@@ -12,7 +12,7 @@ use crate::workspace::Workspace;
 /// What every crate takes from the workspace.
 const INHERITED: [&str; 5] = ["version", "edition", "rust-version", "license", "authors"];
 /// What every published crate takes from it besides.
-const INHERITED_IF_PUBLISHED: [&str; 2] = ["keywords", "categories"];
+const INHERITED_IF_PUBLISHED: [&str; 3] = ["readme", "keywords", "categories"];
 
 /// The drivers, which storages are there to keep from the core.
 const DRIVERS: [&str; 6] = ["moka", "rusqlite", "sqlx", "redis", "mongodb", "reqwest"];
@@ -57,6 +57,8 @@ fn own_words(manifest: &Table, published: bool) -> Vec<String> {
 /// but what they share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Layer {
+    /// Servers for tests, which know nothing of caches.
+    Servers,
     Macros,
     Core,
     /// What the SQL storages share.
@@ -71,13 +73,14 @@ enum Layer {
 
 fn layer(folder: &str) -> Option<Layer> {
     Some(match folder {
+        "crates/servers" => Layer::Servers,
         "crates/macros" => Layer::Macros,
         "crates/core" => Layer::Core,
         "crates/storages/sql" => Layer::SharedBySql,
         "crates/series" => Layer::Series,
         "crates/tiers" => Layer::Facade,
         "crates/cli" => Layer::Face,
-        "xtask" | "benches" | "benches/hit-ratio" | "interleavings" => Layer::Workshop,
+        "xtask" | "benches" | "interleavings" => Layer::Workshop,
         _ if folder.starts_with("crates/storages/") => Layer::Storage,
         _ if folder.starts_with("crates/connectors/") => Layer::Connector,
         _ if folder.starts_with("crates/bindings/") => Layer::Face,
@@ -89,13 +92,13 @@ fn layer(folder: &str) -> Option<Layer> {
 
 fn may_use(user: Layer, used: Layer) -> bool {
     match user {
-        Layer::Macros | Layer::Core => false,
+        Layer::Servers | Layer::Macros | Layer::Core => false,
         // Storages and the range cache stand side by side on the core.
         Layer::SharedBySql | Layer::Series => used == Layer::Core,
         Layer::Storage => matches!(used, Layer::Core | Layer::SharedBySql),
         Layer::Connector => matches!(used, Layer::Core | Layer::Series),
-        Layer::Facade => used < Layer::Facade,
-        Layer::Face => used < Layer::Face,
+        Layer::Facade => used < Layer::Facade && used != Layer::Servers,
+        Layer::Face => used < Layer::Face && used != Layer::Servers,
         Layer::Workshop => true,
     }
 }
@@ -106,6 +109,7 @@ fn may_use_in_tests(user: Layer, used: Layer) -> bool {
     may_use(user, used)
         || (user == Layer::Macros && matches!(used, Layer::Core | Layer::Storage | Layer::Facade))
         || (used == Layer::Macros && user != Layer::Core)
+        || (used == Layer::Servers && user >= Layer::SharedBySql)
 }
 
 fn folder_of<'path>(workspace: &Workspace, manifest: &'path Path) -> &'path str {
@@ -185,7 +189,7 @@ fn what_a_manifest_says_itself_is_found() {
     );
     let words = |text: &str, published| own_words(&text.parse().unwrap(), published);
     assert_eq!(words(&sound, false), Vec::<String>::new());
-    assert_eq!(words(&sound, true), ["package.keywords", "package.categories"]);
+    assert_eq!(words(&sound, true), ["package.readme", "package.keywords", "package.categories"]);
     let own = format!("[package]\n{whole}[target.'cfg(unix)'.dependencies]\na = \"1\"\n");
     assert_eq!(words(&own, false), ["lints", "dependencies.a"]);
     let own = format!("{sound}[build-dependencies]\nc = {{ version = \"1\" }}\n");

@@ -17,6 +17,9 @@ const NODES: u64 = 1000;
 const FACTOR_MAX: f64 = 1.25;
 const EXCESS_NS_MAX: f64 = 40.0;
 
+pub(super) const TWO: &str = "memory_hits_2_threads";
+pub(super) const FOUR: &str = "memory_hits_4_threads";
+
 fn allowed_ns(engine_ns: f64) -> f64 {
     (engine_ns * FACTOR_MAX).max(engine_ns + EXCESS_NS_MAX)
 }
@@ -54,7 +57,10 @@ pub(super) fn measure(run: &mut Run<'_>, runtime: &Runtime) -> anyhow::Result<()
     run.report(&Row::at_most("memory_hit_above_engine", excess, bound, "ns"))?;
     report_rate(run, "memory_hits_1_thread", 1, &measured)?;
 
-    for (name, threads) in [("memory_hits_2_threads", 2), ("memory_hits_4_threads", 4)] {
+    for (name, threads) in [(TWO, 2), (FOUR, 4)] {
+        if !run.wants(&[name]) {
+            continue;
+        }
         let by_handles = |iterations| on_threads(threads, || by_handle(iterations));
         let by_engines = |iterations| on_threads(threads, || by_engine(iterations));
         let mut several = [

@@ -22,10 +22,19 @@ fn measure(run: &mut Run<'_>) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("no runtime")?;
-    hits::measure(run, &runtime)?;
-    waiters::measure(run)?;
-    percentiles::measure(run, &runtime)?;
-    bytes::measure(run, &runtime)
+    if run.wants(&["memory_hit_above_engine", "memory_hits_1_thread", hits::TWO, hits::FOUR]) {
+        hits::measure(run, &runtime)?;
+    }
+    if run.wants(&["memory_waiter_above_shared_future"]) {
+        waiters::measure(run)?;
+    }
+    if run.wants(&["memory_get_p99", "memory_set_p99"]) {
+        percentiles::measure(run, &runtime)?;
+    }
+    if run.wants(&["memory_bytes_per_entry"]) {
+        bytes::measure(run, &runtime)?;
+    }
+    Ok(())
 }
 
 /// What all of memory is measured with: a small key.

@@ -13,8 +13,8 @@ pub(super) const COLUMNS: &str = "key, expire_at, fresh_until, created_at, idle_
 
 /// Parameters are those of [`Values`].
 pub(super) const UPSERT: &str = "INSERT INTO cache (id, expire_at, fresh_until, created_at, last_accessed, idle_ms, stamp, \
-     token, checksum, kind, data_type, compressed, decoded_bytes, size_bytes, tags, value, key) \
-     VALUES (?1, ?2, ?3, ?4, ?5, NULL, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, NULL, ?14, ?15) \
+     token, checksum, kind, data_type, compressed, decoded_bytes, size_bytes, tags, value, key, cleanup_at) \
+     VALUES (?1, ?2, ?3, ?4, ?5, NULL, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, NULL, ?14, ?15, ?2) \
      ON CONFLICT (id) DO UPDATE SET expire_at = excluded.expire_at, \
      fresh_until = excluded.fresh_until, created_at = excluded.created_at, \
      last_accessed = excluded.last_accessed, idle_ms = excluded.idle_ms, stamp = excluded.stamp, \

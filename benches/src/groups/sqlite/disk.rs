@@ -8,7 +8,7 @@ use tokio::runtime::Runtime;
 
 use super::database::{Rows, VALUE_BYTES, fill};
 
-/// How much of a plain table's bytes an entry may take: it has its metadata, and three indexes.
+/// How much of a plain table's bytes an entry may take: it has its metadata, and two indexes.
 const OF_PLAIN_MAX: f64 = 2.5;
 
 pub(super) fn measure(run: &mut Run<'_>, runtime: &Runtime) -> anyhow::Result<()> {

@@ -13,6 +13,8 @@ use crate::groups::latency::Latencies;
 const GET_P99_NS_MAX: f64 = 1e6;
 const SET_P99_NS_MAX: f64 = 1e7;
 
+pub(super) const ROWS: &[&str] = &["sqlite_get_p99", "sqlite_set_p99"];
+
 pub(super) fn measure(
     run: &mut Run<'_>,
     runtime: &Runtime,

@@ -82,11 +82,17 @@ pub(crate) fn carry_out(task: &Task) -> anyhow::Result<()> {
     Ok(())
 }
 
+pub(super) const ROWS: &[&str] = &[GETS, MIXED];
+const GETS: &str = "sqlite_gets_2_processes";
+const MIXED: &str = "sqlite_gets_and_sets_2_processes";
+
 pub(super) fn measure(run: &mut Run<'_>, database: &Database) -> anyhow::Result<()> {
-    for (name, what, set_each, factor) in [
-        ("sqlite_gets_2_processes", "gets", 0, GETS_MIN),
-        ("sqlite_gets_and_sets_2_processes", "gets and a tenth sets", MIXED_SET_EACH, MIXED_MIN),
-    ] {
+    for (name, what, set_each, factor) in
+        [(GETS, "gets", 0, GETS_MIN), (MIXED, "gets and a tenth sets", MIXED_SET_EACH, MIXED_MIN)]
+    {
+        if !run.wants(&[name]) {
+            continue;
+        }
         run.note(&format!("sqlite: {what} by one process, and by two on one file"));
         let task = Task {
             path: database.path(Copy::Tiers),

@@ -27,6 +27,12 @@ const MANY: u64 = 64;
 const SETS_PER_SECOND: u32 = 2000;
 const KEYS: usize = 100;
 
+pub(super) const ROWS: &[&str] = &[ONE_IN_FLIGHT, MANY_IN_FLIGHT, BESIDE_SETS, GET_MANY];
+const ONE_IN_FLIGHT: &str = "sqlite_get_one_in_flight";
+const MANY_IN_FLIGHT: &str = "sqlite_get_64_in_flight";
+const BESIDE_SETS: &str = "sqlite_get_64_in_flight_beside_sets";
+const GET_MANY: &str = "sqlite_get_many_100";
+
 pub(super) fn measure(
     run: &mut Run<'_>,
     runtime: &Runtime,
@@ -37,9 +43,12 @@ pub(super) fn measure(
     let of_storage = get_of_storage(database);
     let of_pool = get_of_pool(database, &pooled);
     for (name, what, tasks, bound) in [
-        ("sqlite_get_one_in_flight", "get, one in flight", 1, ONE_IN_FLIGHT_MAX),
-        ("sqlite_get_64_in_flight", "get, 64 in flight", MANY, MANY_IN_FLIGHT_MAX),
+        (ONE_IN_FLIGHT, "get, one in flight", 1, ONE_IN_FLIGHT_MAX),
+        (MANY_IN_FLIGHT, "get, 64 in flight", MANY, MANY_IN_FLIGHT_MAX),
     ] {
+        if !run.wants(&[name]) {
+            continue;
+        }
         let mut contestants = [
             Contestant::new("storage", |calls| {
                 in_flight(runtime, tasks, calls, &failures, &of_storage);
@@ -55,9 +64,14 @@ pub(super) fn measure(
         failures.check()?;
         run.report(&Row::at_most(name, figure(measured.ratio("storage", "sqlx"))?, bound, "x"))?;
     }
-    beside_sets(run, runtime, database, &pooled)?;
+    if run.wants(&[BESIDE_SETS]) {
+        beside_sets(run, runtime, database, &pooled)?;
+    }
     runtime.block_on(pooled.close());
-    many(run, runtime, database)
+    if run.wants(&[GET_MANY]) {
+        many(run, runtime, database)?;
+    }
+    Ok(())
 }
 
 /// A get through the storage, as calls that may be cloned.
@@ -154,8 +168,7 @@ fn beside_sets(
     });
     run.note(&format!("  sets a second beside it: storage {storage:.0}, sqlx {sqlx:.0}"));
     let ratio = figure(measured.ratio("storage", "sqlx"))?;
-    let name = "sqlite_get_64_in_flight_beside_sets";
-    Ok(run.report(&Row::at_most(name, ratio, BESIDE_SETS_MAX, "x"))?)
+    Ok(run.report(&Row::at_most(BESIDE_SETS, ratio, BESIDE_SETS_MAX, "x"))?)
 }
 
 /// A batch of gets beside the driver's own query, which collects rows that are its own.
@@ -189,5 +202,5 @@ fn many(run: &mut Run<'_>, runtime: &Runtime, database: &Database) -> anyhow::Re
     let measured = run.interleaved("get_many of 100", &mut contestants);
     failures.check()?;
     let ratio = figure(measured.ratio("storage", "rusqlite"))?;
-    Ok(run.report(&Row::at_most("sqlite_get_many_100", ratio, GET_MANY_MAX, "x"))?)
+    Ok(run.report(&Row::at_most(GET_MANY, ratio, GET_MANY_MAX, "x"))?)
 }

@@ -15,6 +15,7 @@ use crate::policy::doorkeeper::Doorkeeper;
 use crate::policy::routing::SizeRange;
 use crate::source::{ErasedSource, Source};
 use crate::stats::{NodeRecorder, TierRecorder};
+use crate::sync::Mutex;
 
 /// Checks a definition against the storages there are, and makes a binding of it.
 pub(super) fn bind<N: Node>(
@@ -32,7 +33,7 @@ pub(super) fn bind<N: Node>(
         let duplicate =
             |what: String| ConfigError::DuplicateTier { node: definition.name.clone(), what };
         if let Some(found) = find_memory(shared, &tier.storage) {
-            if memory.replace(memory_tier(found, tier)).is_some() {
+            if memory.replace(memory_tier(found, tier, shared.times_memory_reads)).is_some() {
                 return Err(duplicate("a memory".to_owned()));
             }
         } else if let Some(found) = find_storage(shared, &tier.storage) {
@@ -63,6 +64,7 @@ pub(super) fn bind<N: Node>(
         far_first,
         flights: Flights::new(cancels),
         refreshes: Flights::new(cancels),
+        memory_change: Mutex::default(),
         loads: Arc::new(Semaphore::new(definition.loads_max.min(Semaphore::MAX_PERMITS))),
         doorkeeper: definition.doorkeeper.map(Doorkeeper::new),
         static_tags,
@@ -158,10 +160,11 @@ fn unknown_storage(shared: &Shared, node: &str, storage: &str) -> ConfigError {
     }
 }
 
-fn memory_tier(found: &RegisteredMemory, tier: &TierDefinition) -> MemoryTier {
+fn memory_tier(found: &RegisteredMemory, tier: &TierDefinition, is_timed: bool) -> MemoryTier {
     MemoryTier {
         engine: Arc::clone(&found.engine),
         name: Arc::clone(&found.name),
+        is_timed,
         ttl: tier.ttl,
         idle: tier.idle,
         size: size_range(tier),

@@ -1,6 +1,6 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
@@ -13,12 +13,14 @@ use crate::flight::{Flight, Flights, Led};
 use crate::key::{Key, KeyError, KeyFields, KeyTemplate, Tag, Tags};
 use crate::memory::{BindingId, Inserted, MemoryEngine, MemoryEntry, MemorySelector, Probe};
 use crate::node::{Node, NodeDefinition, TierFailure};
+use crate::observe;
 use crate::policy::doorkeeper::Doorkeeper;
 use crate::policy::lifetime::Lifetime;
 use crate::policy::routing::SizeRange;
 use crate::source::ErasedSource;
-use crate::stats::{NodeRecorder, NodeStats, TierRecorder};
-use crate::storage::InvalidationMode;
+use crate::stats::{LatencyRecorder, NodeRecorder, NodeStats, TierRecorder};
+use crate::storage::{InvalidationMode, Lookup, Outcome, StorageError, Write};
+use crate::sync::Mutex;
 
 /// A node type bound to a cache and its source: what a handle works on.
 pub(crate) struct Binding<N: Node> {
@@ -36,6 +38,9 @@ pub(crate) struct Binding<N: Node> {
     pub(crate) far_first: Vec<usize>,
     pub(crate) flights: Flights<N, N::Value>,
     pub(crate) refreshes: Flights<N, N::Value>,
+    /// Held over a change where memory is the only tier: of two that cross, the second would
+    /// remove what the first has stored, and be refused itself.
+    pub(crate) memory_change: Mutex<()>,
     pub(crate) loads: Arc<Semaphore>,
     pub(crate) doorkeeper: Option<Doorkeeper>,
     pub(crate) static_tags: Vec<Tag>,
@@ -46,6 +51,8 @@ pub(crate) struct Binding<N: Node> {
 pub(crate) struct MemoryTier {
     pub(crate) engine: Arc<dyn MemoryEngine>,
     pub(crate) name: Arc<str>,
+    /// Whether each read is timed, for which the clock is read twice.
+    pub(crate) is_timed: bool,
     pub(crate) ttl: Option<Duration>,
     pub(crate) idle: Option<Duration>,
     pub(crate) size: SizeRange,
@@ -88,6 +95,32 @@ pub(crate) struct MemoryFill<'a, N: Node> {
 }
 
 impl StorageTier {
+    /// As the storage itself reads, timed. What is cancelled is not.
+    pub(crate) async fn get(&self, key: &Key) -> Result<Lookup, StorageError> {
+        let call = observe::in_tier_span(&self.storage.name, "get", self.storage.get(key));
+        timed(&self.recorder.get, call).await
+    }
+
+    /// As [`get`](Self::get), of several keys.
+    pub(crate) async fn get_many(
+        &self,
+        keys: &[Key],
+    ) -> Result<Vec<Result<Lookup, StorageError>>, StorageError> {
+        let call = self.storage.get_many(keys);
+        let call = observe::in_tier_span(&self.storage.name, "get_many", call);
+        timed(&self.recorder.get_many, call).await
+    }
+
+    /// As the storage itself writes, timed.
+    pub(crate) async fn write(
+        &self,
+        writes: Vec<Write>,
+    ) -> Result<Vec<Result<Outcome, StorageError>>, StorageError> {
+        let call = self.storage.write(writes);
+        let call = observe::in_tier_span(&self.storage.name, "write", call);
+        timed(&self.recorder.write, call).await
+    }
+
     pub(crate) fn lifetime(&self, definition: &NodeDefinition) -> Lifetime {
         Lifetime {
             tier_ttl: self.ttl,
@@ -96,6 +129,13 @@ impl StorageTier {
             ..Lifetime::default()
         }
     }
+}
+
+async fn timed<T>(latency: &LatencyRecorder, call: impl Future<Output = T>) -> T {
+    let started = Instant::now();
+    let done = call.await;
+    latency.record(started.elapsed());
+    done
 }
 
 impl<N: Node> Binding<N> {
@@ -143,8 +183,25 @@ impl<N: Node> Binding<N> {
     }
 
     /// A fresh entry of the memory tier, counted as used: the hot path.
+    #[inline]
     pub(crate) fn memory_get(&self, node: &N) -> Option<Arc<MemoryEntry>> {
         let memory = self.memory.as_ref()?;
+        if memory.is_timed {
+            return self.memory_get_timed(memory, node);
+        }
+        self.memory_get_in(memory, node)
+    }
+
+    #[cold]
+    fn memory_get_timed(&self, memory: &MemoryTier, node: &N) -> Option<Arc<MemoryEntry>> {
+        let started = Instant::now();
+        let found = self.memory_get_in(memory, node);
+        memory.recorder.get.record(started.elapsed());
+        found
+    }
+
+    #[inline]
+    fn memory_get_in(&self, memory: &MemoryTier, node: &N) -> Option<Arc<MemoryEntry>> {
         let probe = self.probe(node);
         let Some(entry) = memory.engine.get(&probe) else {
             memory.recorder.misses(1);

@@ -1,4 +1,6 @@
 use std::sync::Arc;
+#[cfg(feature = "metrics")]
+use std::time::Duration;
 
 use super::backend::Backend;
 use super::registered::{Registered, RegisteredMemory};
@@ -16,6 +18,9 @@ pub struct CacheBuilder {
     backends: Vec<(String, Backend)>,
     clock: Arc<dyn Clock>,
     runtime: Option<Runtime>,
+    times_memory_reads: bool,
+    #[cfg(feature = "metrics")]
+    metrics_interval: Option<Duration>,
 }
 
 impl CacheBuilder {
@@ -25,6 +30,9 @@ impl CacheBuilder {
             backends: Vec::new(),
             clock: Arc::new(SystemClock),
             runtime: None,
+            times_memory_reads: false,
+            #[cfg(feature = "metrics")]
+            metrics_interval: None,
         }
     }
 
@@ -54,14 +62,39 @@ impl CacheBuilder {
         self
     }
 
+    /// Sets whether reads of memory are timed, too; no by default. Each then reads the machine's
+    /// clock twice, which takes about as long as the read itself; calls of storages are timed
+    /// always.
+    pub fn time_memory_reads(mut self, timed: bool) -> Self {
+        self.times_memory_reads = timed;
+        self
+    }
+
+    /// Publishes metrics again and again with this pause between, for recorders that are not asked
+    /// but push. Without it, metrics are published by
+    /// [`Cache::publish_metrics`](super::Cache::publish_metrics) alone.
+    #[cfg(feature = "metrics")]
+    pub fn metrics_interval(mut self, interval: Duration) -> Self {
+        self.metrics_interval = Some(interval);
+        self
+    }
+
     /// Checks what was given.
     ///
     /// # Errors
-    /// [`ConfigError`] if the prefix or a name is not valid, a name is given twice, or there is no
-    /// runtime.
+    /// [`ConfigError`] if the prefix or a name is not valid, a name is given twice, the interval of
+    /// metrics is shorter than a millisecond, or there is no runtime.
     pub fn build(self) -> Result<Cache, ConfigError> {
         validate_name("prefix", &self.prefix)
             .map_err(|source| ConfigError::Name { context: "cache".to_owned(), source })?;
+        #[cfg(feature = "metrics")]
+        if self.metrics_interval.is_some_and(|interval| interval < Duration::from_millis(1)) {
+            return Err(ConfigError::Option {
+                context: "cache".to_owned(),
+                option: "metrics_interval".to_owned(),
+                problem: "must be at least a millisecond".to_owned(),
+            });
+        }
         let mut storages: Vec<Arc<Registered>> = Vec::new();
         let mut memories: Vec<RegisteredMemory> = Vec::new();
         for (name, backend) in self.backends {
@@ -85,6 +118,14 @@ impl CacheBuilder {
             Some(runtime) => runtime,
             None => Runtime::try_current().map_err(|_| ConfigError::NoRuntime)?,
         };
-        Ok(Cache::new(Shared::new(self.prefix, self.clock, runtime, storages, memories)))
+        let times_memory_reads = self.times_memory_reads;
+        let shared =
+            Shared::new(self.prefix, self.clock, runtime, storages, memories, times_memory_reads);
+        let cache = Cache::new(shared);
+        #[cfg(feature = "metrics")]
+        if let Some(interval) = self.metrics_interval {
+            cache.publish_every(interval);
+        }
+        Ok(cache)
     }
 }

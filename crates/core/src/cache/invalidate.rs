@@ -152,6 +152,16 @@ pub(crate) fn in_process(
     }
 }
 
+/// Invalidates in the process and leaves it pending in every storage, for an operation that is
+/// given up where it cannot wait for them: closing counts what did not land.
+pub(crate) fn leave_pending(shared: &Arc<Shared>, reached: &Reached, selector: &Selector) {
+    const MODE: InvalidationMode = InvalidationMode::Remove;
+    in_process(shared, reached.key_test.as_ref(), selector, MODE);
+    for storage in &reached.storages {
+        queue(shared, storage, &reached.key_test, selector, MODE);
+    }
+}
+
 fn queue(
     shared: &Arc<Shared>,
     storage: &Arc<Registered>,

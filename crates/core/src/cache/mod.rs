@@ -14,6 +14,8 @@ mod close;
 mod invalidate;
 mod order;
 mod pending;
+#[cfg(feature = "metrics")]
+mod publish;
 mod registered;
 mod registry;
 mod shared;
@@ -24,6 +26,6 @@ pub(crate) use binding::{Binding, MemoryFill, StorageTier, typed};
 pub use builder::CacheBuilder;
 pub use close::CloseError;
 pub use invalidate::{Invalidation, PendingInvalidation};
-pub(crate) use invalidate::{KeyTest, Reached, invalidate, invalidate_storages};
+pub(crate) use invalidate::{KeyTest, Reached, invalidate, invalidate_storages, leave_pending};
 pub(crate) use registered::Registered;
 pub use whole::Cache;

@@ -1,16 +1,25 @@
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use super::pending::Pending;
 use crate::error::Error;
 use crate::memory::MemoryEngine;
-use crate::storage::{Reach, Storage, StorageError, StorageErrorKind};
+use crate::observe;
+use crate::stats::{LatencyRecorder, StorageReport};
+use crate::storage::{
+    Invalidated, InvalidationMode, Reach, Selector, Storage, StorageError, StorageErrorKind,
+};
 
 /// A storage under its name, with the invalidations that have not reached it yet.
 #[derive(Debug)]
 pub(crate) struct Registered {
     pub(crate) name: Arc<str>,
     pub(crate) pending: Pending,
+    invalidations: AtomicU64,
+    invalidations_failed: AtomicU64,
+    invalidate_latency: LatencyRecorder,
     storage: Arc<dyn Storage>,
 }
 
@@ -23,11 +32,45 @@ pub(crate) struct RegisteredMemory {
 
 impl Registered {
     pub(super) fn new(name: &str, storage: Arc<dyn Storage>) -> Self {
-        Self { name: name.into(), pending: Pending::default(), storage }
+        Self {
+            name: name.into(),
+            pending: Pending::default(),
+            invalidations: AtomicU64::new(0),
+            invalidations_failed: AtomicU64::new(0),
+            invalidate_latency: LatencyRecorder::default(),
+            storage,
+        }
     }
 
     pub(crate) fn is_shared(&self) -> bool {
         self.capabilities().reach == Reach::Shared
+    }
+
+    /// As the storage itself invalidates, counted and timed.
+    pub(crate) async fn invalidate(
+        &self,
+        selector: &Selector,
+        mode: InvalidationMode,
+    ) -> Result<Invalidated, StorageError> {
+        let started = Instant::now();
+        let call = self.storage.invalidate(selector, mode);
+        let done = observe::in_tier_span(&self.name, "invalidate", call).await;
+        self.invalidate_latency.record(started.elapsed());
+        let counter = if done.is_ok() { &self.invalidations } else { &self.invalidations_failed };
+        counter.fetch_add(1, Ordering::Relaxed);
+        done
+    }
+
+    /// What the storage says of itself, and what was counted of it.
+    pub(super) async fn report(&self) -> StorageReport {
+        StorageReport {
+            storage: self.name.to_string(),
+            stats: self.storage.stats().await,
+            pending_invalidations: self.pending.len(),
+            invalidations: self.invalidations.load(Ordering::Relaxed),
+            invalidations_failed: self.invalidations_failed.load(Ordering::Relaxed),
+            invalidate_latency: self.invalidate_latency.snapshot(),
+        }
     }
 
     /// The storage's error under its name.

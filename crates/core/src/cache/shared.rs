@@ -24,6 +24,10 @@ pub(crate) struct Shared {
     pub(crate) storages: Vec<Arc<Registered>>,
     pub(crate) memories: Vec<RegisteredMemory>,
     pub(crate) order: TierOrder,
+    /// Whether reads of memory are timed.
+    pub(crate) times_memory_reads: bool,
+    #[cfg(feature = "metrics")]
+    pub(crate) publisher: crate::observe::Publisher,
     runtime: Runtime,
     tasks: TaskTracker,
     closing: CancellationToken,
@@ -40,6 +44,7 @@ impl Shared {
         runtime: Runtime,
         storages: Vec<Arc<Registered>>,
         memories: Vec<RegisteredMemory>,
+        times_memory_reads: bool,
     ) -> Self {
         Self {
             prefix,
@@ -49,6 +54,9 @@ impl Shared {
             order: TierOrder::new(storages.clone()),
             storages,
             memories,
+            times_memory_reads,
+            #[cfg(feature = "metrics")]
+            publisher: crate::observe::Publisher::default(),
             runtime,
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),

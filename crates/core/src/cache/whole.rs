@@ -14,7 +14,7 @@ use crate::handle::Handle;
 use crate::key::{Glob, KeyError, KeyPattern, Tag};
 use crate::node::Node;
 use crate::source::Source;
-use crate::stats::{CacheStats, MemoryStorageStats, StorageReport};
+use crate::stats::{CacheStats, MemoryStorageStats};
 use crate::storage::{InvalidationMode, Selector};
 
 /// How long [`Cache::close`] lets what runs finish.
@@ -41,8 +41,8 @@ const CLOSE_GRACE: Duration = Duration::from_secs(10);
 /// ```
 #[derive(Clone, Debug)]
 pub struct Cache {
-    shared: Arc<Shared>,
-    registry: Arc<Registry>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) registry: Arc<Registry>,
 }
 
 impl Cache {
@@ -130,11 +130,7 @@ impl Cache {
         });
         let mut storages = Vec::new();
         for storage in &self.shared.storages {
-            storages.push(StorageReport {
-                storage: storage.name.to_string(),
-                stats: storage.stats().await,
-                pending_invalidations: storage.pending.len(),
-            });
+            storages.push(storage.report().await);
         }
         CacheStats { nodes, memories: memories.collect(), storages }
     }

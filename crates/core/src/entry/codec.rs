@@ -294,6 +294,21 @@ mod tests {
         }
 
         #[test]
+        fn a_changed_payload_is_an_error_or_a_value_never_a_panic(
+            profile in profile(), at: prop::sample::Index, flip in 1u8.., cut: bool,
+        ) {
+            for codec in CODECS {
+                let mut bytes = codec.encode(&profile).expect("serde values encode").to_vec();
+                let at = at.index(bytes.len());
+                bytes[at] ^= flip;
+                bytes.truncate(if cut { at + 1 } else { bytes.len() });
+                if let Ok(value) = codec.decode(&bytes.into()) {
+                    prop_assert!(codec.encode(&value).is_ok());
+                }
+            }
+        }
+
+        #[test]
         fn what_is_left_behind_a_value_is_an_error(profile in profile(), tail in prop::collection::vec(any::<u8>(), 1..9)) {
             for codec in [Codec::message_pack(), Codec::bincode()] {
                 let mut bytes = codec.encode(&profile).expect("serde values encode").to_vec();

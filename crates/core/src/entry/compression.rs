@@ -228,6 +228,23 @@ mod tests {
         }
 
         #[test]
+        fn a_changed_payload_is_an_error_or_bytes_of_the_stated_length(
+            payload in prop::collection::vec(0u8..4, 1..3000),
+            at: prop::sample::Index, flip in 1u8.., cut: bool,
+        ) {
+            for method in METHODS {
+                let mut bytes = method.compress(&payload).expect("built in");
+                let at = at.index(bytes.len());
+                bytes[at] ^= flip;
+                bytes.truncate(if cut { at + 1 } else { bytes.len() });
+                let length = payload.len() as u32;
+                if let Ok(decoded) = method.decompress(&bytes.into(), length, 1 << 20) {
+                    prop_assert_eq!(decoded.len(), payload.len());
+                }
+            }
+        }
+
+        #[test]
         fn arbitrary_bytes_are_an_error_or_bytes_of_the_stated_length(
             payload in prop::collection::vec(any::<u8>(), 0..200), length in 0u32..5000,
         ) {

@@ -146,7 +146,7 @@ fn late_stamp(stamp: Stamp) -> Stamp {
 async fn write_counted(tier: &StorageTier, writes: Vec<Write>) {
     let count = writes.len() as u64;
     let bytes: Vec<u64> = writes.iter().map(payload_bytes).collect();
-    let outcomes = match tier.storage.write(writes).await {
+    let outcomes = match tier.write(writes).await {
         Ok(outcomes) => outcomes,
         Err(error) => {
             tier.recorder.errors(count);

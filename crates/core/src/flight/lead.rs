@@ -71,7 +71,11 @@ async fn carry<N: Node>(mut batch: Batch<N>, by: LoadBy<N>) {
         let message = panic_message(&*panic);
         let failed = batch.flying().len() as u64;
         batch.binding.recorder.loads_failed(failed);
-        batch.land_rest(|key| Error::LoadPanicked { key, message: message.clone() });
+        batch.land_rest(|key| {
+            let error = Error::LoadPanicked { key: key.clone(), message: message.clone() };
+            observe::load_failed(&key, &error);
+            error
+        });
     }
 }
 

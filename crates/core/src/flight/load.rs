@@ -11,6 +11,7 @@ use super::cycle::LOADING;
 use crate::error::Error;
 use crate::key::Key;
 use crate::node::Node;
+use crate::observe;
 use crate::source::{LoadError, Loaded};
 
 /// A closure that stands in for the source, for one call.
@@ -56,7 +57,11 @@ pub(super) async fn load<N: Node>(
             Ok(answers) => answers.next(),
             Err(TimedOut) => Some(Err(timeout(batch, key.clone()))),
         };
-        loads.push(to_load(key, answer));
+        let load = to_load(key, answer);
+        if let Err(error) = &load {
+            observe::load_failed(&batch.items[*at].key, error);
+        }
+        loads.push(load);
     }
     let failed = loads.iter().filter(|load| load.is_err()).count() as u64;
     binding.recorder.loads_failed(failed);

@@ -77,9 +77,9 @@ async fn ask(
     keys: &[Key],
 ) -> Result<Vec<Result<Lookup, StorageError>>, StorageError> {
     match keys {
-        [key] => Ok(vec![Ok(tier.storage.get(key).await?)]),
+        [key] => Ok(vec![Ok(tier.get(key).await?)]),
         _ => {
-            let lookups = tier.storage.get_many(keys).await?;
+            let lookups = tier.get_many(keys).await?;
             tier.storage.expect_answers(keys.len(), lookups.len())?;
             Ok(lookups)
         }
@@ -173,7 +173,7 @@ async fn land_found<N: Node>(
     }
     if !slid.is_empty() {
         // A renewal that is lost ends an entry early, and nothing else.
-        if let Err(error) = tier.storage.write(slid).await {
+        if let Err(error) = tier.write(slid).await {
             tier.recorder.errors(1);
             observe::tier_failed(&tier.storage.name, &error);
         }
@@ -217,7 +217,7 @@ pub(super) async fn previous<N: Node>(batch: &mut Batch<N>) {
         }
         for tier in binding.tiers.iter().rev() {
             let landings = tier.storage.pending.landings();
-            let Ok(Lookup { entry: Some(entry), .. }) = tier.storage.get(&key).await else {
+            let Ok(Lookup { entry: Some(entry), .. }) = tier.get(&key).await else {
                 continue;
             };
             if tier.storage.pending.hides(landings, &key, &entry.tags) {

@@ -215,7 +215,7 @@ pub(super) async fn store<N: Node>(
         }
         if !writes.is_empty() {
             let bytes: Vec<u64> = writes.iter().map(payload_bytes).collect();
-            let outcomes = outcomes(tier.storage.write(writes).await, written.len());
+            let outcomes = outcomes(tier.write(writes).await, written.len());
             for ((place, outcome), bytes) in written.into_iter().zip(outcomes).zip(bytes) {
                 match outcome {
                     Ok(Outcome::Stored) => {
@@ -304,6 +304,7 @@ fn finish_in_memory<N: Node>(
 /// Where memory is the only tier, it is the farthest.
 fn into_memory_only<N: Node>(binding: &Binding<N>, change: &Change<N>, claim: Claim) -> Stored {
     let fence = &binding.cache.fence;
+    let _change = (!cfg!(mutant = "sets_cross")).then(|| binding.memory_change.lock());
     let (stamp, unpassed) = match claim {
         Claim::Set => (fence.raise([cell_of_key(&change.key)]), true),
         Claim::Update { process, .. } => {

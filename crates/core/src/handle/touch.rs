@@ -40,7 +40,7 @@ async fn touch<N: Node>(
     for at in &binding.far_first {
         let tier = &binding.tiers[*at];
         let now = binding.cache.clock.wall();
-        let lookup = tier.storage.get(&key).await.map_err(|error| tier.storage.error(error))?;
+        let lookup = tier.get(&key).await.map_err(|error| tier.storage.error(error))?;
         let Lookup { entry: Some(entry), .. } = lookup else { continue };
         if !entry.is_fresh(now) || tier.storage.pending.covers(&key, &entry.tags) {
             continue;
@@ -60,8 +60,7 @@ async fn touch<N: Node>(
             kept_until: entry.kept_until,
         };
         let writes = vec![Write { key: key.clone(), action }];
-        let outcomes =
-            tier.storage.write(writes).await.map_err(|error| tier.storage.error(error))?;
+        let outcomes = tier.write(writes).await.map_err(|error| tier.storage.error(error))?;
         for outcome in outcomes {
             if outcome.map_err(|error| tier.storage.error(error))? == Outcome::Stored {
                 touched = true;

@@ -8,10 +8,33 @@ use super::Handle;
 use super::invalidate::forget;
 use super::options::SetOptions;
 use super::set::{Claim, prepare, store};
+use crate::cache::{Binding, Reached, leave_pending};
 use crate::error::Error;
+use crate::key::Key;
 use crate::node::Node;
 use crate::source::{LoadError, Loaded, LoadedValue};
-use crate::storage::InvalidationMode;
+use crate::storage::{InvalidationMode, Selector};
+
+/// An update whose change may have reached the source. Where its task is given up, as closing does
+/// after its time, the node is invalidated in the process and pending everywhere else.
+struct Changing<'a, N: Node> {
+    binding: &'a Binding<N>,
+    key: Option<Key>,
+}
+
+impl<N: Node> Changing<'_, N> {
+    fn done(mut self) {
+        self.key = None;
+    }
+}
+
+impl<N: Node> Drop for Changing<'_, N> {
+    fn drop(&mut self) {
+        let Some(key) = self.key.take() else { return };
+        let reached = Reached { storages: self.binding.storages_far_first(), key_test: None };
+        leave_pending(&self.binding.cache, &reached, &Selector::Keys(vec![key]));
+    }
+}
 
 impl<N: Node> Handle<N> {
     /// Changes the source by `change`, and then the cache, without a race: what `change` gives is
@@ -23,8 +46,10 @@ impl<N: Node> Handle<N> {
     ///
     /// # Errors
     /// [`Error::Load`] if `change` fails: the node is then invalidated, for nobody knows what the
-    /// source holds; so it is before a panic of `change` goes on to the caller. [`Error::Storage`] if the farthest storage could not be written; the source
-    /// has been changed, and the invalidation is pending there.
+    /// source holds; so it is before a panic of `change` goes on to the caller.
+    /// [`Error::Storage`] if the farthest storage could not be written; the source has been changed,
+    /// and the invalidation is pending there. [`Error::Closed`] if closing gave it up: what its
+    /// `change` may have changed counts among the invalidations that closing reports as lost.
     pub async fn update<F, Change, L>(
         &self,
         node: &N,
@@ -48,12 +73,15 @@ impl<N: Node> Handle<N> {
                 }
                 None => None,
             };
+            // From here on the source may have changed, whatever becomes of this task.
+            let changing = Changing { binding: &binding, key: Some(key.clone()) };
             let change = async { change().await.map(Into::into) };
             let changed: Result<Loaded<N::Value>, LoadError> =
                 match AssertUnwindSafe(change).catch_unwind().await {
                     Ok(changed) => changed,
                     Err(panic) => {
                         let _ = forget(&binding, vec![key], InvalidationMode::Remove).await;
+                        changing.done();
                         resume_unwind(panic)
                     }
                 };
@@ -61,12 +89,14 @@ impl<N: Node> Handle<N> {
                 Ok(loaded) => loaded,
                 Err(error) => {
                     let _ = forget(&binding, vec![key.clone()], InvalidationMode::Remove).await;
+                    changing.done();
                     let permanent = error.is_permanent();
                     return Err(Error::Load { key, source: error.shared(), permanent });
                 }
             };
             let LoadedValue::Value(value) = value else {
                 let _ = forget(&binding, vec![key], InvalidationMode::Remove).await;
+                changing.done();
                 return Ok(None);
             };
             let value = Arc::new(value);
@@ -76,15 +106,18 @@ impl<N: Node> Handle<N> {
                 Ok(Ok(change)) => change,
                 Err(panic) => {
                     let _ = forget(&binding, vec![key], InvalidationMode::Remove).await;
+                    changing.done();
                     resume_unwind(panic)
                 }
                 Ok(Err(error)) => {
                     let _ = forget(&binding, vec![key], InvalidationMode::Remove).await;
+                    changing.done();
                     return Err(error);
                 }
             };
             let claim = Claim::Update { process, farthest };
             let mut stored = store(&binding, std::slice::from_ref(&change), claim).await;
+            changing.done();
             stored.pop().unwrap_or(Err(Error::Closed))?;
             Ok(Some(value))
         };

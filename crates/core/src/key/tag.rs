@@ -125,6 +125,7 @@ impl fmt::Display for Tag {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn tags_of_two_caches_never_meet() {
@@ -142,5 +143,20 @@ mod tests {
         assert_eq!(tags.as_slice(), [tag("a"), tag("b")]);
         assert!(tags.contains(&tag("a")) && !tags.contains(&tag("c")));
         assert_eq!(Tags::new(Vec::new()), Tags::NONE);
+    }
+
+    proptest! {
+        #[test]
+        fn a_text_is_refused_or_gives_back_its_parts(
+            text in prop_oneof!["\\PC{0,24}", "[a:\u{1}]{0,8}", any::<String>()], label in "\\PC{0,8}",
+        ) {
+            if let Ok(tag) = Tag::parse(&text) {
+                prop_assert_eq!(format!("{}:{}", tag.prefix(), tag.label()), text.as_str());
+            }
+            if let Ok(tag) = Tag::new(&text, &label) {
+                prop_assert_eq!((tag.prefix(), tag.label()), (text.as_str(), label.as_str()));
+                prop_assert_eq!(Tag::parse(tag.as_str()), Ok(tag));
+            }
+        }
     }
 }

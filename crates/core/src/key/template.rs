@@ -239,6 +239,7 @@ impl fmt::Display for KeyTemplate {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn template(text: &str) -> KeyTemplate {
         KeyTemplate::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
@@ -294,5 +295,23 @@ mod tests {
         }
         assert!(template("a:{*rest}").fits("a:b:c") && !template("a:{*rest}").fits("a"));
         assert_eq!(user.field_names().collect::<Vec<_>>(), ["id"]);
+    }
+
+    proptest! {
+        #[test]
+        fn what_a_template_makes_fits_it(
+            text in prop_oneof!["[ab:{}*]{1,16}", "([ab]{0,2}(\\{x\\})?[ab]{0,2}:?){1,3}", any::<String>()],
+            field in "\\PC{0,8}",
+        ) {
+            if let Ok(template) = KeyTemplate::parse(&text) {
+                prop_assert!(template.overlaps(&template));
+                let glob = crate::key::Glob::parse(&template.glob()).expect("a valid glob");
+                let count = template.field_names().count();
+                let key = template.key_of("p", "v", |fields| (0..count).for_each(|_| fields.push(&field)));
+                if let Ok(key) = key {
+                    prop_assert!(template.fits(key.name()) && glob.matches(key.name()));
+                }
+            }
+        }
     }
 }

@@ -239,6 +239,7 @@ pub(super) fn refuse_control_characters(what: &'static str, text: &str) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn a_key_gives_back_its_parts() {
@@ -264,5 +265,20 @@ mod tests {
             Ok(xxh3_64(b"app:user:7:info:v1"))
         );
         assert_eq!(xxh3_64(b""), 0x2d06_8005_38d3_94c2);
+    }
+
+    proptest! {
+        #[test]
+        fn a_text_is_refused_or_gives_back_its_parts(
+            text in prop_oneof!["\\PC{0,24}", "[a:%\u{1}]{0,12}", any::<String>()],
+        ) {
+            if let Ok(key) = Key::parse(&text) {
+                prop_assert_eq!(key.as_str(), text.as_str());
+                let parts = (key.prefix(), key.name(), key.version());
+                prop_assert_eq!(format!("{}:{}:{}", parts.0, parts.1, parts.2), text.as_str());
+                prop_assert!(!parts.1.is_empty());
+                prop_assert!([parts.0, parts.2].iter().all(|part| !part.is_empty() && !part.contains(':')));
+            }
+        }
     }
 }

@@ -1,8 +1,11 @@
-//! Counters per node type and tier: one relaxed addition on a hit, read as a snapshot.
+//! Counters and latencies per node type and tier: one relaxed addition on a hit, read as a snapshot.
 
 mod counters;
+mod latency;
 mod recorder;
 mod snapshot;
 
+pub(crate) use latency::LatencyRecorder;
+pub use latency::{Latency, LatencyBucket};
 pub(crate) use recorder::{NodeRecorder, TierRecorder};
 pub use snapshot::{CacheStats, MemoryStorageStats, NodeStats, StorageReport, TierStats};

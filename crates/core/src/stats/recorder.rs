@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::counters::Counters;
+use super::latency::LatencyRecorder;
 use super::snapshot::{NodeStats, TierStats};
 
 /// Names the counters of a recorder once: as constants, as methods, and for the snapshot.
@@ -21,6 +22,7 @@ macro_rules! recorder {
 #[derive(Debug)]
 pub(crate) struct NodeRecorder {
     counters: Counters<8>,
+    load_latency: LatencyRecorder,
 }
 
 recorder!(NodeRecorder {
@@ -39,6 +41,10 @@ recorder!(NodeRecorder {
 pub(crate) struct TierRecorder {
     storage: Arc<str>,
     counters: Counters<10>,
+    /// In memory of reads, and only where it was asked for; of storages of reads of one key.
+    pub(crate) get: LatencyRecorder,
+    pub(crate) get_many: LatencyRecorder,
+    pub(crate) write: LatencyRecorder,
 }
 
 recorder!(TierRecorder {
@@ -56,10 +62,11 @@ recorder!(TierRecorder {
 
 impl NodeRecorder {
     pub(crate) fn new() -> Self {
-        Self { counters: Counters::new() }
+        Self { counters: Counters::new(), load_latency: LatencyRecorder::default() }
     }
 
     pub(crate) fn load_time(&self, time: Duration) {
+        self.load_latency.record(time);
         self.load_time_ns(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
     }
 
@@ -87,6 +94,7 @@ impl NodeRecorder {
             loads_succeeded,
             loads_failed,
             load_time: Duration::from_nanos(load_time_ns),
+            load_latency: self.load_latency.snapshot(),
             encode_failures,
             abandoned,
             tiers: memory.into_iter().chain(storages).collect(),
@@ -96,7 +104,13 @@ impl NodeRecorder {
 
 impl TierRecorder {
     pub(crate) fn new(storage: Arc<str>) -> Self {
-        Self { storage, counters: Counters::new() }
+        Self {
+            storage,
+            counters: Counters::new(),
+            get: LatencyRecorder::default(),
+            get_many: LatencyRecorder::default(),
+            write: LatencyRecorder::default(),
+        }
     }
 
     pub(crate) fn snapshot(&self) -> TierStats {
@@ -124,6 +138,9 @@ impl TierRecorder {
             bytes_read,
             bytes_written,
             stale,
+            get_latency: self.get.snapshot(),
+            get_many_latency: self.get_many.snapshot(),
+            write_latency: self.write.snapshot(),
         }
     }
 }

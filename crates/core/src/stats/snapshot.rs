@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use super::latency::Latency;
 use crate::memory::MemoryStats;
 use crate::storage::{StorageError, StorageStats};
 
@@ -24,6 +25,8 @@ pub struct NodeStats {
     pub loads_failed: u64,
     /// Time spent in the source, all loads together.
     pub load_time: Duration,
+    /// How long each call of the source took; one call may be for many nodes.
+    pub load_latency: Latency,
     /// Values that could not be encoded and so reached no storage.
     pub encode_failures: u64,
     /// Loads that nobody waited for any more.
@@ -58,6 +61,13 @@ pub struct TierStats {
     pub bytes_written: u64,
     /// Reads that found an entry past its freshness; misses, too.
     pub stale: u64,
+    /// How long reads of one key took. Those of memory are timed only where
+    /// [`CacheBuilder::time_memory_reads`](crate::cache::CacheBuilder::time_memory_reads) asks for it.
+    pub get_latency: Latency,
+    /// How long reads of several keys at once took.
+    pub get_many_latency: Latency,
+    /// How long batches of writes took: fills, changes, renewals.
+    pub write_latency: Latency,
 }
 
 /// What a whole cache has counted, and what its storages say of themselves.
@@ -92,6 +102,13 @@ pub struct StorageReport {
     pub stats: Result<StorageStats, StorageError>,
     /// Invalidations that have not reached it yet.
     pub pending_invalidations: usize,
+    /// Invalidations that reached it; those that were tried again and those that a change sends
+    /// to the tiers it does not fill included.
+    pub invalidations: u64,
+    /// Invalidations that failed; each try counts.
+    pub invalidations_failed: u64,
+    /// How long invalidations took, whatever became of them.
+    pub invalidate_latency: Latency,
 }
 
 impl NodeStats {

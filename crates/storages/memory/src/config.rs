@@ -317,6 +317,7 @@ fn refuse(url: &str, problem: &str) -> ConfigError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn entries(entries: u64) -> Bound {
         Bound::Entries(NonZeroU64::new(entries).expect("not zero"))
@@ -392,5 +393,16 @@ mod tests {
         assert!(Memory::builder().max_bytes(0).build().is_err());
         assert!(Memory::builder().max_entries(1).max_bytes(1).build().is_err());
         assert!(Memory::builder().build().is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_refused_or_makes_a_memory(
+            text in prop_oneof![any::<String>(), "\\PC{0,40}", "(max_entries|max_bytes|size)=[0-9]{1,21}"],
+        ) {
+            for url in [text.clone(), format!("memory://{text}"), format!("local://lru?{text}")] {
+                prop_assert_eq!(MemoryOptions::from_url(&url).is_ok(), Memory::open(&url).is_ok());
+            }
+        }
     }
 }

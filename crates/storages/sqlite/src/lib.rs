@@ -15,10 +15,11 @@
 //!   has to be waited for; otherwise on a reader thread. It never writes: accesses are gathered in
 //!   memory and written in batches.
 //! - Writes are committed in groups by one thread. An answer comes after the commit.
-//! - The write-ahead log is brought into the file by a thread of its own once it has
-//!   [`wal_bytes_max`](SqliteOptions::wal_bytes_max); at twice as many bytes, writes wait for it.
-//! - Entries and bytes are bounded; those used least recently are evicted in the transaction that
-//!   would go over.
+//! - The write-ahead log is brought into the file by a thread of its own once it has half of
+//!   [`wal_bytes_max`](SqliteOptions::wal_bytes_max); writes wait where they could take it further.
+//! - Entries and bytes are bounded, and kept within their bounds by the transaction that would go
+//!   over. What goes are the oldest eighth, by last use, of a random sample of 1,024 entries: in a
+//!   store of no more than that exactly the least recently used, in a larger one near to it.
 //!
 //! A killed process loses nothing that was answered. Where the power fails, the last commits since
 //! a [`flush`](cache_core::storage::Storage::flush) or a checkpoint may be taken back (see
@@ -28,16 +29,21 @@
 //! may damage the file. Within one process, open a file by this crate only: POSIX drops the locks
 //! of a process on a file when any descriptor of it is closed.
 
+mod calls;
 mod config;
 mod connection;
 mod error;
 mod fence;
+#[cfg(all(test, shuttle))]
+mod interleavings;
 mod invalidate;
 mod maintain;
 mod queue;
 mod read;
+mod requests;
 mod schema;
 mod storage;
+mod sync;
 mod write;
 
 pub use config::{AutoVacuum, IntegrityCheck, JournalMode, SqliteOptions, Synchronous, TempStore};

@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::sync::{self, Condvar, Mutex};
 
 /// Callers wait for room without blocking their thread; the thread takes many at once.
 #[derive(Debug)]
@@ -58,7 +59,7 @@ impl<T> Queue<T> {
 
     fn append(&self, queued: Queued<T>) -> Result<(), Closed> {
         let mut state = self.state.lock();
-        if state.closed {
+        if state.closed && !cfg!(mutant = "closed_unseen") {
             return Err(Closed);
         }
         state.items.push_back(queued);
@@ -83,7 +84,7 @@ impl<T> Queue<T> {
             if !wait {
                 return Ok(());
             }
-            self.ready.wait(&mut state);
+            state = sync::wait(&self.ready, state);
         }
         let count = count.min(state.items.len());
         into.extend(state.items.drain(..count));
@@ -100,7 +101,11 @@ impl<T> Queue<T> {
     pub(crate) fn close(&self) {
         self.state.lock().closed = true;
         self.room.close();
-        self.ready.notify_all();
+        if cfg!(mutant = "close_wakes_one") {
+            self.ready.notify_one();
+        } else {
+            self.ready.notify_all();
+        }
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -132,13 +137,13 @@ impl Bell {
     pub(crate) fn wait_for(&self, time: Duration) -> bool {
         let mut rung = self.rung.lock();
         if !*rung {
-            self.waiting.wait_for(&mut rung, time);
+            rung = sync::wait_for(&self.waiting, rung, time);
         }
         std::mem::take(&mut *rung)
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(shuttle)))]
 mod tests {
     use super::*;
 

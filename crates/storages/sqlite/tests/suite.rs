@@ -28,6 +28,12 @@ impl StorageFactory for Files {
         if let Some(value_bytes_max) = setup.value_bytes_max() {
             options = options.value_bytes_max(value_bytes_max);
         }
+        if let Some(entries_max) = setup.entries_max() {
+            options = options.max_entries(entries_max);
+        }
+        if let Some(bytes_max) = setup.bytes_max() {
+            options = options.max_bytes(bytes_max);
+        }
         Ok(options.open().await?.into_storage())
     }
 }

@@ -10,6 +10,7 @@ mod examples;
 mod failing_tier;
 mod guide;
 mod lifetimes;
+mod observability;
 mod one_load;
 mod operations;
 mod predecessor;

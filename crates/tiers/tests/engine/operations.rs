@@ -389,6 +389,33 @@ async fn closing_aborts_what_does_not_finish_in_time() {
     assert!(matches!(answer, Err(Error::LoadCancelled { .. })), "{answer:?}");
 }
 
+/// Its source may have changed: what storages still hold of it is told as lost.
+#[tokio::test]
+async fn closing_tells_of_an_update_that_it_gave_up() {
+    let world = World::new();
+    let cache = world.cache().await;
+    let users = cache.bind::<UserNode>(Versions::new()).expect("binds");
+    users.get(&user(1)).await.expect("loads");
+    let (changed, has_changed) = tokio::sync::oneshot::channel();
+    let update = tokio::spawn(async move {
+        let change = move || async move {
+            changed.send(()).expect("is waited for");
+            std::future::pending::<Result<User, LoadError>>().await
+        };
+        users.update(&user(1), change).await
+    });
+    within(has_changed).await.expect("the change runs");
+    let closing = tokio::spawn({
+        let cache = cache.clone();
+        async move { cache.close_within(SECOND).await }
+    });
+    until(|| world.clock.sleepers() > 0).await;
+    world.pass(SECOND);
+    let error = within(closing).await.expect("no panic").expect_err("it is lost");
+    assert!(error.to_string().contains("1 invalidations had not reached"), "{error}");
+    assert!(matches!(within(update).await.expect("no panic"), Err(Error::Closed)));
+}
+
 #[tokio::test]
 async fn a_handle_is_found_again_by_type_and_name() {
     let world = World::new();

@@ -33,6 +33,8 @@ pub enum Need {
     Scan,
     /// A bound on values that is small enough to pass: [`Setup::value_bytes_max`] is followed.
     SmallValues,
+    /// Bounds that evict, and can be made small: [`Capabilities::evicts`](crate::storage::Capabilities::evicts).
+    Eviction,
     /// Statistics of nothing but the case's own entries: [`Isolation::Store`].
     OwnStore,
 }
@@ -48,6 +50,10 @@ pub enum Verdict {
 
 /// The bound on values that cases with [`Need::SmallValues`] ask for.
 pub(super) const SMALL_VALUE_BYTES: u64 = 64 << 10;
+
+/// The bounds that cases with [`Need::Eviction`] ask for.
+pub(super) const SMALL_ENTRIES: u64 = 64;
+pub(super) const SMALL_BYTES: u64 = 1 << 20;
 
 /// After this long in real time a case is given up.
 const TIME_LIMIT: Duration = Duration::from_secs(120);
@@ -99,7 +105,7 @@ impl Case {
             Need::ManualTime => factory.time() == Time::Server,
             Need::SecondClient => factory.clients() == Clients::One,
             Need::OwnStore => factory.isolation() == Isolation::Prefix,
-            Need::Persistence | Need::Scan | Need::SmallValues => false,
+            Need::Persistence | Need::Scan | Need::SmallValues | Need::Eviction => false,
         };
         if let Some(need) = self.needs.iter().find(unmet) {
             return Ok(Verdict::Ignored(*need));
@@ -116,7 +122,13 @@ impl Case {
             None => Arc::new(SystemClock),
         };
         let small = self.needs.contains(&Need::SmallValues);
-        let setup = Setup { clock, value_bytes_max: small.then_some(SMALL_VALUE_BYTES) };
+        let bounded = self.needs.contains(&Need::Eviction);
+        let setup = Setup {
+            clock,
+            value_bytes_max: small.then_some(SMALL_VALUE_BYTES),
+            entries_max: bounded.then_some(SMALL_ENTRIES),
+            bytes_max: bounded.then_some(SMALL_BYTES),
+        };
         let store = factory.create().await?;
         let room = Arc::new(Room::new(Arc::clone(factory), store, setup, manual));
         let context = Context::open(room.clone(), ground.cells(shared)).await?;
@@ -139,6 +151,7 @@ impl Case {
             Need::Persistence => !capabilities.persistent,
             Need::Scan => !capabilities.scan,
             Need::SmallValues => capabilities.value_bytes_max > SMALL_VALUE_BYTES,
+            Need::Eviction => !capabilities.evicts,
             Need::ManualTime | Need::SecondClient | Need::OwnStore => false,
         })
     }
@@ -158,6 +171,7 @@ impl fmt::Display for Need {
             Self::Persistence => "entries do not outlive their client",
             Self::Scan => "the storage does not list keys",
             Self::SmallValues => "the storage's bound on values cannot be made small",
+            Self::Eviction => "the storage does not evict",
             Self::OwnStore => "the stores of all cases share one server",
         })
     }

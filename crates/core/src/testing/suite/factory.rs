@@ -51,6 +51,8 @@ pub trait StorageFactory: Send + Sync + 'static {
 pub struct Setup {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) value_bytes_max: Option<u64>,
+    pub(super) entries_max: Option<u64>,
+    pub(super) bytes_max: Option<u64>,
 }
 
 impl Setup {
@@ -63,6 +65,19 @@ impl Setup {
     /// that cannot be told leaves it aside; the case is then ignored.
     pub fn value_bytes_max(&self) -> Option<u64> {
         self.value_bytes_max
+    }
+
+    /// The bound on entries that the store is to be opened with, where the case has one. Every
+    /// storage that [evicts](crate::storage::Capabilities::evicts) and has stores of its own
+    /// follows it.
+    pub fn entries_max(&self) -> Option<u64> {
+        self.entries_max
+    }
+
+    /// The bound on bytes that the store is to be opened with, where the case has one. Followed as
+    /// [`entries_max`](Self::entries_max) is; what else than payloads counts is the storage's own.
+    pub fn bytes_max(&self) -> Option<u64> {
+        self.bytes_max
     }
 }
 

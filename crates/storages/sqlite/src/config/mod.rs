@@ -67,6 +67,8 @@ const BYTES_MIN: u64 = 256 << 10;
 /// SQLite refuses rows of 1,000,000,000 bytes.
 const VALUE_BYTES_LIMIT: u64 = 900 << 20;
 const POOL_SIZE_LIMIT: usize = 256;
+/// SQLite counts it in 31 bits of milliseconds.
+const TIMEOUT_LIMIT: Duration = Duration::from_secs(86_400);
 
 impl SqliteOptions {
     /// The database in the file at `path`, with the default options.
@@ -135,7 +137,8 @@ impl SqliteOptions {
     }
 
     /// How long a call may wait for a lock of another process, and in a queue, before it answers
-    /// [`Unavailable`](cache_core::storage::StorageErrorKind::Unavailable). Default 30 s.
+    /// [`Unavailable`](cache_core::storage::StorageErrorKind::Unavailable); a day at most. Default
+    /// 30 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -238,8 +241,10 @@ impl SqliteOptions {
         self
     }
 
-    /// Above how many bytes the log is brought into the file; at twice as many, writes wait for
-    /// it. A read transaction that another program holds open delays both. Default 64 MiB.
+    /// The bound on the log beside the file. From a quarter of it on the log is brought into the file;
+    /// writes wait for that where less than a quarter is left, which is room for one transaction.
+    /// Only a value that is longer than this room, and a read transaction that another program
+    /// holds open, make the log longer than its bound for a time. Default 64 MiB.
     pub fn wal_bytes_max(mut self, wal_bytes_max: u64) -> Self {
         self.wal_bytes_max = wal_bytes_max;
         self
@@ -282,6 +287,7 @@ impl SqliteOptions {
         let checks = [
             (pool, "pool_size", "must be 1 to 256"),
             (!self.timeout.is_zero(), "timeout", "must be larger than zero"),
+            (self.timeout <= TIMEOUT_LIMIT, "timeout", "must be 86400 s (a day) or less"),
             (self.max_entries > 0, "max_entries", "must be larger than zero"),
             (self.max_bytes >= BYTES_MIN, "max_bytes", "must be 262144 (256 KiB) or more"),
             (self.value_bytes_max > 0, "value_bytes_max", "must be larger than zero"),

@@ -76,15 +76,8 @@ macro_rules! words {
                 match self { $(Self::$variant => $word),+ }
             }
 
-            /// Reads a word, in capitals or not.
-            pub(super) fn from_name(name: &str) -> Option<Self> {
-                [$(Self::$variant),+].into_iter().find(|word| word.name().eq_ignore_ascii_case(name))
-            }
-
-            /// All words, for messages.
-            pub(super) fn names() -> String {
-                [$($word),+].join(", ")
-            }
+            /// All of them by their words.
+            pub(super) const WORDS: &[(&str, Self)] = &[$(($word, Self::$variant)),+];
         }
     };
 }

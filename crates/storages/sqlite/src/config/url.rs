@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::time::Duration;
 
+use cache_core::config::{UrlOptions, parse_bytes};
 use cache_core::error::ConfigError;
 use percent_encoding::percent_decode_str;
-use url::form_urlencoded;
 
 use super::pragma::{AutoVacuum, IntegrityCheck, JournalMode, Synchronous, TempStore};
-use super::{Location, SqliteOptions, option};
+use super::{Location, SqliteOptions};
+use crate::error::SCHEME;
 
 impl SqliteOptions {
     /// Reads a URL.
@@ -55,69 +55,46 @@ impl SqliteOptions {
                 Self::at(Location::File(PathBuf::from(&*path)))
             }
         };
-        let mut seen = Vec::new();
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            if seen.contains(&name) {
-                return Err(option(&name, "is given twice"));
-            }
-            options = options.with(&name, &value)?;
-            seen.push(name);
-        }
+        let mut given = UrlOptions::of_query(SCHEME, query)?;
+        given.renamed("pool_size", "max_connections")?;
+        given.renamed("max_entries", "max_cache_size")?;
+        options.take(&mut given)?;
+        given.finish()?;
         options.validate()?;
         Ok(options)
     }
 
-    fn with(self, name: &str, value: &str) -> Result<Self, ConfigError> {
-        let seconds = || duration(value).ok_or_else(|| not(name, value, "a time such as 30 or 1h"));
-        let interval = || match value {
-            "off" => Ok(None),
-            _ => seconds().map(Some),
-        };
-        let size =
-            || bytes(value).ok_or_else(|| not(name, value, "a size such as 1048576 or 1MiB"));
-        Ok(match name {
-            "table" => self.table(value),
-            "pool_size" | "max_connections" => self.pool_size(number(name, value)?),
-            "timeout" => self.timeout(seconds()?),
-            "journal_mode" => {
-                self.journal_mode(word(name, value, JournalMode::from_name, JournalMode::names)?)
+    /// Takes every option that is given.
+    fn take(&mut self, given: &mut UrlOptions) -> Result<(), ConfigError> {
+        fn set<T>(place: &mut T, given: Option<T>) {
+            if let Some(given) = given {
+                *place = given;
             }
-            "synchronous" => {
-                self.synchronous(word(name, value, Synchronous::from_name, Synchronous::names)?)
-            }
-            "cache_size" => self.cache_bytes(match value.strip_prefix('-') {
-                Some(kibibytes) => number::<u64>(name, kibibytes)?.saturating_mul(1024),
-                None => size()?,
-            }),
-            "temp_store" => {
-                self.temp_store(word(name, value, TempStore::from_name, TempStore::names)?)
-            }
-            "mmap_size" => self.mmap_bytes(size()?),
-            "auto_vacuum" => {
-                self.auto_vacuum(word(name, value, AutoVacuum::from_name, AutoVacuum::names)?)
-            }
-            "integrity_check" => {
-                let check = word(name, value, IntegrityCheck::from_name, IntegrityCheck::names)?;
-                self.integrity_check(check)
-            }
-            "create" => self.create(match value {
-                "true" | "1" => true,
-                "false" | "0" => false,
-                _ => return Err(not(name, value, "true or false")),
-            }),
-            "cleanup_interval" => self.cleanup_interval(interval()?),
-            "access_interval" => self.access_interval(seconds()?),
-            "stats_interval" => self.stats_interval(interval()?),
-            "stats_retention" => self.stats_retention(seconds()?),
-            "max_entries" | "max_cache_size" => self.max_entries(number(name, value)?),
-            "max_bytes" => self.max_bytes(size()?),
-            "value_bytes_max" => self.value_bytes_max(size()?),
-            "wal_bytes_max" => self.wal_bytes_max(size()?),
-            "backup_interval" => {
-                return Err(option(name, "is not taken yet: this release makes no backups"));
-            }
-            _ => return Err(option(name, "is not an option of this storage")),
-        })
+        }
+        set(&mut self.table, given.text("table"));
+        set(&mut self.pool_size, given.number("pool_size")?);
+        set(&mut self.timeout, given.duration("timeout")?);
+        set(&mut self.journal_mode, given.word("journal_mode", JournalMode::WORDS)?);
+        set(&mut self.synchronous, given.word("synchronous", Synchronous::WORDS)?);
+        set(&mut self.cache_bytes, given.read("cache_size", cache_bytes, A_SIZE)?);
+        set(&mut self.temp_store, given.word("temp_store", TempStore::WORDS)?);
+        set(&mut self.mmap_bytes, given.bytes("mmap_size")?);
+        set(&mut self.auto_vacuum, given.word("auto_vacuum", AutoVacuum::WORDS)?);
+        set(&mut self.integrity_check, given.word("integrity_check", IntegrityCheck::WORDS)?);
+        set(&mut self.create, given.flag("create")?);
+        set(&mut self.cleanup_interval, given.interval("cleanup_interval")?);
+        set(&mut self.access_interval, given.duration("access_interval")?);
+        set(&mut self.stats_interval, given.interval("stats_interval")?);
+        set(&mut self.stats_retention, given.duration("stats_retention")?);
+        set(&mut self.max_entries, given.number("max_entries")?);
+        set(&mut self.max_bytes, given.bytes("max_bytes")?);
+        set(&mut self.value_bytes_max, given.bytes("value_bytes_max")?);
+        set(&mut self.wal_bytes_max, given.bytes("wal_bytes_max")?);
+        if given.text("backup_interval").is_some() {
+            let problem = "is not taken yet: this release makes no backups";
+            return Err(given.refused("backup_interval", problem));
+        }
+        Ok(())
     }
 }
 
@@ -142,47 +119,22 @@ fn path_of(text: &str) -> &str {
     }
 }
 
-fn not(name: &str, value: &str, expected: &str) -> ConfigError {
-    option(name, format!("is `{value}`, not {expected}"))
-}
+const A_SIZE: &str = "a size such as 1048576 or 1MiB";
 
-fn number<N: FromStr>(name: &str, value: &str) -> Result<N, ConfigError> {
-    value.parse().map_err(|_| not(name, value, "a whole number"))
-}
-
-fn word<W>(
-    name: &str,
-    value: &str,
-    from_name: fn(&str) -> Option<W>,
-    names: fn() -> String,
-) -> Result<W, ConfigError> {
-    from_name(value).ok_or_else(|| not(name, value, &format!("one of {}", names())))
-}
-
-fn duration(value: &str) -> Option<Duration> {
-    match value.parse::<f64>() {
-        Ok(seconds) => Duration::try_from_secs_f64(seconds).ok(),
-        Err(_) => humantime::parse_duration(value).ok(),
+/// A size, or a negative number of KiB as SQLite itself reads it.
+fn cache_bytes(text: &str) -> Option<u64> {
+    match text.strip_prefix('-') {
+        Some(kibibytes) => kibibytes.parse::<u64>().ok().map(|number| number.saturating_mul(1024)),
+        None => parse_bytes(text),
     }
-}
-
-fn bytes(value: &str) -> Option<u64> {
-    const UNITS: [(&str, u64); 6] = [
-        ("KiB", 1 << 10),
-        ("MiB", 1 << 20),
-        ("GiB", 1 << 30),
-        ("KB", 1_000),
-        ("MB", 1_000_000),
-        ("GB", 1_000_000_000),
-    ];
-    let unit = UNITS.iter().find_map(|(unit, factor)| Some((value.strip_suffix(unit)?, *factor)));
-    let (digits, factor) = unit.unwrap_or((value, 1));
-    digits.trim_end().parse::<u64>().ok()?.checked_mul(factor)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use proptest::prelude::*;
 
     fn location(url: &str) -> Location {
         SqliteOptions::from_url(url).unwrap().location
@@ -249,6 +201,8 @@ mod tests {
             ("sqlite://c.db?timeout=0", "must be larger than zero"),
             ("sqlite://c.db?timeout=soon", "a time"),
             ("sqlite://c.db?timeout=-1", "a time"),
+            ("sqlite://c.db?timeout=86400.1", "a day"),
+            ("sqlite://c.db?timeout=1e18", "a day"),
             ("sqlite://c.db?max_bytes=1", "256 KiB"),
             ("sqlite://c.db?max_entries=0", "must be larger than zero"),
             ("sqlite://c.db?backup_interval=86400", "makes no backups"),
@@ -256,6 +210,26 @@ mod tests {
             ("sqlite://a%FF", "not UTF-8"),
         ] {
             assert!(problem(url).contains(part), "{url}: {}", problem(url));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_refused_or_gives_valid_options(
+            text in prop_oneof![any::<String>(), "\\PC{0,40}"],
+            name in "(timeout|pool_size|max_bytes|cache_size|wal_bytes_max|cleanup_interval)",
+            value in prop_oneof!["-?[0-9]{0,20}(\\.[0-9]{1,3})?(e[0-9]{1,3})?(KiB|GB|s|h)?", "\\PC{0,9}"],
+        ) {
+            for url in [
+                text.clone(),
+                format!("sqlite:{text}"),
+                format!("sqlite://c.db?{text}"),
+                format!("sqlite://c.db?{name}={value}"),
+            ] {
+                if let Ok(options) = SqliteOptions::from_url(&url) {
+                    prop_assert_eq!(options.validate(), Ok(()));
+                }
+            }
         }
     }
 }

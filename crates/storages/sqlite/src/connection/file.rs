@@ -87,10 +87,15 @@ impl DatabaseFile {
 
     /// The length of the write-ahead log; 0 if there is none.
     pub(crate) fn wal_bytes(&self) -> u64 {
-        let mut path = self.path.clone().into_os_string();
-        path.push("-wal");
-        std::fs::metadata(path).map_or(0, |metadata| metadata.len())
+        wal_bytes(&self.path)
     }
+}
+
+/// The length of the write-ahead log beside a database; 0 if there is none.
+pub(super) fn wal_bytes(path: &Path) -> u64 {
+    let mut path = path.to_owned().into_os_string();
+    path.push("-wal");
+    std::fs::metadata(path).map_or(0, |metadata| metadata.len())
 }
 
 impl Drop for DatabaseFile {

@@ -48,28 +48,61 @@ pub(crate) fn connect(
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let open = || -> rusqlite::Result<Connection> {
         let connection = Connection::open_with_flags(path, flags)?;
-        connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-        // Some of the settings look into the file, and may have to wait for it.
-        connection.busy_timeout(options.timeout)?;
-        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
-        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
-        let cache_kib = (cache_bytes / 1024).max(CACHE_KIB_MIN);
-        connection.execute_batch(&format!(
-            "PRAGMA query_only = {};\nPRAGMA cache_size = -{cache_kib};\nPRAGMA temp_store = {};\n\
-             PRAGMA synchronous = {};\nPRAGMA mmap_size = {};\nPRAGMA wal_autocheckpoint = 0;\n\
-             PRAGMA journal_size_limit = {};\nPRAGMA cell_size_check = ON;",
-            role != Role::Write,
-            options.temp_store.name(),
-            options.synchronous.name(),
-            options.mmap_bytes,
-            options.wal_bytes_max,
-        ))?;
-        if role == Role::ReadAtOnce {
-            connection.busy_timeout(Duration::ZERO)?;
+        // Until the file is known to be ours and sound, closing it must not change it.
+        leave_log(&connection, true)?;
+        match configure(&connection, options, role, cache_bytes) {
+            Ok(()) => Ok(connection),
+            Err(source) => {
+                refuse(&connection, path);
+                Err(source)
+            }
         }
-        Ok(connection)
     };
     open().map_err(|source| failure(OPERATION, source))
+}
+
+fn configure(
+    connection: &Connection,
+    options: &SqliteOptions,
+    role: Role,
+    cache_bytes: u64,
+) -> rusqlite::Result<()> {
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    // Some of the settings look into the file, and may have to wait for it.
+    connection.busy_timeout(options.timeout)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    let cache_kib = (cache_bytes / 1024).max(CACHE_KIB_MIN);
+    connection.execute_batch(&format!(
+        "PRAGMA query_only = {};\nPRAGMA cache_size = -{cache_kib};\nPRAGMA temp_store = {};\n\
+         PRAGMA synchronous = {};\nPRAGMA mmap_size = {};\nPRAGMA wal_autocheckpoint = 0;\n\
+         PRAGMA journal_size_limit = {};\nPRAGMA cell_size_check = ON;",
+        role != Role::Write,
+        options.temp_store.name(),
+        options.synchronous.name(),
+        options.mmap_bytes,
+        options.wal_bytes_max,
+    ))?;
+    if role == Role::ReadAtOnce {
+        connection.busy_timeout(Duration::ZERO)?;
+    }
+    Ok(())
+}
+
+/// Whether closing the last connection to a file leaves the log beside it as it is. Otherwise it is
+/// brought into the file, which a file that is refused must be spared: what a newer release or
+/// another program wrote is theirs, and a damaged file may be worth saving.
+fn leave_log(connection: &Connection, leave: bool) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, leave).map(drop)
+}
+
+/// Before the connection to a file that was refused is closed: with nothing in the log, closing
+/// changes nothing, and leaves no empty log behind either.
+fn refuse(connection: &Connection, path: &Path) {
+    if file::wal_bytes(path) == 0 {
+        // If it cannot be said, the empty log stays.
+        let _ = leave_log(connection, false);
+    }
 }
 
 /// Opens a file to look at it; changes nothing.
@@ -79,9 +112,10 @@ pub(crate) fn examine(options: &SqliteOptions) -> Result<(DatabaseFile, Connecti
     };
     let file = open_file(path, false)?;
     let connection = connect(options, path, Role::Read, options.cache_bytes)?;
-    schema::inspect(&connection, &options.table)?;
-    check(&connection, IntegrityCheck::Full)?;
-    Ok((file, connection))
+    let looked = schema::inspect(&connection, &options.table)
+        .and_then(|_| check(&connection, IntegrityCheck::Full));
+    refuse(&connection, file.path());
+    looked.map(|()| (file, connection))
 }
 
 /// Opens the file, or makes it where the options allow that.
@@ -109,30 +143,41 @@ pub(crate) fn prepare(
     file: &DatabaseFile,
     cache_bytes: u64,
 ) -> Result<Connection, StorageError> {
+    let mut connection = connect(options, file.path(), Role::Write, cache_bytes)?;
+    match accept(options, &mut connection) {
+        Ok(()) => Ok(connection),
+        Err(error) => {
+            refuse(&connection, file.path());
+            Err(error)
+        }
+    }
+}
+
+fn accept(options: &SqliteOptions, connection: &mut Connection) -> Result<(), StorageError> {
+    // The timeout is bounded, so that there is such a moment.
     let deadline = Instant::now() + options.timeout;
     let driver = |source| failure(OPERATION, source);
-    let mut connection = connect(options, file.path(), Role::Write, cache_bytes)?;
     if connection.is_readonly(c"main").map_err(driver)? {
         return Err(error(OPERATION, StorageErrorKind::Denied, "the file is read-only"));
     }
-    let found = retry(deadline, || schema::inspect(&connection, &options.table))?;
+    let found = retry(deadline, || schema::inspect(connection, &options.table))?;
     match found {
         Found::Empty => {
             // Has its effect only before the first page is written.
             let mode = options.auto_vacuum.name();
             connection.execute_batch(&format!("PRAGMA auto_vacuum = {mode}")).map_err(driver)?;
         }
-        Found::NoTable => check(&connection, options.integrity_check)?,
+        Found::NoTable => check(connection, options.integrity_check)?,
         Found::Table(version) => {
-            check(&connection, options.integrity_check)?;
+            check(connection, options.integrity_check)?;
             if version == SCHEMA_VERSION {
-                schema::verify(&connection, &options.table)?;
+                schema::verify(connection, &options.table)?;
             }
         }
     }
-    retry(deadline, || set_journal_mode(&connection, options.journal_mode))?;
-    retry(deadline, || initialise(&mut connection, options))?;
-    Ok(connection)
+    retry(deadline, || set_journal_mode(connection, options.journal_mode))?;
+    retry(deadline, || initialise(connection, options))?;
+    leave_log(connection, false).map_err(driver)
 }
 
 /// Makes or migrates the tables if that has not been done, and the row of the fence if it is gone.

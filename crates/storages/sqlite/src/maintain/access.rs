@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 use rusqlite::Connection;
 
+use super::candidates::Candidates;
 use crate::read::Pool;
 use crate::schema::Statements;
 
@@ -14,10 +15,10 @@ const NOTED_MAX: usize = 16_384;
 
 /// How often an entry was used, and when last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Access {
+struct Access {
     count: u32,
     /// Unix microseconds, told from every other use in this process.
-    pub(crate) last: i64,
+    last: i64,
 }
 
 /// The accesses made through one connection.
@@ -42,6 +43,8 @@ impl AccessLog {
 #[derive(Debug, Default)]
 pub(crate) struct Accesses {
     noted: HashMap<i64, Access, RandomState>,
+    /// What is evicted next.
+    pub(super) candidates: Candidates,
 }
 
 impl Accesses {
@@ -54,9 +57,14 @@ impl Accesses {
         }
     }
 
-    /// The accesses of one entry, if it was used.
-    pub(crate) fn take(&mut self, id: i64) -> Option<Access> {
-        self.noted.remove(&id)
+    /// Forgets the accesses of an entry that goes.
+    pub(super) fn forget(&mut self, id: i64) {
+        self.noted.remove(&id);
+    }
+
+    /// When an entry was used last, given what its row says.
+    pub(super) fn last_use(&self, id: i64, written: i64) -> i64 {
+        self.noted.get(&id).map_or(written, |access| written.max(access.last))
     }
 
     /// Writes those of up to `limit` entries; how many.
@@ -80,7 +88,7 @@ impl Accesses {
 }
 
 /// Writes the accesses of one entry; nothing if it has gone.
-pub(crate) fn write(
+fn write(
     connection: &Connection,
     statements: &Statements,
     id: i64,

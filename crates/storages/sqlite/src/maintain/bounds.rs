@@ -1,27 +1,22 @@
-//! The bounds: entries used least recently are evicted in the transaction that would go over.
+//! The bounds: entries that were not used for long are evicted in the transaction that would go
+//! over.
 
 use rusqlite::Connection;
 
-use super::access::write;
+use super::candidates::next_candidate;
 use crate::write::Transaction;
 
-/// Entries looked at in one go.
+/// Entries evicted before the bounds are looked at again.
 const BATCH: u64 = 500;
 /// What one transaction evicts at least if there is so much to evict; more if it wrote more.
 const EVICTED_MAX: u64 = 2000;
-/// Once over, a bound is kept with this share of it to spare, so that not every write evicts.
+/// Once over, a bound is kept with this share of it to spare, so that not every write evicts. Of
+/// entries no more than a few, or one write would wait for many evictions.
 const SPARE_ENTRIES: u64 = 128;
+const SPARE_ENTRIES_MAX: u64 = 64;
 const SPARE_BYTES: u64 = 64;
 /// Few enough to be done in a moment.
 pub(super) const VACUUM_PAGES: u64 = 256;
-
-/// A row that could go.
-struct Candidate {
-    id: i64,
-    size_bytes: i64,
-    tags: Option<String>,
-    last_accessed: i64,
-}
 
 /// How many pages a file has, and how many of them hold nothing.
 #[derive(Clone, Copy, Debug)]
@@ -75,22 +70,14 @@ pub(super) fn evict(txn: &mut Transaction<'_>, limit: u64) -> rusqlite::Result<(
             txn.accesses.collect(&txn.shared.pool);
         }
         let count = excess.min(BATCH).min(limit - evicted);
-        let candidates = candidates(txn, count)?;
-        if count == 0 || candidates.is_empty() {
+        if count == 0 {
             return Ok((evicted, false));
         }
-        for candidate in candidates {
-            match txn.accesses.take(candidate.id) {
-                // Used since it was last written down: it is not the one.
-                Some(access) if access.last > candidate.last_accessed => {
-                    write(txn.connection, txn.statements(), candidate.id, access)?;
-                }
-                _ => {
-                    txn.remove(candidate.id, candidate.size_bytes, candidate.tags.as_deref())?;
-                    txn.evicted += 1;
-                    evicted += 1;
-                }
-            }
+        for _ in 0..count {
+            let Some(candidate) = next_candidate(txn)? else { return Ok((evicted, false)) };
+            txn.remove(candidate.id, candidate.size_bytes, candidate.tags.as_deref())?;
+            txn.evicted += 1;
+            evicted += 1;
         }
     }
 }
@@ -100,7 +87,7 @@ fn excess(txn: &Transaction<'_>, spare: bool) -> rusqlite::Result<u64> {
     let options = &txn.shared.options;
     let (mut entries_max, mut bytes_max) = (options.max_entries, options.max_bytes);
     if spare {
-        entries_max -= entries_max / SPARE_ENTRIES;
+        entries_max -= (entries_max / SPARE_ENTRIES).min(SPARE_ENTRIES_MAX);
         bytes_max -= bytes_max / SPARE_BYTES;
     }
     let entries = u64::try_from(txn.entries).unwrap_or(0);
@@ -113,19 +100,6 @@ fn excess(txn: &Transaction<'_>, spare: bool) -> rusqlite::Result<u64> {
     let mean_bytes = (used_bytes / entries.max(1)).max(1);
     let over_bytes = (used_bytes - bytes_max).div_ceil(mean_bytes);
     Ok(over_entries.max(over_bytes).min(entries))
-}
-
-fn candidates(txn: &Transaction<'_>, count: u64) -> rusqlite::Result<Vec<Candidate>> {
-    let mut statement = txn.connection.prepare_cached(&txn.statements().least_recent)?;
-    let candidates = statement.query_map([count as i64], |row| {
-        Ok(Candidate {
-            id: row.get(0)?,
-            size_bytes: row.get(1)?,
-            tags: row.get(2)?,
-            last_accessed: row.get(3)?,
-        })
-    })?;
-    candidates.collect()
 }
 
 /// Gives up to `pages` empty pages back at the next checkpoint.

@@ -7,7 +7,7 @@ use cache_core::storage::Budget;
 use rusqlite::Connection;
 
 use super::Upkeep;
-use super::log::{answer, copy, shorten};
+use super::log::{copy, shorten};
 use crate::storage::Shared;
 use crate::write::Job;
 
@@ -46,7 +46,7 @@ pub(crate) fn run(shared: &Shared, connection: &Connection, now: Tick) {
         cleanup.at = now;
     }
     let mut blocked = false;
-    while !shared.is_stopping() {
+    while !shared.calls.checkpoints.is_closed() {
         let now = shared.clock.monotonic();
         if sample.is_now(now) {
             ask(shared, Upkeep::of_sample());
@@ -60,31 +60,32 @@ pub(crate) fn run(shared: &Shared, connection: &Connection, now: Tick) {
                 report(copy(shared, connection));
             }
         }
-        shared.log.wanted.wait_for(if blocked { RETRY } else { TICK });
-        if shared.is_stopping() {
-            break;
-        }
-        if shared.log.is_long() || shared.log.is_waited_for() {
-            let done = shorten(shared, connection);
+        let pause = if blocked { RETRY } else { TICK };
+        // Those who ask from here on want what is committed from here on, too.
+        let Ok(asked) = shared.calls.checkpoints.take(pause) else { break };
+        if shared.log.is_long() || !asked.is_empty() {
+            let done = shorten(shared, connection, !asked.is_empty());
             blocked = matches!(done, Ok(false)) && shared.log.is_long();
             let result = done.map(drop);
-            answer(shared, &result);
+            for answer in asked {
+                // A caller that has gone away is not missed.
+                let _ = answer.send(result.clone());
+            }
             report(result);
         }
     }
-    answer(shared, &Err(crate::error::closed("checkpoint")));
 }
 
 /// Queues maintenance; where the queue is closed, there is nothing left to maintain.
 fn ask(shared: &Shared, upkeep: Upkeep) {
-    let _ = shared.writes.push_own(Job::maintain(upkeep, None));
+    let _ = shared.calls.writes.push_own(Job::maintain(upkeep, None));
 }
 
 /// Nobody waits for this: it is for the log, and is tried again.
 fn report(result: Result<(), cache_core::storage::StorageError>) {
     #[cfg(feature = "tracing")]
     if let Err(error) = &result {
-        tracing::warn!(%error, "a checkpoint failed");
+        tracing::warn!(name: "tiers.sqlite.checkpoint_failed", target: "tiers", %error, "checkpoint failed");
     }
     drop(result);
 }

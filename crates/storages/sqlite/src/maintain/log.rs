@@ -10,12 +10,10 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use cache_core::storage::StorageError;
-use parking_lot::Mutex;
 use rusqlite::Connection;
-use tokio::sync::oneshot;
 
 use crate::config::{JournalMode, SqliteOptions};
-use crate::error::{closed, failure};
+use crate::error::failure;
 use crate::queue::Bell;
 use crate::storage::Shared;
 
@@ -26,6 +24,10 @@ const RELIEF_PAUSE: Duration = Duration::from_millis(100);
 /// How often it waits for a keeper that is at work: a disk may take long.
 const RELIEF_PAUSES_MAX: u32 = 100;
 
+/// Pages that a write changes at most, beside those of a long value: of the entries, of the index of
+/// keys, of that of clean-up or of a tag, of the fence.
+const PAGES_PER_WRITE: usize = 4;
+
 thread_local! {
     /// The pages in the log after the last commit of this thread's connection.
     static PAGES: Cell<u32> = const { Cell::new(0) };
@@ -35,16 +37,15 @@ thread_local! {
 #[derive(Debug)]
 pub(crate) struct Log {
     pages: AtomicU32,
+    /// The bound.
     pages_max: u32,
-    /// Wakes the keeper.
-    pub(super) wanted: Bell,
+    page_bytes: u64,
     /// Wakes the writer.
     done: Bell,
     /// The keeper is at it.
     working: AtomicBool,
     /// The keeper was at it, and a reader was in the way.
     blocked: AtomicBool,
-    waiting: Mutex<Vec<oneshot::Sender<Result<(), StorageError>>>>,
 }
 
 impl Log {
@@ -53,38 +54,40 @@ impl Log {
         const HEADER_BYTES: u64 = 24;
         let pages_max = match options.journal_mode {
             JournalMode::Wal => options.wal_bytes_max / (page_bytes + HEADER_BYTES),
+            // There is no such log.
             _ => u64::MAX,
         };
         Self {
             pages: AtomicU32::new(0),
             pages_max: u32::try_from(pages_max).unwrap_or(u32::MAX),
-            wanted: Bell::default(),
+            page_bytes,
             done: Bell::default(),
             working: AtomicBool::new(false),
             blocked: AtomicBool::new(false),
-            waiting: Mutex::new(Vec::new()),
         }
     }
 
     pub(super) fn is_long(&self) -> bool {
-        self.pages.load(Ordering::Relaxed) >= self.pages_max
+        self.pages.load(Ordering::Relaxed) >= self.pages_max / 4
     }
 
+    /// Whether what is left of the bound is less than what a transaction may add.
     fn is_too_long(&self) -> bool {
-        self.pages.load(Ordering::Relaxed) >= self.pages_max.saturating_mul(2)
+        self.pages.load(Ordering::Relaxed) > self.pages_max - self.transaction_pages_max()
+    }
+
+    fn transaction_pages_max(&self) -> u32 {
+        self.pages_max / 4
+    }
+
+    /// Whether so many writes, with so many bytes of values, are as much as a transaction may add.
+    pub(crate) fn fills_transaction(&self, writes: usize, bytes: usize) -> bool {
+        let pages = writes * PAGES_PER_WRITE + bytes / self.page_bytes.max(1) as usize;
+        pages >= self.transaction_pages_max() as usize
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.pages.load(Ordering::Relaxed) == 0
-    }
-
-    pub(super) fn is_waited_for(&self) -> bool {
-        !self.waiting.lock().is_empty()
-    }
-
-    /// Wakes the keeper, to look whether it is to stop.
-    pub(crate) fn wake(&self) {
-        self.wanted.ring();
     }
 }
 
@@ -101,12 +104,13 @@ pub(crate) fn watch_log(connection: &Connection) {
 pub(crate) fn written(shared: &Shared) {
     shared.log.pages.store(PAGES.get(), Ordering::Relaxed);
     if shared.log.is_long() {
-        shared.log.wanted.ring();
+        shared.calls.checkpoints.ring();
     }
 }
 
-/// On the writer's thread: where the log is twice as long as it may be, waits for the keeper, and
-/// does its work where it does not come. Where a reader is in the way, neither would help.
+/// On the writer's thread: where the next transaction could take the log over its bound, waits for
+/// the keeper, and does its work where it does not come. Where a reader is in the way, neither would
+/// help.
 pub(crate) fn relieve(shared: &Shared, connection: &Connection) {
     let log = &shared.log;
     let is_pressing = || log.is_too_long() && !log.blocked.load(Ordering::Acquire);
@@ -128,12 +132,16 @@ fn reset(shared: &Shared) {
     shared.log.pages.store(0, Ordering::Relaxed);
 }
 
-/// On the keeper's thread: brings the log into the file and lets it begin anew; whether nobody was
-/// in the way.
-pub(super) fn shorten(shared: &Shared, connection: &Connection) -> Result<bool, StorageError> {
+/// On the keeper's thread: brings the log into the file and lets it begin anew, or `cut`s it off;
+/// whether nobody was in the way.
+pub(super) fn shorten(
+    shared: &Shared,
+    connection: &Connection,
+    cut: bool,
+) -> Result<bool, StorageError> {
     let log = &shared.log;
     log.working.store(true, Ordering::Release);
-    let done = restart(shared, connection).map_err(|source| failure("checkpoint", source));
+    let done = restart(shared, connection, cut).map_err(|source| failure("checkpoint", source));
     if matches!(done, Ok(true)) {
         reset(shared);
     }
@@ -143,15 +151,15 @@ pub(super) fn shorten(shared: &Shared, connection: &Connection) -> Result<bool, 
     done
 }
 
-fn restart(shared: &Shared, connection: &Connection) -> rusqlite::Result<bool> {
+fn restart(shared: &Shared, connection: &Connection, cut: bool) -> rusqlite::Result<bool> {
     for _ in 0..2 {
         checkpoint(shared, connection, "PASSIVE")?;
         // SQLite syncs by itself what has to be; here the wait is only taken out of the lock. If
         // it fails, the checkpoint that counts fails too, and says so.
         let _ = shared.file.sync();
     }
-    let long_file = shared.file.wal_bytes() > 2 * shared.options.wal_bytes_max;
-    let cut = long_file || shared.log.is_waited_for();
+    let long_file = shared.file.wal_bytes() > shared.options.wal_bytes_max;
+    let cut = cut || long_file;
     checkpoint(shared, connection, if cut { "TRUNCATE" } else { "RESTART" })
 }
 
@@ -161,14 +169,6 @@ pub(super) fn copy(shared: &Shared, connection: &Connection) -> Result<(), Stora
     checkpoint(shared, connection, "PASSIVE")
         .map(drop)
         .map_err(|source| failure("checkpoint", source))
-}
-
-/// Answers those who wait for a checkpoint.
-pub(super) fn answer(shared: &Shared, result: &Result<(), StorageError>) {
-    for answer in shared.log.waiting.lock().drain(..) {
-        // A caller that has gone away is not missed.
-        let _ = answer.send(result.clone());
-    }
 }
 
 /// Whether it got all that it wanted: locks, and no reader in the way.
@@ -195,9 +195,6 @@ impl Shared {
         if self.options.journal_mode != JournalMode::Wal {
             return Ok(());
         }
-        let (answer, answered) = oneshot::channel();
-        self.log.waiting.lock().push(answer);
-        self.log.wanted.ring();
-        self.within(operation, async { answered.await.map_err(|_| closed(operation))? }).await
+        self.within(operation, self.calls.checkpoint(operation)).await
     }
 }

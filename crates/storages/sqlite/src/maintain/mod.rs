@@ -2,6 +2,7 @@
 
 mod access;
 mod bounds;
+mod candidates;
 mod history;
 mod keeper;
 mod log;

@@ -99,20 +99,29 @@ fn remove_expired(txn: &mut Transaction<'_>, upkeep: &mut Upkeep) -> rusqlite::R
     let limit = STEP_ROWS.min(upkeep.removals_left());
     let moment = moment(txn.now);
     // One is read beyond the budget, to know whether something is left.
-    let rows: Vec<(i64, i64, Option<String>)> = {
-        let mut statement = txn.connection.prepare_cached(&txn.statements().expired)?;
-        let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+    let rows: Vec<(i64, i64, Option<String>, i64)> = {
+        let mut statement = txn.connection.prepare_cached(&txn.statements().due)?;
+        let row =
+            |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
         statement.query_map([moment, limit.max(1) as i64], row)?.collect::<Result<_, _>>()?
     };
     if limit == 0 {
         upkeep.done.unfinished |= !rows.is_empty();
         return Ok(false);
     }
-    for (id, size_bytes, tags) in &rows {
-        txn.remove_expired(*id, *size_bytes, tags.as_deref(), moment)?;
+    let mut removed = 0;
+    for (id, size_bytes, tags, expire_at) in &rows {
+        if (0..=moment).contains(expire_at) {
+            removed += txn.remove_expired(*id, *size_bytes, tags.as_deref(), moment)?;
+        } else {
+            // It was set again or renewed since it was put here.
+            let next = (*expire_at >= 0).then_some(*expire_at);
+            let mut statement = txn.connection.prepare_cached(&txn.statements().schedule)?;
+            statement.execute(rusqlite::params![id, next])?;
+        }
     }
-    txn.expired += rows.len() as u64;
-    upkeep.done.expired += rows.len() as u64;
+    txn.expired += removed;
+    upkeep.done.expired += removed;
     Ok(rows.len() as u64 == limit)
 }
 

@@ -25,59 +25,63 @@ pub(crate) enum Found {
     Long,
 }
 
-/// The stamp of a row that begins with counter and origin.
-pub(crate) fn stamp(row: &Row<'_>) -> rusqlite::Result<Stamp> {
-    Ok(Stamp { mark: row.get::<_, i64>(0)? as u64, origin: row.get::<_, i64>(1)? as u64 })
+/// Where counter and origin stand in a row of [`Statements::get`](crate::schema::Statements).
+pub(crate) const STAMP: usize = 15;
+
+/// The stamp of a row whose counter is in column `first`, and its origin in the next.
+pub(crate) fn stamp(row: &Row<'_>, first: usize) -> rusqlite::Result<Stamp> {
+    let number = |index| row.get::<_, i64>(index).map(|number| number as u64);
+    Ok(Stamp { mark: number(first)?, origin: number(first + 1)? })
 }
 
 /// The stamp where the fence has no row: every fence refuses it.
 pub(crate) const NO_STAMP: Stamp = Stamp { mark: 0, origin: 0 };
 
-/// Reads a row of [`Statements::get`](crate::schema::Statements).
+/// Reads the columns of an entry, with the stamp that was read with it or before.
 pub(crate) fn found(
     row: &Row<'_>,
     key: &Key,
     now: Timestamp,
+    stamp: Stamp,
     operation: &'static str,
 ) -> Result<Found, StorageError> {
     let record = Record { row, operation };
-    let stamp = stamp(row).map_err(|_| damaged(operation, "counter"))?;
     let here =
-        matches!(row.get_ref(2), Ok(ValueRef::Text(text)) if text == key.as_str().as_bytes());
+        matches!(row.get_ref(0), Ok(ValueRef::Text(text)) if text == key.as_str().as_bytes());
     if !here {
         return Ok(Found::Miss(stamp));
     }
-    let kept_until = record.timestamp(3, "expire_at")?;
+    let kept_until = record.timestamp(1, "expire_at")?;
     if kept_until <= now {
         return Ok(Found::Miss(stamp));
     }
-    let payload = match row.get_ref(16) {
+    let payload = match row.get_ref(14) {
         Ok(ValueRef::Blob(value)) => value,
         Ok(ValueRef::Null) => return Ok(Found::Long),
         _ => return Err(damaged(operation, "value")),
     };
-    if record.integer(14, "size_bytes")? != payload.len() as i64 {
+    if record.integer(12, "size_bytes")? != payload.len() as i64 {
         return Err(damaged(operation, "size_bytes"));
     }
-    let compression = u8::try_from(record.integer(12, "compressed")?).ok();
+    let compression = u8::try_from(record.integer(10, "compressed")?).ok();
     let entry = Entry {
-        kind: kind_of(record.integer(10, "kind")?).ok_or_else(|| damaged(operation, "kind"))?,
-        codec: u8::try_from(record.integer(11, "data_type")?)
+        kind: kind_of(record.integer(8, "kind")?).ok_or_else(|| damaged(operation, "kind"))?,
+        codec: u8::try_from(record.integer(9, "data_type")?)
             .map(CodecId::from_number)
             .map_err(|_| damaged(operation, "data_type"))?,
         compression: compression
             .and_then(|number| Compression::from_number(number).ok())
             .ok_or_else(|| damaged(operation, "compressed"))?,
-        decoded_bytes: u32::try_from(record.integer(13, "decoded_bytes")?)
+        decoded_bytes: u32::try_from(record.integer(11, "decoded_bytes")?)
             .map_err(|_| damaged(operation, "decoded_bytes"))?,
-        created: record.timestamp(5, "created_at")?,
-        fresh_until: record.timestamp(4, "fresh_until")?,
+        created: record.timestamp(3, "created_at")?,
+        fresh_until: record.timestamp(2, "fresh_until")?,
         kept_until,
-        idle: record.idle(6)?,
-        stamp: record.integer(7, "stamp")? as u64,
-        token: Token(record.integer(8, "token")? as u64),
-        tags: record.tags(15)?,
-        checksum: record.integer(9, "checksum")? as u64,
+        idle: record.idle(4)?,
+        stamp: record.integer(5, "stamp")? as u64,
+        token: Token(record.integer(6, "token")? as u64),
+        tags: record.tags(13)?,
+        checksum: record.integer(7, "checksum")? as u64,
         payload: Bytes::copy_from_slice(payload),
     };
     Ok(Found::Hit(Lookup { entry: Some(entry), stamp }, key.digest() as i64))
@@ -201,5 +205,75 @@ impl Details {
         let bytes = u64::try_from(self.size_bytes).map_err(|_| damaged("size_bytes"))?;
         let (created, fresh, kept) = (self.created, self.fresh_until, self.kept_until);
         Ok(EntryDetails::new(key, kind, created, fresh, kept, tags, bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rusqlite::types::Value;
+    use rusqlite::{Connection, params_from_iter};
+
+    const COLUMNS: usize = 15;
+
+    fn key() -> Key {
+        Key::parse("t:a:v1").unwrap()
+    }
+
+    fn any_value() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            Just(Value::Null),
+            any::<i64>().prop_map(Value::Integer),
+            (-1..400i64).prop_map(Value::Integer),
+            any::<f64>().prop_map(Value::Real),
+            "\\PC{0,9}".prop_map(Value::Text),
+            r#"\["(t:)?[a-z]{0,3}("\])?"#.prop_map(Value::Text),
+            prop::collection::vec(any::<u8>(), 0..9).prop_map(Value::Blob),
+        ]
+    }
+
+    proptest! {
+        /// A row as it should be, with any of its columns replaced by anything.
+        #[test]
+        fn a_row_of_anything_is_an_entry_or_a_column_that_is_named(
+            changed in prop::collection::vec((0..COLUMNS, any_value()), 0..4),
+        ) {
+            let number = Value::Integer;
+            let mut columns = vec![number(0); COLUMNS];
+            columns[0] = Value::Text("t:a:v1".to_owned());
+            columns[1] = number(-1);
+            columns[12] = number(3);
+            columns[13] = Value::Text(r#"["t:x"]"#.to_owned());
+            columns[14] = Value::Blob(b"abc".to_vec());
+            let is_changed = !changed.is_empty();
+            for (column, value) in changed {
+                columns[column] = value;
+            }
+            let connection = Connection::open_in_memory().unwrap();
+            let marks = vec!["?"; COLUMNS].join(", ");
+            let mut statement = connection.prepare(&format!("SELECT {marks}")).unwrap();
+            let mut rows = statement.query(params_from_iter(&columns)).unwrap();
+            let row = rows.next().unwrap().unwrap();
+            match found(row, &key(), Timestamp::from_unix_ms(5), NO_STAMP, "get") {
+                Ok(Found::Hit(lookup, _)) => {
+                    let length = lookup.entry.unwrap().payload.len() as i64;
+                    prop_assert_eq!(&columns[12], &Value::Integer(length));
+                }
+                Ok(_) => prop_assert!(is_changed),
+                Err(error) => {
+                    use cache_core::storage::StorageErrorKind;
+                    prop_assert_eq!(error.kind(), StorageErrorKind::Corrupt);
+                }
+            }
+        }
+
+        #[test]
+        fn any_text_is_a_set_of_tags_or_none(text in prop::collection::vec(any::<u8>(), 0..40)) {
+            if let Some(tags) = tags_from(&text) {
+                let again = tags_text(&tags).map_or(Some(Tags::NONE), |text| tags_from(text.as_bytes()));
+                prop_assert_eq!(again, Some(tags));
+            }
+        }
     }
 }

@@ -10,8 +10,9 @@ use cache_core::storage::{Lookup, Selector, StorageError, StorageStats};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use super::many::{Lookups, read_all};
 use super::select::{Cursor, Page, page};
-use super::{Found, Slot, Snapshot, counter, get, get_many};
+use super::{Found, Slot, Snapshot, counter, get};
 use crate::error::{closed, failure};
 use crate::maintain::{HistorySample, samples, stats};
 use crate::queue::Queued;
@@ -30,7 +31,7 @@ type Answer<T> = oneshot::Sender<Result<T, StorageError>>;
 #[derive(Debug)]
 pub(crate) enum Read {
     Get { key: Key, answer: Answer<Lookup> },
-    GetMany { keys: Vec<Key>, answer: Answer<Vec<Result<Lookup, StorageError>>> },
+    GetMany { keys: Vec<Key>, answer: Answer<Lookups> },
     Stamp { answer: Answer<Stamp> },
     Page { selector: Arc<Selector>, cursor: Cursor, answer: Answer<Page> },
     Stats { answer: Answer<StorageStats> },
@@ -44,7 +45,7 @@ type Reply = Box<dyn FnOnce()>;
 pub(crate) fn run(shared: &Shared, index: usize) {
     let mut taken: Vec<Queued<Read>> = Vec::with_capacity(BATCH_MAX);
     let mut replies: Vec<Reply> = Vec::with_capacity(BATCH_MAX);
-    while shared.reads.take(&mut taken, BATCH_MAX, true).is_ok() {
+    while shared.calls.reads.take(&mut taken, BATCH_MAX, true).is_ok() {
         taken.retain(|queued| !queued.item.is_abandoned());
         let mut slot = shared.pool.thread_slot(index);
         let whole = match &slot.connection {
@@ -85,11 +86,7 @@ impl Read {
         let statements = &shared.statements;
         match self {
             Self::Get { key, answer } => reply(answer, get_one(shared, slot, &key)),
-            Self::GetMany { keys, answer } => {
-                // Of this length no value is too long.
-                let answers = get_many(shared, slot, &keys, i64::MAX);
-                reply(answer, answers.map(Option::unwrap_or_default))
-            }
+            Self::GetMany { keys, answer } => reply(answer, read_all(shared, slot, &keys)),
             Self::Stamp { answer } => {
                 reply(answer, run_on(slot, "stamps", |connection| counter(connection, statements)))
             }

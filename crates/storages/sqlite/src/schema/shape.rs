@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use super::{MIGRATIONS, for_table};
 
 const TABLES: [&str; 5] = ["", "_tags", "_fence", "_meta", "_stats"];
-const INDEXES: [&str; 4] = ["_key", "_expire_at", "_last_accessed", "_stats_timestamp"];
+const INDEXES: [&str; 3] = ["_key", "_cleanup_at", "_stats_timestamp"];
 
 /// The names of all tables and indexes of the storage `table`, in lower case as SQLite compares.
 pub(super) fn names(table: &str) -> Vec<String> {

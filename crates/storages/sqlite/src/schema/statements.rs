@@ -3,9 +3,13 @@
 /// Every statement that runs on the way of a call. The table's name has been validated.
 #[derive(Debug)]
 pub(crate) struct Statements {
-    /// One row in any case: counter, origin, and the entry's columns or nulls.
+    /// One row in any case: the entry's columns or nulls, counter, origin.
     /// `?1` id, `?2` the longest value to be read.
     pub(crate) get: String,
+    /// The entry's columns alone, with the same parameters.
+    pub(crate) get_entry: String,
+    /// Counter and origin.
+    pub(crate) stamp: String,
     pub(crate) meta: String,
     pub(crate) meta_create: String,
     pub(crate) meta_update: String,
@@ -16,6 +20,8 @@ pub(crate) struct Statements {
     pub(crate) insert: String,
     pub(crate) replace: String,
     pub(crate) touch: String,
+    /// When clean-up looks at an entry.
+    pub(crate) schedule: String,
     pub(crate) expire: String,
     pub(crate) delete: String,
     pub(crate) delete_expired: String,
@@ -25,8 +31,10 @@ pub(crate) struct Statements {
     pub(crate) page_by_id: String,
     pub(crate) page_by_key: String,
     pub(crate) page_by_tag: String,
-    pub(crate) expired: String,
-    pub(crate) least_recent: String,
+    /// What clean-up is to look at.
+    pub(crate) due: String,
+    pub(crate) recency: String,
+    pub(crate) candidate: String,
     pub(crate) accessed: String,
     pub(crate) totals: String,
     pub(crate) sample_insert: String,
@@ -34,7 +42,12 @@ pub(crate) struct Statements {
     pub(crate) samples: String,
 }
 
-/// The columns of an entry without its value, in the order in which they are read.
+/// The columns of an entry, in the order in which they are read.
+const ENTRY: &str = "e.key, e.expire_at, e.fresh_until, e.created_at, e.idle_ms, e.stamp, e.token, \
+                     e.checksum, e.kind, e.data_type, e.compressed, e.decoded_bytes, \
+                     e.size_bytes, e.tags, CASE WHEN e.size_bytes <= ?2 THEN e.value END";
+
+/// Those without its value.
 const DETAILS: &str = "e.id, e.key, e.expire_at, e.fresh_until, e.created_at, e.kind, \
                        e.size_bytes, e.tags, e.stamp";
 
@@ -45,12 +58,11 @@ impl Statements {
             ["tags", "fence", "meta", "stats"].map(|end| format!("\"{table}_{end}\""));
         Self {
             get: format!(
-                "SELECT m.counter, m.origin, e.key, e.expire_at, e.fresh_until, e.created_at, \
-                 e.idle_ms, e.stamp, e.token, e.checksum, e.kind, e.data_type, e.compressed, \
-                 e.decoded_bytes, e.size_bytes, e.tags, \
-                 CASE WHEN e.size_bytes <= ?2 THEN e.value END \
+                "SELECT {ENTRY}, m.counter, m.origin \
                  FROM {meta} m LEFT JOIN {entries} e ON e.id = ?1 WHERE m.id = 1"
             ),
+            get_entry: format!("SELECT {ENTRY} FROM {entries} e WHERE e.id = ?1"),
+            stamp: format!("SELECT counter, origin FROM {meta} WHERE id = 1"),
             meta: format!(
                 "SELECT counter, floor, origin, entries, payload_bytes FROM {meta} WHERE id = 1"
             ),
@@ -71,16 +83,16 @@ impl Statements {
                  SET mark = max(mark, excluded.mark)"
             ),
             old: format!(
-                "SELECT key, expire_at, fresh_until, stamp, token, size_bytes, tags \
+                "SELECT key, expire_at, fresh_until, stamp, token, size_bytes, tags, cleanup_at \
                  FROM {entries} WHERE id = ?1"
             ),
             insert: format!(
                 "INSERT INTO {entries} (id, expire_at, fresh_until, created_at, last_accessed, \
                  idle_ms, stamp, token, checksum, kind, data_type, compressed, decoded_bytes, \
-                 size_bytes, tags, value, key) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, \
-                 ?11, ?12, ?13, ?14, ?15, ?16, ?17)"
+                 size_bytes, tags, value, key, cleanup_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, \
+                 ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)"
             ),
-            // The key is not assigned: its index would be written for nothing.
+            // What has an index is not assigned: it would be written for nothing.
             replace: format!(
                 "UPDATE {entries} SET expire_at = ?2, fresh_until = ?3, created_at = ?4, \
                  last_accessed = ?5, idle_ms = ?6, stamp = ?7, token = ?8, checksum = ?9, \
@@ -88,6 +100,7 @@ impl Statements {
                  size_bytes = ?14, tags = ?15, value = ?16 WHERE id = ?1"
             ),
             touch: format!("UPDATE {entries} SET fresh_until = ?2, expire_at = ?3 WHERE id = ?1"),
+            schedule: format!("UPDATE {entries} SET cleanup_at = ?2 WHERE id = ?1"),
             expire: format!("UPDATE {entries} SET fresh_until = ?2 WHERE id = ?1"),
             delete: format!("DELETE FROM {entries} WHERE id = ?1"),
             // The condition stands in the statement itself: what was renewed stays.
@@ -106,13 +119,16 @@ impl Statements {
                 "SELECT {DETAILS} FROM {tags} t CROSS JOIN {entries} e ON e.id = t.id \
                  WHERE t.tag = ?1 AND t.id >= ?2 ORDER BY t.id LIMIT ?3"
             ),
-            expired: format!(
-                "SELECT id, size_bytes, tags FROM {entries} \
-                 WHERE expire_at BETWEEN 0 AND ?1 ORDER BY expire_at LIMIT ?2"
+            due: format!(
+                "SELECT id, size_bytes, tags, expire_at FROM {entries} \
+                 WHERE cleanup_at <= ?1 ORDER BY cleanup_at LIMIT ?2"
             ),
-            least_recent: format!(
-                "SELECT id, size_bytes, tags, last_accessed FROM {entries} \
-                 ORDER BY last_accessed LIMIT ?1"
+            recency: format!(
+                "SELECT id, last_accessed FROM {entries} WHERE id >= ?1 AND id <= ?2 \
+                 ORDER BY id LIMIT ?3"
+            ),
+            candidate: format!(
+                "SELECT size_bytes, tags, last_accessed FROM {entries} WHERE id = ?1"
             ),
             accessed: format!(
                 "UPDATE {entries} SET access_count = access_count + ?2, \

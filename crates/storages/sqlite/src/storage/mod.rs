@@ -39,7 +39,7 @@ struct Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.shared.stop();
+        self.shared.calls.stop();
     }
 }
 
@@ -113,7 +113,7 @@ impl fmt::Debug for Sqlite {
         f.debug_struct("Sqlite")
             .field("path", &self.path())
             .field("table", &self.shared().options.table)
-            .field("closed", &self.shared().is_closed())
+            .field("closed", &self.shared().calls.is_closed())
             .finish_non_exhaustive()
     }
 }

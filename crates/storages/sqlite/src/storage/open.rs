@@ -1,19 +1,20 @@
 //! Opening, and the life of the threads.
 
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
 
 use cache_core::storage::{Capabilities, Reach, StorageError, StorageErrorKind};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::shared::{Opened, Shared};
+use crate::calls::End;
 use crate::config::{Location, SqliteOptions};
 use crate::connection::{self, Role};
 use crate::error::{SCHEME, error, failure};
 use crate::maintain;
 use crate::read::{self, Pool, READERS_MAX};
-use crate::write::Writer;
+use crate::sync::thread::{self, JoinHandle};
+use crate::write::{Committer, Writer};
 
 const OPERATION: &str = "open";
 
@@ -47,18 +48,24 @@ fn live(options: SqliteOptions, answer: oneshot::Sender<Result<Arc<Shared>, Stor
     let threads = match start_threads(&shared, keeper) {
         Ok(threads) => threads,
         Err(error) => {
-            shared.reads.close();
-            shared.stop_keeper();
+            shared.calls.reads.close();
+            shared.calls.checkpoints.close();
             return drop(answer.send(Err(error)));
         }
     };
-    let end = End { shared: Arc::clone(&shared), threads };
+    let closing = Arc::clone(&shared);
+    let end = End::new(Arc::clone(&shared.calls), threads, move || closing.pool.close());
     // Where the caller has gone away, what it would have dropped is dropped here.
     if let Err(Ok(shared)) = answer.send(Ok(Arc::clone(&shared))) {
-        shared.stop();
+        shared.calls.stop();
     }
-    Writer::new(&shared, &writer).run();
-    end.orderly(writer);
+    Writer::new(&shared.calls.writes, Committer::new(&shared, &writer)).run();
+    end.orderly(|| {
+        // The other connections are closed: what is left is to empty the log.
+        let finished = maintain::finish(&shared, &writer);
+        let closed = finished.and(writer.close().map_err(|(_, source)| source));
+        closed.map_err(|source| failure("close", source))
+    });
 }
 
 fn prepare(
@@ -81,7 +88,7 @@ fn prepare(
     let file = connection::open_file(&path, options.create)?;
     let readers = READERS_MAX.min(options.pool_size);
     // No more can be in use at the same moment than there are processors.
-    let processors = thread::available_parallelism().map_or(1, usize::from);
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let at_once = options.pool_size.saturating_sub(readers).clamp(1, processors.max(2));
     // The writer touches four trees for each entry, and gets half. The keeper goes by the log.
     let writer = connection::prepare(&options, &file, options.cache_bytes / 2)?;
@@ -120,49 +127,4 @@ fn start_threads(
     let keep = Box::new(move |shared: &Shared| maintain::run(shared, &keeper, now));
     threads.push(spawn("sqlite-keeper", keep)?);
     Ok(threads)
-}
-
-/// The end of a store, in good order or because the writer's thread panics.
-struct End {
-    shared: Arc<Shared>,
-    threads: Vec<JoinHandle<()>>,
-}
-
-impl End {
-    fn orderly(mut self, writer: Connection) {
-        self.stop();
-        // The other connections are closed: what is left is to empty the log.
-        let finished = maintain::finish(&self.shared, &writer);
-        let closed = finished.and(writer.close().map_err(|(_, source)| source));
-        let result = closed.map_err(|source| failure("close", source));
-        self.shared.stopped.send_replace(Some(result));
-    }
-
-    fn stop(&mut self) {
-        self.shared.writes.close();
-        self.shared.reads.close();
-        self.shared.stop_keeper();
-        for thread in self.threads.drain(..) {
-            // One that panicked has ended too.
-            let _ = thread.join();
-        }
-        // Those who wait in vain are told.
-        self.shared.writes.clear();
-        self.shared.reads.clear();
-        self.shared.pool.close();
-    }
-}
-
-impl Drop for End {
-    fn drop(&mut self) {
-        self.stop();
-        self.shared.stopped.send_if_modified(|stopped| {
-            let unknown = stopped.is_none();
-            if unknown {
-                let message = "the writer's thread ended unexpectedly";
-                *stopped = Some(Err(error("close", StorageErrorKind::Failed, message)));
-            }
-            unknown
-        });
-    }
 }

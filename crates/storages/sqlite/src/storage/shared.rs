@@ -3,21 +3,20 @@
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use cache_core::clock::{Clock, Timestamp};
 use cache_core::storage::{Capabilities, StorageError, StorageErrorKind};
 use futures_util::future::{Either, select};
 use parking_lot::Mutex;
 use tempfile::TempDir;
-use tokio::sync::watch;
 
+use crate::calls::Calls;
 use crate::config::SqliteOptions;
 use crate::connection::DatabaseFile;
 use crate::error::error;
 use crate::fence::micros;
 use crate::maintain::{Counters, Log, Tallies};
-use crate::queue::Queue;
 use crate::read::{Pool, Read};
 use crate::schema::Statements;
 use crate::write::Job;
@@ -32,24 +31,16 @@ pub(crate) struct Shared {
     /// Whether the file gives back pages when asked to.
     pub(crate) incremental: bool,
     pub(crate) pool: Pool,
-    pub(crate) reads: Queue<Read>,
-    pub(crate) writes: Queue<Job>,
+    pub(crate) calls: Arc<Calls<Read, Job>>,
     pub(crate) log: Log,
     /// What was counted anywhere but on the connections.
     pub(crate) tallies: Mutex<Tallies>,
     pub(crate) counters: Counters,
     last_use: AtomicI64,
-    stopping: AtomicBool,
-    /// `Some` once everything has stopped.
-    pub(super) stopped: watch::Sender<Option<Result<(), StorageError>>>,
     // What follows is dropped last: its connections are closed by then.
     pub(crate) file: DatabaseFile,
     _folder: Option<TempDir>,
 }
-
-/// Weights that the queues take: about as many reads, and kibibytes of writes.
-const READS_MAX: u32 = 16_384;
-const WRITES_MAX: u32 = 64 << 10;
 
 /// What was opened, and becomes a [`Shared`].
 pub(super) struct Opened {
@@ -71,14 +62,11 @@ impl Shared {
             statements: Statements::new(&options.table),
             incremental,
             pool,
-            reads: Queue::new(READS_MAX),
-            writes: Queue::new(WRITES_MAX),
+            calls: Arc::new(Calls::new()),
             log: Log::new(&options, page_bytes),
             tallies: Mutex::default(),
             counters: Counters::default(),
             last_use: AtomicI64::new(0),
-            stopping: AtomicBool::new(false),
-            stopped: watch::Sender::new(None),
             options,
             file,
             _folder: folder,
@@ -95,41 +83,9 @@ impl Shared {
         next(last.unwrap_or(now))
     }
 
-    /// Whether it takes no more calls.
-    pub(crate) fn is_closed(&self) -> bool {
-        self.writes.is_closed()
-    }
-
-    /// Takes no more calls; the threads finish what is queued, and end.
-    pub(super) fn stop(&self) {
-        self.writes.close();
-    }
-
     /// Flushes, stops everything and waits for it.
     pub(super) async fn close(&self) -> Result<(), StorageError> {
-        let flushed = if self.is_closed() { Ok(()) } else { self.flush().await };
-        self.stop();
-        let mut stopped = self.stopped.subscribe();
-        // The sender lives in `self`, so that waiting cannot fail.
-        let result = match stopped.wait_for(Option::is_some).await {
-            Ok(result) => result.clone().unwrap_or(Ok(())),
-            Err(_) => Ok(()),
-        };
-        match flushed {
-            // Another call closed it in the meantime; that one flushed.
-            Err(error) if error.kind() == StorageErrorKind::Closed => result,
-            flushed => flushed.and(result),
-        }
-    }
-
-    /// Whether the keeper is to end.
-    pub(crate) fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Acquire)
-    }
-
-    pub(super) fn stop_keeper(&self) {
-        self.stopping.store(true, Ordering::Release);
-        self.log.wake();
+        self.calls.close(self.flush()).await
     }
 
     /// Waits for an answer, for the lock's timeout and as long again in the queue.

@@ -21,6 +21,7 @@ struct Old {
     token: Token,
     size_bytes: i64,
     tags: Option<String>,
+    cleanup_at: Option<i64>,
 }
 
 impl Old {
@@ -77,6 +78,8 @@ pub(crate) fn apply(txn: &mut Transaction<'_>, write: &Write) -> rusqlite::Resul
             let mut statement = txn.connection.prepare_cached(&txn.statements().touch)?;
             let times = [fresh_until, kept_until].map(|time| time.unix_ms() as i64);
             statement.execute([id, times[0], times[1]])?;
+            let cleanup_at = old.as_ref().and_then(|old| old.cleanup_at);
+            schedule(txn, id, cleanup_at, *kept_until)?;
             Ok(Outcome::Stored)
         }
         // An action that this release does not know changes nothing.
@@ -150,6 +153,9 @@ fn store(
     }
     let tags = tags_text(&entry.tags);
     put_row(txn, key, entry, mark, tags.as_deref(), same.is_some())?;
+    if let Some(old) = same {
+        schedule(txn, id, old.cleanup_at, entry.kept_until)?;
+    }
     let old_tags = same.and_then(|old| old.tags.as_deref());
     if old_tags != tags.as_deref() {
         txn.remove_tags(id, old_tags)?;
@@ -164,6 +170,27 @@ fn store(
     Ok(Outcome::Stored)
 }
 
+/// When clean-up is to look at an entry that is new; `None` where it never expires.
+fn cleanup_at(kept_until: Timestamp) -> Option<i64> {
+    let column = kept_until.unix_ms() as i64;
+    (column >= 0).then_some(column)
+}
+
+/// Has clean-up look at an entry no later than it expires. Where it looks before, nothing is
+/// written: it sees then that the entry lives longer.
+fn schedule(
+    txn: &Transaction<'_>,
+    id: i64,
+    scheduled: Option<i64>,
+    kept_until: Timestamp,
+) -> rusqlite::Result<()> {
+    let Some(needed) = cleanup_at(kept_until) else { return Ok(()) };
+    if scheduled.is_some_and(|scheduled| scheduled <= needed) {
+        return Ok(());
+    }
+    txn.connection.prepare_cached(&txn.statements().schedule)?.execute([id, needed]).map(drop)
+}
+
 fn put_row(
     txn: &Transaction<'_>,
     key: &Key,
@@ -175,7 +202,7 @@ fn put_row(
     let last_accessed = txn.shared.next_use(txn.now);
     let idle_ms = entry.idle.map(|idle| i64::try_from(idle.as_millis()).unwrap_or(i64::MAX));
     let (kind, payload) = (kind_number(entry.kind), &entry.payload[..]);
-    let columns: [&dyn ToSql; 17] = [
+    let columns: [&dyn ToSql; 18] = [
         &(key.digest() as i64),
         &(entry.kept_until.unix_ms() as i64),
         &(entry.fresh_until.unix_ms() as i64),
@@ -193,9 +220,10 @@ fn put_row(
         &tags,
         &payload,
         &key.as_str(),
+        &cleanup_at(entry.kept_until),
     ];
     let Statements { insert, replace, .. } = txn.statements();
-    // The key stands last, and is not among what replaces.
+    // What has an index stands last, and is not among what replaces.
     let (sql, columns) = if there { (replace, &columns[..16]) } else { (insert, &columns[..]) };
     txn.connection.prepare_cached(sql)?.execute(columns).map(drop)
 }
@@ -211,6 +239,7 @@ fn old(txn: &Transaction<'_>, id: i64) -> rusqlite::Result<Option<Old>> {
             token: Token(row.get::<_, i64>(4)? as u64),
             size_bytes: row.get(5)?,
             tags: row.get(6)?,
+            cleanup_at: row.get(7)?,
         })
     });
     old.optional()

@@ -7,7 +7,7 @@ use cache_core::storage::{
 };
 use tokio::sync::oneshot;
 
-use super::{Transaction, apply};
+use super::{Transaction, apply, payload_bytes};
 use crate::error::failure;
 use crate::invalidate::{self, Invalidation};
 use crate::maintain::{self, Upkeep};
@@ -96,11 +96,6 @@ impl Job {
         }
     }
 
-    /// Whether it is to be made durable at once.
-    pub(crate) fn is_flush(&self) -> bool {
-        matches!(self, Self::Flush { .. })
-    }
-
     /// Does as much as fits into the transaction.
     pub(crate) fn step(
         &mut self,
@@ -110,7 +105,7 @@ impl Job {
         match self {
             Self::Write { writes, done, .. } => {
                 while let Some(write) = writes.get(done.len()) {
-                    if txn.is_full() {
+                    if txn.is_full_for(payload_bytes(write)) {
                         return Ok(Left::More);
                     }
                     done.push(match apart {
@@ -143,7 +138,7 @@ impl Job {
     }
 
     /// Answers after the last step has been committed.
-    pub(crate) fn finish(self) {
+    pub(super) fn answer(self) {
         // A caller that has gone away is not missed.
         match self {
             Self::Write { done, answer, .. } => drop(answer.send(Ok(done))),
@@ -162,7 +157,7 @@ impl Job {
     }
 
     /// Answers that it could not be done.
-    pub(crate) fn fail(self, failed: &dyn Fn(&'static str) -> StorageError) {
+    pub(super) fn answer_failed(self, failed: &dyn Fn(&'static str) -> StorageError) {
         match self {
             Self::Write { writes, mut done, answer } => {
                 let error = failed("write");
@@ -187,13 +182,8 @@ impl Job {
         }
     }
 
-    /// Whether its failure is to be looked at write by write.
-    pub(crate) fn is_divisible(&self) -> bool {
-        matches!(self, Self::Write { writes, done, .. } if writes.len() - done.len() > 1)
-    }
-
     /// Notes that the next write has failed; what is left then.
-    pub(crate) fn fail_next(&mut self, failed: &dyn Fn(&'static str) -> StorageError) -> Left {
+    pub(super) fn note_failed(&mut self, failed: &dyn Fn(&'static str) -> StorageError) -> Left {
         let Self::Write { writes, done, .. } = self else { return Left::Nothing };
         if let Some(write) = writes.get(done.len()) {
             done.push(Err(failed("write").with_key(&write.key)));

@@ -1,13 +1,19 @@
 //! Writes: queued for the one thread that writes, which commits them in groups.
 
 mod apply;
+mod group;
 mod job;
 mod thread;
 mod transaction;
 
 pub(crate) use apply::apply;
+pub(crate) use group::Writer;
+#[cfg(all(test, shuttle))]
+pub(crate) use group::{Commit, Failed, Grouped};
+#[cfg(all(test, shuttle))]
+pub(crate) use job::Apart;
 pub(crate) use job::{Job, Left, Outcomes};
-pub(crate) use thread::Writer;
+pub(crate) use thread::Committer;
 pub(crate) use transaction::Transaction;
 
 use std::time::Instant;
@@ -28,7 +34,7 @@ impl Shared {
     pub(crate) async fn write(&self, writes: Vec<Write>) -> Result<Outcomes, StorageError> {
         const OPERATION: &str = "write";
         if writes.is_empty() {
-            return if self.is_closed() { Err(closed(OPERATION)) } else { Ok(Vec::new()) };
+            return if self.calls.is_closed() { Err(closed(OPERATION)) } else { Ok(Vec::new()) };
         }
         consume_budget().await;
         let begun = Instant::now();
@@ -65,9 +71,7 @@ impl Shared {
         weight: usize,
         answered: oneshot::Receiver<Result<T, StorageError>>,
     ) -> Result<T, StorageError> {
-        let weight = u32::try_from(weight).unwrap_or(u32::MAX);
-        self.writes.push(job, weight).await.map_err(|_| closed(operation))?;
-        answered.await.map_err(|_| closed(operation))?
+        self.calls.write(operation, job, weight, answered).await
     }
 }
 

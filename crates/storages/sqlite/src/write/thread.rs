@@ -1,10 +1,9 @@
-//! The writer thread: whatever is queued is committed as a group, then answered.
-
-use std::collections::VecDeque;
+//! The writer thread's part of SQLite: transactions, how durable they are, the log behind them.
 
 use cache_core::storage::StorageError;
 use rusqlite::Connection;
 
+use super::group::{Commit, Failed, Grouped};
 use super::job::{Apart, Left, Saved, set_synchronous};
 use super::{Job, Transaction};
 use crate::error::failure;
@@ -12,105 +11,28 @@ use crate::maintain::{Accesses, relieve, watch_log, written};
 use crate::queue::Queued;
 use crate::storage::Shared;
 
-/// How many jobs share a transaction at most.
-const GROUP_MAX: usize = 256;
-
 /// The only connection that writes entries.
-pub(crate) struct Writer<'a> {
+pub(crate) struct Committer<'a> {
     shared: &'a Shared,
     connection: &'a Connection,
     accesses: Accesses,
-    /// Jobs that have more steps to do.
-    carried: VecDeque<Queued<Job>>,
 }
 
-/// Why a transaction came to nothing.
-enum Failed {
-    /// The lock was not to be had: nothing else would get it either.
-    Begin(rusqlite::Error),
-    /// One of the steps, or the commit.
-    Group(rusqlite::Error),
-}
-
-impl<'a> Writer<'a> {
+impl<'a> Committer<'a> {
     pub(crate) fn new(shared: &'a Shared, connection: &'a Connection) -> Self {
         watch_log(connection);
-        Self { shared, connection, accesses: Accesses::default(), carried: VecDeque::new() }
+        Self { shared, connection, accesses: Accesses::default() }
     }
+}
 
-    /// Writes until the queue is closed and empty.
-    pub(crate) fn run(&mut self) {
-        let mut taken = Vec::with_capacity(GROUP_MAX);
-        loop {
-            let room = GROUP_MAX.saturating_sub(self.carried.len());
-            let open = self.shared.writes.take(&mut taken, room, self.carried.is_empty()).is_ok();
-            if !open && self.carried.is_empty() {
-                return;
-            }
-            let mut group: Vec<Queued<Job>> = self.carried.drain(..).collect();
-            group.append(&mut taken);
-            self.commit_group(group);
-            relieve(self.shared, self.connection);
-        }
-    }
+impl Commit for Committer<'_> {
+    type Job = Job;
 
-    fn commit_group(&mut self, mut group: Vec<Queued<Job>>) {
-        let flush = group.iter().any(|queued| queued.item.is_flush());
-        if flush && let Err(source) = set_synchronous(self.connection, "FULL") {
-            return fail_all(group, &source);
-        }
-        match self.attempt(&mut group, Apart::No) {
-            Ok(left) => self.answer(group, left),
-            Err(Failed::Begin(source)) => fail_all(group, &source),
-            // One of them failed: each is tried by itself, so that it fails alone.
-            Err(Failed::Group(source)) => {
-                let alone = group.len() == 1;
-                for queued in group {
-                    self.commit_alone(queued, alone.then_some(&source));
-                }
-            }
-        }
-        if flush {
-            // If this fails, commits go on to be more durable than asked for.
-            let _ = set_synchronous(self.connection, self.shared.options.synchronous.name());
-        }
-        written(self.shared);
-    }
-
-    /// `failed` is what came of a first attempt with this job alone.
-    fn commit_alone(&mut self, queued: Queued<Job>, failed: Option<&rusqlite::Error>) {
-        let divisible = queued.item.is_divisible();
-        if let (Some(source), false) = (failed, divisible) {
-            return queued.item.fail(&|operation| describe(operation, source));
-        }
-        let mut group = vec![queued];
-        let apart = if divisible { Apart::Savepoint } else { Apart::No };
-        match self.attempt(&mut group, apart) {
-            Ok(left) => self.answer(group, left),
-            Err(Failed::Group(_)) if divisible => self.commit_one_by_one(group),
-            Err(Failed::Begin(source) | Failed::Group(source)) => fail_all(group, &source),
-        }
-    }
-
-    /// Gives each write of a job a transaction of its own.
-    fn commit_one_by_one(&mut self, mut group: Vec<Queued<Job>>) {
-        loop {
-            let left = match self.attempt(&mut group, Apart::Transaction) {
-                Ok(left) => left,
-                Err(Failed::Begin(source)) => return fail_all(group, &source),
-                Err(Failed::Group(source)) => group
-                    .iter_mut()
-                    .map(|queued| queued.item.fail_next(&|name| describe(name, &source)))
-                    .collect(),
-            };
-            if left.iter().all(|left| *left == Left::Nothing) {
-                return self.answer(group, left);
-            }
-        }
-    }
-
-    /// Does one step of each job in one transaction. Where that fails, every job is as it was.
-    fn attempt(&mut self, group: &mut [Queued<Job>], apart: Apart) -> Result<Vec<Left>, Failed> {
+    fn attempt(
+        &mut self,
+        group: &mut [Queued<Job>],
+        apart: Apart,
+    ) -> Result<Vec<Left>, Failed<rusqlite::Error>> {
         let saved: Vec<Saved> = group.iter().map(|queued| queued.item.save()).collect();
         let mut txn = Transaction::begin(self.connection, self.shared, &mut self.accesses)
             .map_err(Failed::Begin)?;
@@ -141,19 +63,38 @@ impl<'a> Writer<'a> {
         })
     }
 
-    fn answer(&mut self, group: Vec<Queued<Job>>, left: Vec<Left>) {
-        for (queued, left) in group.into_iter().zip(left) {
-            match left {
-                Left::More => self.carried.push_back(queued),
-                Left::Nothing => queued.item.finish(),
-            }
-        }
+    fn set_durable(&mut self, durable: bool) -> rusqlite::Result<()> {
+        let level = if durable { "FULL" } else { self.shared.options.synchronous.name() };
+        set_synchronous(self.connection, level)
+    }
+
+    fn committed(&mut self) {
+        written(self.shared);
+        relieve(self.shared, self.connection);
     }
 }
 
-fn fail_all(group: Vec<Queued<Job>>, source: &rusqlite::Error) {
-    for queued in group {
-        queued.item.fail(&|operation| describe(operation, source));
+impl Grouped for Job {
+    type Error = rusqlite::Error;
+
+    fn is_flush(&self) -> bool {
+        matches!(self, Self::Flush { .. })
+    }
+
+    fn is_divisible(&self) -> bool {
+        matches!(self, Self::Write { writes, done, .. } if writes.len() - done.len() > 1)
+    }
+
+    fn finish(self) {
+        self.answer();
+    }
+
+    fn fail(self, source: &rusqlite::Error) {
+        self.answer_failed(&|operation| describe(operation, source));
+    }
+
+    fn fail_next(&mut self, source: &rusqlite::Error) -> Left {
+        self.note_failed(&|operation| describe(operation, source))
     }
 }
 

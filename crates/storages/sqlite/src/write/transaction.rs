@@ -10,8 +10,7 @@ use crate::read::{execute, tags_from};
 use crate::schema::Statements;
 use crate::storage::Shared;
 
-/// Writes and bytes that one transaction takes before the next begins, so that the log grows in
-/// small steps and nobody waits long.
+/// Writes and bytes that one transaction takes before the next begins, so that nobody waits long.
 const WRITES_MAX: usize = 2048;
 const BYTES_MAX: usize = 16 << 20;
 
@@ -89,7 +88,16 @@ impl<'a> Transaction<'a> {
 
     /// Whether it has done so much that what follows is for the next.
     pub(crate) fn is_full(&self) -> bool {
-        self.writes >= WRITES_MAX || self.bytes >= BYTES_MAX
+        self.is_full_for(0)
+    }
+
+    /// Whether a write with a value of so many bytes is for the next.
+    pub(crate) fn is_full_for(&self, value_bytes: usize) -> bool {
+        let bytes = self.bytes + value_bytes;
+        self.writes > 0
+            && (self.writes >= WRITES_MAX
+                || bytes >= BYTES_MAX
+                || self.shared.log.fills_transaction(self.writes, bytes))
     }
 
     /// Removes an entry with its tags; `tags` is the text of its column.
@@ -103,17 +111,18 @@ impl<'a> Transaction<'a> {
         self.removed(removed, id, size_bytes, tags)
     }
 
-    /// Removes an entry with its tags if it is past its time.
+    /// Removes an entry with its tags if it is past its time; how many that were.
     pub(crate) fn remove_expired(
         &mut self,
         id: i64,
         size_bytes: i64,
         tags: Option<&str>,
         moment: i64,
-    ) -> rusqlite::Result<()> {
+    ) -> rusqlite::Result<u64> {
         let mut statement = self.connection.prepare_cached(&self.statements().delete_expired)?;
         let removed = statement.execute([id, moment])?;
-        self.removed(removed, id, size_bytes, tags)
+        self.removed(removed, id, size_bytes, tags)?;
+        Ok(removed as u64)
     }
 
     fn removed(

@@ -37,6 +37,45 @@ async fn held(storage: &cache_sqlite::Sqlite, names: &[&str]) -> String {
     held
 }
 
+/// A store that is larger than a sample: what goes is old, if not the oldest.
+#[tokio::test]
+async fn of_many_entries_old_ones_go() {
+    const ENTRIES: usize = 6000;
+    const LATER: usize = 600;
+    let (_folder, options) = folder();
+    let options = options.max_entries(ENTRIES as u64).cleanup_interval(None);
+    let storage = options.open().await.unwrap();
+    let other = connection(storage.path());
+    let name = |number: usize| format!("k{number}");
+    for first in (0..ENTRIES + LATER).step_by(300) {
+        let writes = (first..first + 300).map(|number| {
+            let key = key(&name(number));
+            set_write(&key, entry(&key, "x", &[]))
+        });
+        if first == ENTRIES {
+            // A tenth of the oldest is used, which is not written down yet.
+            let used: Vec<_> = (0..LATER).map(|number| key(&name(number))).collect();
+            for used in used.chunks(100) {
+                storage.get_many(used).await.unwrap();
+            }
+        }
+        storage.write(writes.collect()).await.unwrap();
+        assert!(storage.stats().await.unwrap().entries <= ENTRIES as u64);
+    }
+    let left = |from: usize, to: usize| {
+        let sql = format!(
+            "SELECT count(*) FROM cache WHERE CAST(substr(key, 4) AS INTEGER) BETWEEN {from} AND {}",
+            to - 1
+        );
+        number(&other, &sql) as usize
+    };
+    assert_eq!(left(0, ENTRIES + LATER), storage.stats().await.unwrap().entries as usize);
+    // Used or new: nothing of the more recent half has gone.
+    assert_eq!(left(0, LATER), LATER);
+    assert_eq!(left(ENTRIES / 2, ENTRIES + LATER), ENTRIES / 2 + LATER);
+    assert!(left(LATER, ENTRIES / 2) <= ENTRIES / 2 - 2 * LATER);
+}
+
 #[tokio::test]
 async fn the_bound_on_entries_holds_under_load() {
     let (_folder, options) = folder();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cache_core::clock::ManualClock;
-use cache_core::storage::{Storage, StorageErrorKind};
+use cache_core::storage::{Storage, StorageErrorKind, Write, WriteAction};
 
 use crate::common::{connection, entry, folder, holds, key, put, set_write};
 
@@ -36,6 +36,35 @@ async fn sixty_four_callers_read_what_they_wrote() {
         task.await.unwrap();
     }
     assert_eq!(storage.stats().await.unwrap().entries, 64 * 5);
+}
+
+/// Batches are read on the caller's thread, by a reader, or partly by both.
+#[tokio::test]
+async fn a_batch_is_answered_in_order_whoever_reads_it() {
+    let (_folder, options) = folder();
+    let storage = options.open().await.unwrap();
+    let stamp = storage.get(&key("nowhere")).await.unwrap().stamp;
+    for (count, long) in [(1, 0), (24, 25), (25, 26), (26, 7), (90, 60), (90, 90), (700, 3)] {
+        let keys: Vec<_> = (0..count).map(|number| key(&format!("{count}.{number}"))).collect();
+        let length = |index: usize| if index == long { 100_000 } else { 10 };
+        // Every third is not there.
+        let there = |index: &usize| index % 3 != 2;
+        let writes = (0..count).filter(there).map(|index| {
+            let key = &keys[index];
+            let fill = WriteAction::Fill { entry: entry(key, vec![1; length(index)], &[]), stamp };
+            Write { key: key.clone(), action: fill }
+        });
+        storage.write(writes.collect()).await.unwrap();
+        let found = storage.get_many(&keys).await.unwrap();
+        assert_eq!(found.len(), count);
+        for (index, lookup) in found.into_iter().enumerate() {
+            let lookup = lookup.unwrap();
+            assert_eq!(lookup.stamp, stamp, "the stamp of {index}");
+            let found = lookup.entry.inspect(|entry| entry.verify(&keys[index]).unwrap());
+            let expected = there(&index).then(|| length(index));
+            assert_eq!(found.map(|entry| entry.payload.len()), expected, "{index} of {count}");
+        }
+    }
 }
 
 #[tokio::test]

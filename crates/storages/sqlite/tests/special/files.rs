@@ -242,14 +242,23 @@ async fn a_file_that_may_not_be_written_is_refused() {
         }
         command.output().map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
     };
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    for mode in [0o444, 0o000] {
+    // The last is a file that may be written in a folder that may not.
+    for (mode, folder_mode) in [(0o444, 0o755), (0o000, 0o755), (0o666, 0o555)] {
+        let permissions = fs::Permissions::from_mode(folder_mode);
+        fs::set_permissions(folder.path(), permissions).unwrap();
+        let before = fs::read(&path).unwrap();
         match open_as_other(mode) {
-            Ok(output) => assert!(output.contains("opened with Denied"), "{mode:o}: {output}"),
+            Ok(output) => {
+                assert!(output.contains("opened with Denied"), "{mode:o}: {output}");
+                fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+                assert_eq!(fs::read(&path).unwrap(), before, "{mode:o}: the file was changed");
+            }
             // The test's own program may lie where another user cannot run it.
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => return,
             Err(error) => panic!("{error}"),
         }
+        // So that whoever is not root can clean up.
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     }
 }
 

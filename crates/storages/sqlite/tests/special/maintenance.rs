@@ -78,6 +78,48 @@ async fn clean_up_and_renewal_race_without_loss() {
 }
 
 #[tokio::test]
+async fn clean_up_finds_entries_whose_end_has_moved() {
+    let (_folder, options) = folder();
+    let (options, clock) = manual(options);
+    let storage = options.cleanup_interval(None).open().await.unwrap();
+    let other = connection(storage.path());
+    let planned = |name: &str| -> Option<i64> {
+        let sql = "SELECT cleanup_at - expire_at FROM cache WHERE key = ?1";
+        other.query_row(sql, [key(name).as_str()], |row| row.get(0)).unwrap()
+    };
+    let seconds = Duration::from_secs;
+    for name in ["sooner", "later", "ends", "same"] {
+        short_lived(&storage, &clock, name, seconds(100)).await;
+    }
+    put(&storage, "never").await;
+    short_lived(&storage, &clock, "sooner", seconds(50)).await;
+    short_lived(&storage, &clock, "later", seconds(200)).await;
+    short_lived(&storage, &clock, "never", seconds(300)).await;
+    put(&storage, "ends").await;
+    // The index is written only where clean-up would come too late.
+    assert_eq!((planned("sooner"), planned("never")), (Some(0), Some(0)));
+    assert_eq!(planned("later"), Some(-100_000));
+    let expired = async |after: u64| {
+        clock.advance(seconds(after));
+        storage.maintain(Budget::UNLIMITED).await.unwrap().expired
+    };
+    assert_eq!(expired(50).await, 1, "sooner");
+    assert_eq!(expired(50).await, 1, "same");
+    assert_eq!(planned("later"), Some(0), "clean-up has come to it, and put it to its end");
+    assert_eq!(expired(100).await, 1, "later");
+    assert_eq!(expired(100).await, 1, "never, which got an end");
+    assert!(holds(&storage, "ends").await);
+    assert_eq!(number(&other, "SELECT count(*) FROM cache WHERE cleanup_at IS NULL"), 1);
+    // A touch moves the end as well.
+    short_lived(&storage, &clock, "touched", seconds(100)).await;
+    let token = storage.get(&key("touched")).await.unwrap().entry.unwrap().token;
+    let end = clock.wall().after(seconds(10));
+    let touch = WriteAction::Touch { token, fresh_until: end, kept_until: end };
+    write(&storage, &key("touched"), touch).await;
+    assert_eq!(expired(10).await, 1, "touched");
+}
+
+#[tokio::test]
 async fn a_budget_of_no_time_does_nothing_and_says_so() {
     let (_folder, options) = folder();
     let (options, clock) = manual(options);

@@ -1,14 +1,12 @@
-//! Several processes on one file, and processes that are killed.
+//! Several processes on one file.
 
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use cache_core::storage::{InvalidationMode, Outcome, Selector, Storage, WriteAction};
-use cache_sqlite::{IntegrityCheck, Sqlite, SqliteOptions};
-use futures_util::StreamExt;
+use cache_sqlite::{Sqlite, SqliteOptions};
 
-use crate::common::{connection, entry, folder, holds, key, number, put, set_write, tag, write};
+use crate::common::{connection, entry, folder, holds, key, number, put, tag, write};
 
 const PATH: &str = "CACHE_SQLITE_PATH";
 
@@ -21,70 +19,6 @@ fn spawn(test: &str, path: &Path) -> Child {
 
 fn path() -> PathBuf {
     std::env::var_os(PATH).unwrap().into()
-}
-
-/// Writes batches for ever, and tells which have been answered.
-#[tokio::test]
-#[ignore = "run by `what_was_answered_outlives_a_killed_process`"]
-async fn child_that_writes() {
-    let options = SqliteOptions::new(path()).wal_bytes_max(256 << 10);
-    let storage = options.open().await.unwrap();
-    for batch in 0u64.. {
-        let writes = (0..10).map(|number| {
-            let key = key(&format!("{batch}.{number}"));
-            set_write(&key, entry(&key, vec![batch as u8; 3000], &["all", "batch"]))
-        });
-        storage.write(writes.collect()).await.unwrap();
-        if batch % 3 == 0 {
-            let selector = Selector::Keys(vec![key(&format!("{batch}.9"))]);
-            storage.invalidate(&selector, InvalidationMode::Remove).await.unwrap();
-        }
-        println!("answered {batch}");
-    }
-}
-
-#[tokio::test]
-async fn what_was_answered_outlives_a_killed_process() {
-    for round in 0..4u64 {
-        let (_folder, options) = folder();
-        let file = options.clone().open().await.unwrap();
-        let path = file.path().to_owned();
-        file.close().await.unwrap();
-        drop(file);
-        let mut child = spawn("processes::child_that_writes", &path);
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut answered = 0;
-        for line in lines {
-            let line = line.unwrap();
-            if let Some(batch) = line.strip_prefix("answered ") {
-                answered = batch.parse().unwrap();
-                if answered >= 20 + 37 * round {
-                    // On Unix this is SIGKILL.
-                    child.kill().unwrap();
-                }
-            }
-        }
-        child.wait().unwrap();
-        let storage = options.integrity_check(IntegrityCheck::Full).open().await.unwrap();
-        for batch in 0..=answered {
-            for number in 0..10 {
-                let key = key(&format!("{batch}.{number}"));
-                let found = storage.get(&key).await.unwrap().entry;
-                assert_eq!(found.is_some(), !(batch % 3 == 0 && number == 9), "{key}");
-            }
-        }
-        let everything = Selector::Namespace("t".to_owned());
-        let listed: Vec<_> = storage.scan(&everything).collect().await;
-        for details in &listed {
-            let key = &details.as_ref().unwrap().key;
-            storage.get(key).await.unwrap().entry.unwrap().verify(key).unwrap();
-        }
-        let tagged = Selector::AllTags(vec![tag("all"), tag("batch")]);
-        let removed = storage.invalidate(&tagged, InvalidationMode::Remove).await.unwrap();
-        assert_eq!(removed.entries, listed.len() as u64, "round {round}");
-        let other = connection(storage.path());
-        assert_eq!(number(&other, "SELECT count(*) FROM cache_tags"), 0);
-    }
 }
 
 /// Writes beside others, and evicts nothing of theirs.

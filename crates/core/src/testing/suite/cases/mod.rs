@@ -3,6 +3,7 @@
 mod cancellation;
 mod concurrency;
 mod conditional;
+mod evict;
 mod expiry;
 mod fence;
 mod fence_tags;
@@ -35,6 +36,7 @@ pub fn cases() -> Vec<Case> {
         pattern::cases(),
         scan::cases(),
         limits::cases(),
+        evict::cases(),
         maintain::cases(),
         lifecycle::cases(),
         reopen::cases(),

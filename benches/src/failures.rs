@@ -1,4 +1,4 @@
-//! Work that is timed cannot answer with an error; it is kept here.
+//! What failed while it was measured: work that is timed cannot answer with an error.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -6,13 +6,13 @@ use anyhow::Context as _;
 
 /// The first failure of what was measured. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Failures {
+pub struct Failures {
     first: Arc<Mutex<Option<anyhow::Error>>>,
 }
 
 impl Failures {
-    /// Keeps an error, and gives back what there is otherwise.
-    pub(crate) fn kept<T>(&self, result: Result<T, impl Into<anyhow::Error>>) -> Option<T> {
+    /// Keeps an error if it is the first, and gives back what there is otherwise.
+    pub fn kept<T>(&self, result: Result<T, impl Into<anyhow::Error>>) -> Option<T> {
         match result {
             Ok(value) => Some(value),
             Err(error) => {
@@ -23,14 +23,22 @@ impl Failures {
         }
     }
 
-    /// The first failure. What failed is not what was to be measured.
-    pub(crate) fn check(&self) -> anyhow::Result<()> {
+    /// Answers with what has failed since the last check: that was not what was to be measured.
+    ///
+    /// # Errors
+    ///
+    /// The first failure.
+    pub fn check(&self) -> anyhow::Result<()> {
         let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
         first.map_or(Ok(()), Err).context("what was measured failed")
     }
 }
 
 /// A figure that the measurement must have brought.
-pub(crate) fn figure(measured: Option<f64>) -> anyhow::Result<f64> {
+///
+/// # Errors
+///
+/// When its contestant took no part.
+pub fn figure(measured: Option<f64>) -> anyhow::Result<f64> {
     measured.context("a contestant has no figure")
 }

@@ -1,0 +1,10 @@
+//! The groups, one a module. `cargo xtask bench` knows their names, too.
+
+mod hit_ratio;
+mod hits;
+mod storages;
+
+use tiers_benches::Group;
+
+/// All groups, in the order in which they run.
+pub(crate) const GROUPS: &[Group] = &[hits::GROUP, hit_ratio::GROUP, storages::GROUP];

@@ -1,0 +1,10 @@
+//! What storages share in reading their URLs, so that every one takes the same units, refuses the
+//! same mistakes and shows no password.
+
+mod options;
+mod secret;
+mod value;
+
+pub use options::UrlOptions;
+pub use secret::{Secret, without_credentials};
+pub use value::{parse_bytes, parse_duration};

@@ -1,0 +1,150 @@
+//! Names, labels and meaning of every metric: units last and counters with `_total`, as Prometheus
+//! and OpenTelemetry want them.
+
+use std::fmt;
+
+/// A metric that a cache publishes where feature `metrics` is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Metric {
+    /// Its name; the unit is in it.
+    pub name: &'static str,
+    /// What becomes of it over time.
+    pub kind: MetricKind,
+    /// Its labels.
+    pub labels: &'static [Label],
+    /// What it means, in a sentence.
+    pub description: &'static str,
+}
+
+/// What becomes of a metric over time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricKind {
+    /// It only rises.
+    Counter,
+    /// It goes up and down.
+    Gauge,
+    /// A distribution.
+    Histogram,
+}
+
+/// A label of a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Label {
+    /// Its name.
+    pub name: &'static str,
+    /// The values that it has; none where a program's configuration says them.
+    pub values: &'static [&'static str],
+}
+
+impl fmt::Display for MetricKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        })
+    }
+}
+
+/// Labels of metrics: the name is that of the constant, in lower case.
+macro_rules! labels {
+    ($($label:ident = $name:literal [$($value:literal),*];)+) => {
+        $(const $label: Label = Label { name: $name, values: &[$($value),*] };)+
+    };
+}
+
+labels! {
+    CACHE = "cache" [];
+    NODE = "node" [];
+    TIER = "tier" [];
+    HIT_OR_MISS = "outcome" ["hit", "miss"];
+    SUCCESS_OR_FAILURE = "outcome" ["success", "failure"];
+    FILL = "outcome" ["stored", "refused", "skipped"];
+    OPERATION = "operation" ["get", "get_many", "write"];
+    CAUSE = "cause" ["expired", "size", "replaced", "explicit"];
+}
+
+macro_rules! metrics {
+    ($($metric:ident: $kind:ident $name:literal [$($label:ident),*] $description:literal;)+) => {
+        $(
+            pub(super) const $metric: Metric = Metric {
+                name: $name,
+                kind: MetricKind::$kind,
+                labels: &[$($label),*],
+                description: $description,
+            };
+        )+
+
+        /// Every metric.
+        pub const METRICS: &[Metric] = &[$($metric),+];
+    };
+}
+
+metrics! {
+    REQUESTS: Counter "tiers_requests_total" [CACHE, NODE, HIT_OR_MISS]
+        "Requests, by whether a tier answered them.";
+    COALESCED: Counter "tiers_coalesced_requests_total" [CACHE, NODE]
+        "Requests that joined the load of another one; misses, too.";
+    LOADS: Counter "tiers_loads_total" [CACHE, NODE, SUCCESS_OR_FAILURE]
+        "Nodes that the source was asked for.";
+    ABANDONED: Counter "tiers_abandoned_loads_total" [CACHE, NODE]
+        "Loads that nobody waited for any more.";
+    ENCODE_FAILURES: Counter "tiers_encode_failures_total" [CACHE, NODE]
+        "Values that could not be encoded and so reached no storage.";
+    LOAD_DURATION: Histogram "tiers_load_duration_seconds" [CACHE, NODE]
+        "How long calls of the source took.";
+    LOADS_IN_FLIGHT: Gauge "tiers_loads_in_flight" [CACHE]
+        "Nodes that are being read from storages or loaded.";
+    TIER_READS: Counter "tiers_tier_reads_total" [CACHE, NODE, TIER, HIT_OR_MISS]
+        "Reads of a tier; those that fail are misses.";
+    TIER_STALE: Counter "tiers_tier_stale_reads_total" [CACHE, NODE, TIER]
+        "Reads that found an entry past its time; misses, too.";
+    TIER_DAMAGED: Counter "tiers_tier_damaged_entries_total" [CACHE, NODE, TIER]
+        "Entries that were torn, foreign or not decodable; misses, too.";
+    TIER_ERRORS: Counter "tiers_tier_errors_total" [CACHE, NODE, TIER]
+        "Reads and writes of a tier that failed.";
+    TIER_FILLS: Counter "tiers_tier_fills_total" [CACHE, NODE, TIER, FILL]
+        "Entries on their way into a tier: stored, refused by the fence or a newer entry, or skipped for their size, the doorkeeper or a missing stamp.";
+    TIER_READ_BYTES: Counter "tiers_tier_read_bytes_total" [CACHE, NODE, TIER]
+        "Payload read from a tier.";
+    TIER_WRITTEN_BYTES: Counter "tiers_tier_written_bytes_total" [CACHE, NODE, TIER]
+        "Payload written to a tier.";
+    TIER_DURATION: Histogram "tiers_tier_duration_seconds" [CACHE, NODE, TIER, OPERATION]
+        "How long calls of a tier took; those of memory where the cache is told to time them.";
+    INVALIDATIONS: Counter "tiers_invalidations_total" [CACHE, TIER, SUCCESS_OR_FAILURE]
+        "Invalidations sent to a storage; each try counts.";
+    INVALIDATION_DURATION: Histogram "tiers_invalidation_duration_seconds" [CACHE, TIER]
+        "How long invalidations took in a storage.";
+    PENDING: Gauge "tiers_pending_invalidations" [CACHE, TIER]
+        "Invalidations that have not reached a storage yet.";
+    EVICTIONS: Counter "tiers_evictions_total" [CACHE, TIER, CAUSE]
+        "Entries that left a memory or a storage; the latter count `expired` and `size`.";
+    ENTRIES: Gauge "tiers_entries" [CACHE, TIER]
+        "Entries that a memory or a storage holds.";
+    BYTES: Gauge "tiers_bytes" [CACHE, TIER]
+        "What they take: weights in memory, the size of the file or database in a storage.";
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn names_follow_the_conventions_and_are_unique() {
+        let names: HashSet<_> = METRICS.iter().map(|metric| metric.name).collect();
+        assert_eq!(names.len(), METRICS.len());
+        for Metric { name, kind, labels, description } in METRICS {
+            let is_plain = |c: char| c.is_ascii_lowercase() || c == '_';
+            assert!(name.starts_with("tiers_") && name.chars().all(is_plain), "{name}");
+            assert_eq!(name.ends_with("_total"), *kind == MetricKind::Counter, "{name}");
+            assert_eq!(name.ends_with("_seconds"), *kind == MetricKind::Histogram, "{name}");
+            assert!(description.ends_with('.'), "{name}");
+            let labels: HashSet<_> = labels.iter().map(|label| label.name).collect();
+            assert!(labels.contains("cache") && !labels.contains("key"), "{name}");
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! One server process.
+
+use std::fs::File;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::watchdog::Watchdog;
+
+/// When a server ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    /// With the value that stands for it, and with this process.
+    Guarded,
+    /// When somebody stops it: it runs on after this process.
+    Detached,
+}
+
+/// A server that runs. Dropping it kills it if it is guarded.
+#[derive(Debug)]
+pub(crate) struct Process {
+    child: Child,
+    life: Life,
+    watchdog: Option<Watchdog>,
+}
+
+impl Process {
+    /// Starts `command` in a process group of its own, so that a key pressed at the terminal does
+    /// not reach it; what it prints is added to the file `log`.
+    pub(crate) fn start(command: &mut Command, log: &Path, life: Life) -> anyhow::Result<Self> {
+        let name = command.get_program().to_string_lossy().into_owned();
+        let output = File::options()
+            .create(true)
+            .append(true)
+            .open(log)
+            .with_context(|| format!("cannot write {}", log.display()))?;
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(output.try_clone().context("cannot share the log")?)
+            .stderr(output)
+            .process_group(0)
+            .spawn()
+            .with_context(|| format!("cannot start `{name}`: is it installed?"))?;
+        let mut process = Self { child, life, watchdog: None };
+        if life == Life::Guarded {
+            process.watchdog = Some(Watchdog::over(process.child.id())?);
+        }
+        Ok(process)
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it has ended by itself.
+    pub(crate) fn has_ended(&mut self) -> anyhow::Result<bool> {
+        Ok(self.child.try_wait().context("cannot ask for a server's end")?.is_some())
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        let pid = pid.context("a server has no process number")?;
+        kill_process(pid, signal).context("cannot signal a server")
+    }
+
+    /// Ends it at once, as a machine that fails does, and waits for its end.
+    pub(crate) fn kill(mut self) -> anyhow::Result<()> {
+        self.end()
+    }
+
+    /// Asks it to end, and kills it if it does not within ten seconds.
+    pub(crate) fn stop(mut self, signal: Signal) -> anyhow::Result<()> {
+        self.signal(signal)?;
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(10) {
+            if self.has_ended()? {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        self.end()
+    }
+
+    fn end(&mut self) -> anyhow::Result<()> {
+        self.watchdog = None;
+        self.child.kill().context("cannot kill a server")?;
+        self.child.wait().context("cannot wait for a server's end")?;
+        Ok(())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.life == Life::Guarded {
+            // It may have ended already.
+            let _ = self.end();
+        }
+    }
+}
