@@ -1,14 +1,19 @@
 //! The engine: sharded, concurrent, with an exact bound; generic over keys and values.
 
 mod annex;
+mod bias;
 mod budget;
 mod builder;
 mod cache;
 mod departures;
 mod engine;
 mod lock;
+#[cfg(not(shuttle))]
+mod places;
 mod shard;
 mod slab;
+#[cfg(all(test, not(shuttle)))]
+mod tests;
 mod touches;
 mod wheel;
 
