@@ -14,6 +14,8 @@ use crate::interleave::Effort;
 
 /// What every such program can be asked for.
 #[derive(Debug, Args)]
+// The programs that take these have a group of that name themselves.
+#[group(skip)]
 pub struct Arguments {
     /// The groups to measure; all of them if none is named
     #[arg(value_name = "GROUP")]

@@ -1,9 +1,13 @@
-//! Reads line, word and SHA-256 figures of every file in a folder through memory and SQLite to
-//! their source, three times: cold, warm, and reopened.
+//! Reads line, word and SHA-256 figures of every file in a folder through memory and SQLite, or any
+//! other tiers, to their source, three times: cold, warm, and reopened.
 //!
 //! ```text
-//! cargo run --release --example quickstart [DIR] [--database FILE] [--json]
+//! cargo run --release --example quickstart [DIR] [--database FILE] [--tier URL].. [--json]
+//! cargo run --release -p tiers --features redis --example quickstart -- --tier memory --tier redis://127.0.0.1
 //! ```
+
+#[path = "quickstart/chain.rs"]
+mod chain;
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -16,10 +20,12 @@ use hdrhistogram::Histogram;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use tiers::node::TierDefinition;
 use tiers::prelude::*;
-use tiers::sqlite::SqliteOptions;
 use tiers::stats::NodeStats;
 use walkdir::WalkDir;
+
+use chain::Chain;
 
 type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -29,8 +35,12 @@ struct Arguments {
     /// The folder to read; by default this repository.
     directory: Option<PathBuf>,
     /// Keeps the database in this file, so that a later run finds what this one leaves.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "tier")]
     database: Option<PathBuf>,
+    /// A tier by its URL, the nearest first: `memory`, `sqlite://cache.db`, `redis://127.0.0.1`, ..
+    /// The run has a prefix of its own there, and leaves nothing behind.
+    #[arg(long, value_name = "URL")]
+    tier: Vec<String>,
     /// Prints one JSON object per pass instead of tables.
     #[arg(long)]
     json: bool,
@@ -84,8 +94,8 @@ fn compute(path: &Path) -> std::io::Result<FileFigures> {
 /// What one pass over all files gave.
 struct Pass {
     name: &'static str,
-    memory: u64,
-    sqlite: u64,
+    /// Hits by tier, in the order of the chain.
+    hits: Vec<u64>,
     source: u64,
     errors: u64,
     hit_rate: f64,
@@ -104,42 +114,59 @@ async fn main() -> Result<(), AnyError> {
     // Removed when the program ends; a database that was asked for stays.
     let folder = tempfile::tempdir()?;
     let database = arguments.database.clone().unwrap_or_else(|| folder.path().join("cache.db"));
+    let chain = match &arguments.tier[..] {
+        [] => Chain::of_file(&database),
+        urls => Chain::of_urls(urls),
+    };
     let nodes = list(&directory, &database)?;
     let show = !arguments.json;
     if show {
         println!("{} files under {}", nodes.len(), directory.display());
-        println!("database: {}\n", database.display());
+        if arguments.tier.is_empty() {
+            println!("database: {}\n", database.display());
+        } else {
+            println!("tiers: {}\n", chain.names().join(" -> "));
+        }
     }
 
-    let cache = open_cache(&database).await?;
-    let files = cache.bind::<FileNode>(Files { paths: nodes.iter().cloned().collect() })?;
+    let (cache, files) = open(&chain, &nodes).await?;
     let mut passes = Vec::new();
     for (number, name) in ["cold", "warm"].into_iter().enumerate() {
-        let pass = read_all(&files, &nodes, name, show).await?;
-        report_json(&arguments, number + 1, &pass)?;
+        let pass = read_all(&chain, &files, &nodes, name, show).await?;
+        report_json(&arguments, &chain, number + 1, &pass)?;
         passes.push(pass);
     }
     cache.close().await?;
 
-    let cache = open_cache(&database).await?;
-    let files = cache.bind::<FileNode>(Files { paths: nodes.iter().cloned().collect() })?;
-    let pass = read_all(&files, &nodes, "reopened", show).await?;
-    report_json(&arguments, 3, &pass)?;
+    let (cache, files) = open(&chain, &nodes).await?;
+    let pass = read_all(&chain, &files, &nodes, "reopened", show).await?;
+    report_json(&arguments, &chain, 3, &pass)?;
     passes.push(pass);
     if show {
-        println!("{}", table(&passes));
+        println!("{}", table(&chain, &passes));
         print_totals(&files, &nodes).await;
+    }
+    if chain.is_for_one_run() {
+        // What a tier out of reach keeps has its TTL.
+        let _ = cache.clear().await?;
     }
     cache.close().await?;
     Ok(())
 }
 
-async fn open_cache(database: &Path) -> Result<Cache, AnyError> {
-    Ok(Cache::builder()
-        .prefix("quickstart")
-        .storage("memory", Memory::builder().max_entries(1_000_000).build()?)
-        .storage("sqlite", SqliteOptions::new(database).open().await?)
-        .build()?)
+/// Opens the chain, and binds the node type to it instead of the tiers that it names itself.
+async fn open(
+    chain: &Chain,
+    nodes: &[(FileNode, PathBuf)],
+) -> Result<(Cache, Handle<FileNode>), AnyError> {
+    let cache = chain.open().await?;
+    let mut definition = FileNode::definition();
+    if chain.is_for_one_run() {
+        definition = definition.tiers(chain.names().iter().copied().map(TierDefinition::new));
+    }
+    let source = Files { paths: nodes.iter().cloned().collect() };
+    let files = cache.bind_as::<FileNode>(definition, source)?;
+    Ok((cache, files))
 }
 
 /// Every file below `directory`, without `.git`, `target` and the database itself; symbolic links
@@ -178,6 +205,7 @@ fn list(directory: &Path, database: &Path) -> Result<Vec<(FileNode, PathBuf)>, A
 }
 
 async fn read_all(
+    chain: &Chain,
     files: &Handle<FileNode>,
     nodes: &[(FileNode, PathBuf)],
     name: &'static str,
@@ -202,14 +230,14 @@ async fn read_all(
     let after = files.stats();
     let hits = |stats: &NodeStats, tier: &str| stats.tier(tier).map_or(0, |tier| tier.hits);
     let since = |tier: &str| hits(&after, tier) - hits(&before, tier);
-    let (memory, sqlite) = (since("memory"), since("sqlite"));
+    let hits: Vec<u64> = chain.names().into_iter().map(since).collect();
+    let found: u64 = hits.iter().sum();
     Ok(Pass {
         name,
-        memory,
-        sqlite,
+        hits,
         source: after.loads_succeeded - before.loads_succeeded,
         errors,
-        hit_rate: (memory + sqlite) as f64 / (nodes.len().max(1)) as f64,
+        hit_rate: found as f64 / (nodes.len().max(1)) as f64,
         latency_ns,
         elapsed: started.elapsed(),
     })
@@ -227,39 +255,43 @@ fn microseconds(pass: &Pass, quantile: f64) -> f64 {
     pass.latency_ns.value_at_quantile(quantile) as f64 / 1000.0
 }
 
-fn report_json(arguments: &Arguments, number: usize, pass: &Pass) -> Result<(), AnyError> {
+fn report_json(
+    arguments: &Arguments,
+    chain: &Chain,
+    number: usize,
+    pass: &Pass,
+) -> Result<(), AnyError> {
     if arguments.json {
-        let object = serde_json::json!({
+        let mut object = serde_json::json!({
             "pass": number,
-            "memory": pass.memory,
-            "sqlite": pass.sqlite,
             "source": pass.source,
             "errors": pass.errors,
             "p50_us": microseconds(pass, 0.50),
             "p99_us": microseconds(pass, 0.99),
         });
+        for (tier, hits) in chain.names().into_iter().zip(&pass.hits) {
+            object[tier] = (*hits).into();
+        }
         println!("{}", serde_json::to_string(&object)?);
     }
     Ok(())
 }
 
-fn table(passes: &[Pass]) -> Table {
+fn table(chain: &Chain, passes: &[Pass]) -> Table {
     let mut table = Table::new();
-    table.set_header([
-        "pass", "memory", "sqlite", "source", "errors", "hit rate", "p50 us", "p99 us", "total",
-    ]);
+    let figures = ["source", "errors", "hit rate", "p50 us", "p99 us", "total"];
+    table.set_header(["pass"].into_iter().chain(chain.names()).chain(figures));
     for pass in passes {
-        table.add_row([
-            pass.name.to_owned(),
-            pass.memory.to_string(),
-            pass.sqlite.to_string(),
+        let figures = [
             pass.source.to_string(),
             pass.errors.to_string(),
             format!("{:.1} %", pass.hit_rate * 100.0),
             format!("{:.1}", microseconds(pass, 0.50)),
             format!("{:.1}", microseconds(pass, 0.99)),
             format!("{:.1?}", pass.elapsed),
-        ]);
+        ];
+        let hits = pass.hits.iter().map(u64::to_string);
+        table.add_row([pass.name.to_owned()].into_iter().chain(hits).chain(figures));
     }
     table
 }

@@ -75,6 +75,10 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()
         Selection::Storages(choose("storage", &options.storages, &workspace.storages())?)
     };
     packages::ensure()?;
+    if selection == Selection::Workspace {
+        // The tests of the servers themselves start one of every kind.
+        packages::ensure_servers(&Kind::ALL)?;
+    }
     let programs = build::build(workspace, &selection)?;
 
     let folder = workspace.output("test");

@@ -84,3 +84,28 @@ fn the_quickstart_prints_a_table_and_says_where_its_database_lies() {
         assert!(printed.contains(expected), "{expected} is missing in:\n{printed}");
     }
 }
+
+/// Two files beside memory, each named by its scheme; the first one answers after a restart.
+#[test]
+fn the_quickstart_reads_through_any_chain_of_tiers() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let files = folder.path().join("files");
+    std::fs::create_dir(&files).expect("a folder");
+    std::fs::write(files.join("a.txt"), "one two\nthree\n").expect("a file");
+    let url = |name: &str| format!("sqlite://{}", folder.path().join(name).display());
+    let (near, far) = (url("near.db"), url("far.db"));
+    let arguments =
+        [files.to_str().expect("text"), "--tier", "memory", "--tier", &near, "--tier", &far];
+    // Each run has a prefix of its own, so that the second finds nothing of the first.
+    for _ in 0..2 {
+        let passes = quickstart(&arguments);
+        let counts = |pass: &Value| {
+            ["memory", "sqlite", "sqlite_2", "source", "errors"]
+                .map(|name| pass[name].as_u64().unwrap_or_else(|| panic!("`{name}` is a number")))
+        };
+        assert_eq!(
+            passes.iter().map(counts).collect::<Vec<_>>(),
+            [[0, 0, 0, 1, 0], [1, 0, 0, 0, 0], [0, 1, 0, 0, 0]]
+        );
+    }
+}
