@@ -12,6 +12,9 @@ use crate::Memory;
 /// The bound of a memory for which none is given.
 pub const MAX_ENTRIES_DEFAULT: u64 = 10_000;
 
+/// How many entries stand for a whole cache where its curve is estimated, if nothing else is said.
+pub const CURVE_ENTRIES_DEFAULT: u64 = 256;
+
 /// Which entry goes when there is no room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -69,6 +72,8 @@ pub struct MemoryOptions {
     pub policy: Policy,
     /// When there is no room.
     pub bound: Bound,
+    /// How many entries stand for the whole memory where its curve is estimated; zero for no estimate.
+    pub curve_entries: u64,
 }
 
 /// Makes a [`Memory`].
@@ -78,6 +83,7 @@ pub struct MemoryBuilder {
     policy: Option<Policy>,
     entries_max: Option<u64>,
     bytes_max: Option<u64>,
+    curve_entries: Option<u64>,
 }
 
 impl Policy {
@@ -167,6 +173,14 @@ impl MemoryBuilder {
         self
     }
 
+    /// How many entries stand for the whole memory where its
+    /// [curve](cache_core::memory::MissRatioCurve) is estimated; [`CURVE_ENTRIES_DEFAULT`] if not said.
+    /// More are more exact, and dearer. Zero for no estimate, as it is with moka in any case.
+    pub fn curve_entries(mut self, curve_entries: u64) -> Self {
+        self.curve_entries = Some(curve_entries);
+        self
+    }
+
     /// What holds the entries; [`EngineKind::Sharded`] if not said.
     pub fn engine(mut self, engine: EngineKind) -> Self {
         self.engine = engine;
@@ -200,7 +214,8 @@ impl MemoryBuilder {
                 return Err(option(context, "policy", problem));
             }
         };
-        Ok(MemoryOptions { engine: self.engine, policy, bound })
+        let curve_entries = self.curve_entries.unwrap_or(CURVE_ENTRIES_DEFAULT);
+        Ok(MemoryOptions { engine: self.engine, policy, bound, curve_entries })
     }
 }
 
@@ -218,7 +233,8 @@ impl MemoryOptions {
     ///
     /// The scheme `local`, the policy `tlfu` and the option `size` (for `max_entries`) are read
     /// too. Without a policy it is `adaptive`, without a bound [`MAX_ENTRIES_DEFAULT`] entries. The
-    /// option `engine` is `sharded`, or `moka` for [`EngineKind::Moka`].
+    /// option `engine` is `sharded`, or `moka` for [`EngineKind::Moka`]; `curve_entries` is that of the
+    /// [builder](MemoryBuilder::curve_entries).
     ///
     /// # Errors
     /// [`ConfigError::Url`] if it is no such URL, [`ConfigError::Option`] for an unknown policy or
@@ -264,6 +280,7 @@ impl MemoryOptions {
             let place = match &*name {
                 "max_entries" | "size" => &mut builder.entries_max,
                 "max_bytes" => &mut builder.bytes_max,
+                "curve_entries" => &mut builder.curve_entries,
                 _ => return Err(option(&context, &name, "is not an option here".to_owned())),
             };
             let Ok(number) = value.parse() else {
@@ -336,7 +353,8 @@ mod tests {
             ("memory://LRU/", Policy::Lru, entries(MAX_ENTRIES_DEFAULT)),
         ] {
             let engine = EngineKind::Sharded;
-            let expected = MemoryOptions { engine, policy, bound };
+            let curve_entries = CURVE_ENTRIES_DEFAULT;
+            let expected = MemoryOptions { engine, policy, bound, curve_entries };
             assert_eq!(MemoryOptions::from_url(url), Ok(expected), "{url}");
         }
     }

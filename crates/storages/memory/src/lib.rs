@@ -24,6 +24,7 @@
 )]
 
 mod config;
+mod curve;
 mod engine;
 mod eviction;
 mod moka_engine;
@@ -32,7 +33,10 @@ mod sharded;
 mod sync;
 mod sync_cache;
 
-pub use config::{Bound, EngineKind, MAX_ENTRIES_DEFAULT, MemoryBuilder, MemoryOptions, Policy};
+pub use config::{
+    Bound, CURVE_ENTRIES_DEFAULT, EngineKind, MAX_ENTRIES_DEFAULT, MemoryBuilder, MemoryOptions,
+    Policy,
+};
 pub use engine::Memory;
 pub use eviction::{EVICTIONS_BUFFERED, Evictions};
 pub use sharded::{EntryOptions, ShardedCache, ShardedCacheBuilder};

@@ -2,7 +2,9 @@ use std::sync::Arc;
 
 use cache_core::clock::{Clock, SystemClock};
 use cache_core::fence::Fence;
-use cache_core::memory::{EvictionCause, Inserted, MemoryEntry, MemoryKey, MemoryStats, Probe};
+use cache_core::memory::{
+    EvictionCause, Inserted, MemoryEntry, MemoryKey, MemoryStats, MissRatioCurve, Probe,
+};
 
 use super::index::{Index, weight_of};
 use crate::config::{Bound, MemoryOptions};
@@ -38,6 +40,7 @@ impl KeyedEngine {
             policy: options.policy,
             bound: options.bound,
             shards_wanted: SHARDS_MAX,
+            curve_entries: options.curve_entries,
             listener: Some(Box::new(listener)),
         });
         Self { shards, departures, bound: options.bound }
@@ -145,6 +148,10 @@ impl KeyedEngine {
 
     pub(super) fn maintain(&self) {
         self.shards.maintain(now_ms());
+    }
+
+    pub(super) fn curve(&self) -> Option<MissRatioCurve> {
+        self.shards.curve()
     }
 
     pub(super) fn stats(&self) -> MemoryStats {

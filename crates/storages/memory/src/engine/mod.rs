@@ -15,7 +15,7 @@ use cache_core::error::ConfigError;
 use cache_core::fence::Fence;
 use cache_core::memory::{
     Inserted, MemoryCapabilities, MemoryEngine, MemoryEntry, MemoryKey, MemorySelector,
-    MemoryStats, Probe,
+    MemoryStats, MissRatioCurve, Probe,
 };
 use cache_core::storage::InvalidationMode;
 
@@ -171,6 +171,13 @@ impl MemoryEngine for Memory {
 
     fn stats(&self) -> MemoryStats {
         each!(self, engine => engine.stats())
+    }
+
+    fn curve(&self) -> Option<MissRatioCurve> {
+        match &self.inner.engine {
+            Kind::Sharded(engine) => engine.curve(),
+            Kind::Moka(_) => None,
+        }
     }
 
     fn capabilities(&self) -> MemoryCapabilities {

@@ -7,10 +7,12 @@ mod adaptive;
 mod any;
 mod arc;
 mod fifo;
+mod hashes;
 mod history;
 mod lfu;
 mod links;
 mod lru;
+pub(crate) mod queue;
 mod s3fifo;
 mod sieve;
 mod sketch;
@@ -21,6 +23,7 @@ use std::sync::atomic::AtomicU16;
 
 pub(crate) use adaptive::Choice;
 pub(crate) use any::AnyPolicy;
+pub(crate) use hashes::Hashes;
 pub(crate) use links::reserve;
 
 /// What a policy may know of the entries: by slot.

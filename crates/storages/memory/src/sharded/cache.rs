@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cache_core::clock::{Clock, SystemClock, Tick};
-use cache_core::memory::{EvictionCause, MemoryStats};
+use cache_core::memory::{EvictionCause, MemoryStats, MissRatioCurve};
 use equivalent::Equivalent;
 
 use super::builder::ShardedCacheBuilder;
@@ -278,6 +278,14 @@ where
     /// Takes back the room of what has expired. Nobody has to call it; no thread of its own does.
     pub fn maintain(&self) {
         self.inner.engine.maintain(self.inner.now_ms());
+    }
+
+    /// What its hit ratio would be with half, double or four times the room, and with each of the other
+    /// policies: estimated from a sample of the accesses since it was made or resized. An access is a
+    /// hit, or an insert of what was not there. `None` if it was
+    /// [switched off](ShardedCacheBuilder::curve_entries).
+    pub fn curve(&self) -> Option<MissRatioCurve> {
+        self.inner.engine.curve()
     }
 
     /// How full it is and what has left it.

@@ -6,6 +6,8 @@ use cache_core::memory::{EvictionCause, MemoryStats};
 pub(crate) struct Departed<K, V> {
     pub(crate) key: K,
     pub(crate) value: V,
+    /// Bits of the hash of its key.
+    pub(crate) hash: u32,
     pub(crate) cause: EvictionCause,
 }
 

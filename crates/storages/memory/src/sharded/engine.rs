@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use cache_core::memory::EvictionCause;
+use cache_core::memory::{EvictionCause, MissRatioCurve};
 
 use super::annex::Annex;
 use super::budget::Budget;
@@ -10,6 +10,7 @@ use super::departures::{Counts, Departures};
 use super::lock::ShardLock;
 use super::shard::{AfterHit, New, Placed, Room, Shard};
 use crate::config::{Bound, Policy as Name};
+use crate::curve::Curve;
 use crate::policy::{AnyPolicy, Capacity, Choice};
 
 /// Below this many entries a shard's window is too small to judge by, and the hit ratio suffers.
@@ -37,6 +38,7 @@ pub(crate) struct Engine<K, V, A> {
     /// By how much a hash is moved to the right to give its shard.
     shift: u32,
     choice: Arc<Choice>,
+    curve: Curve,
     policy: Name,
     limit: Limit,
     listener: Option<Box<Listener<K, V>>>,
@@ -56,6 +58,8 @@ pub(crate) struct Plan<K, V> {
     pub(crate) bound: Bound,
     /// How many shards there should be if the bound is large enough; a power of two is made of it.
     pub(crate) shards_wanted: usize,
+    /// How many entries of a small cache are enough to estimate by; none for no estimate.
+    pub(crate) curve_entries: u64,
     pub(crate) listener: Option<Box<Listener<K, V>>>,
 }
 
@@ -86,13 +90,14 @@ fn part(entries: u64, shards: usize, nth: usize) -> u64 {
 
 impl<K: Eq, V, A: Annex<K, V>> Engine<K, V, A> {
     pub(crate) fn new(plan: Plan<K, V>) -> Self {
-        let Plan { policy, bound, shards_wanted, listener } = plan;
+        let Plan { policy, bound, shards_wanted, curve_entries, listener } = plan;
         let shards = shards_for(bound, shards_wanted);
         let sampled = match bound {
             Bound::Entries(entries) if policy == Name::Adaptive => entries.get(),
             _ => 0,
         };
         let choice = Arc::new(Choice::new(sampled));
+        let known = if let Bound::Entries(entries) = bound { entries.get() } else { 0 };
         let limit = match bound {
             Bound::Entries(entries) => Limit::Entries(AtomicU64::new(entries.get())),
             Bound::Bytes(bytes) => Limit::Weight {
@@ -116,6 +121,7 @@ impl<K: Eq, V, A: Annex<K, V>> Engine<K, V, A> {
             shards: (0..shards).map(shard).collect(),
             shift: u64::BITS - shards.ilog2(),
             choice,
+            curve: Curve::new(policy, known, curve_entries),
             policy,
             limit,
             listener,
@@ -155,6 +161,7 @@ impl<K: Eq, V, A: Annex<K, V>> Engine<K, V, A> {
         let shard = self.shard(hash);
         let found = shard.read().hit(hash, meant, now_ms, read);
         let (value, after) = found?;
+        self.curve.on_hit(hash);
         match after {
             AfterHit::Nothing => {}
             AfterHit::Sample => self.choice.on_hit(hash),
@@ -222,6 +229,7 @@ impl<K: Eq, V, A: Annex<K, V>> Engine<K, V, A> {
                         self.fit_sample();
                     }
                     if is_new {
+                        self.curve.on_insert(hash);
                         self.choice.on_insert(hash);
                     } else {
                         self.choice.on_hit(hash);
@@ -257,9 +265,6 @@ impl<K: Eq, V, A: Annex<K, V>> Engine<K, V, A> {
     /// change.
     fn fit_sample(&self) {
         let Limit::Weight { sampled_for, .. } = &self.limit else { return };
-        if self.policy != Name::Adaptive {
-            return;
-        }
         // A look at one shard stands for all; seldom, for it takes a lock.
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
         let known = sampled_for.load(Ordering::Relaxed);
@@ -269,13 +274,19 @@ impl<K: Eq, V, A: Annex<K, V>> Engine<K, V, A> {
         let entries = self.len().max(1);
         if entries > known.saturating_mul(2) || entries.saturating_mul(2) < known {
             sampled_for.store(entries, Ordering::Relaxed);
-            self.choice.resize(entries);
+            if self.policy == Name::Adaptive {
+                self.choice.resize(entries);
+            }
+            self.curve.resize(entries);
         }
     }
 
     pub(crate) fn departed(&self, departures: &Departures<K, V>) {
-        if let Some(listener) = &self.listener {
-            for gone in departures.iter() {
+        for gone in departures.iter() {
+            if matches!(gone.cause, EvictionCause::Expired | EvictionCause::Explicit) {
+                self.curve.on_removal(gone.hash);
+            }
+            if let Some(listener) = &self.listener {
                 listener(&gone.key, &gone.value, gone.cause);
             }
         }
@@ -349,6 +360,7 @@ impl<K: Eq, V, A: Annex<K, V>> Engine<K, V, A> {
                 if self.policy == Name::Adaptive {
                     self.choice.resize(bound);
                 }
+                self.curve.resize(bound);
                 bound
             }
             Limit::Weight { budget, .. } => {
@@ -368,6 +380,10 @@ impl<K: Eq, V, A: Annex<K, V>> Engine<K, V, A> {
             Limit::Entries(_) => self.shards.iter().map(|shard| shard.read().weight()).sum(),
             Limit::Weight { budget, .. } => budget.used(),
         }
+    }
+
+    pub(crate) fn curve(&self) -> Option<MissRatioCurve> {
+        self.curve.estimate()
     }
 
     pub(crate) fn counts(&self) -> Counts {

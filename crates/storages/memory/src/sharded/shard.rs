@@ -270,7 +270,7 @@ impl<K: Eq, V, A: Annex<K, V>> Shard<K, V, A> {
         if let Some(value) = replaced {
             let cause = EvictionCause::Replaced;
             self.counts.count(cause);
-            departures.push(Departed { key, value, cause });
+            departures.push(Departed { key, value, hash: hash as u32, cause });
         }
         Placed::Stored
     }
@@ -327,8 +327,8 @@ impl<K: Eq, V, A: Annex<K, V>> Shard<K, V, A> {
     fn detach(&mut self, slot: u32, cause: EvictionCause, departures: &mut Departures<K, V>) {
         self.annex.removed(slot, &self.slab);
         self.cancel(slot);
-        let hash = spread(self.slab.hash(slot));
-        if let Ok(place) = self.table.find_entry(hash, |held| *held == slot) {
+        let hash = self.slab.hash(slot);
+        if let Ok(place) = self.table.find_entry(spread(hash), |held| *held == slot) {
             place.remove();
         }
         let weight = self.slab.weight(slot);
@@ -338,7 +338,7 @@ impl<K: Eq, V, A: Annex<K, V>> Shard<K, V, A> {
         }
         if let Some((key, value)) = self.slab.clear(slot) {
             self.counts.count(cause);
-            departures.push(Departed { key, value, cause });
+            departures.push(Departed { key, value, hash, cause });
         }
     }
 

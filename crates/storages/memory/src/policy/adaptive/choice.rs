@@ -1,15 +1,13 @@
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
 use super::mini::Mini;
 use super::mode::{Mode, Turn};
+use crate::policy::queue::LossyQueue;
 
 /// After how many sampled accesses for each entry of a small cache counts lose half their worth.
 const EPOCH_ACCESSES: u64 = 10;
-
-/// How many sampled hits wait until somebody has the small caches in hand.
-const QUEUED_MAX: usize = 256;
 
 /// The mode that is best of late, and how that is found out.
 ///
@@ -23,7 +21,7 @@ pub(crate) struct Choice {
     /// Which hashes are in the sample: those whose middle bits are below this.
     sample_below: AtomicU64,
     trial: Mutex<Trial>,
-    queue: Queue,
+    queue: LossyQueue,
 }
 
 #[derive(Debug)]
@@ -32,13 +30,6 @@ struct Trial {
     entries: u64,
     scores: [f64; 4],
     accesses: u64,
-}
-
-/// Sampled hits on their way to the small caches; some are lost where many threads hit at once.
-#[derive(Debug)]
-struct Queue {
-    len: AtomicUsize,
-    hashes: [AtomicU32; QUEUED_MAX],
 }
 
 /// How many entries a small cache has for a cache of this many.
@@ -54,7 +45,7 @@ impl Choice {
             mode: AtomicU8::new(Mode::Guarded.number()),
             sample_below: AtomicU64::new(0),
             trial: Mutex::new(Trial::new(1)),
-            queue: Queue { len: AtomicUsize::new(0), hashes: [const { AtomicU32::new(0) }; _] },
+            queue: LossyQueue::default(),
         };
         choice.resize(entries);
         choice
@@ -86,7 +77,7 @@ impl Choice {
     /// Takes note of a hit. Waits for nobody.
     pub(crate) fn on_hit(&self, hash: u64) {
         if self.is_sampled(hash)
-            && self.queue.push(hash as u32) > QUEUED_MAX / 2
+            && self.queue.push(queued(hash))
             && let Some(mut trial) = self.trial.try_lock()
         {
             self.drain(&mut trial);
@@ -103,18 +94,13 @@ impl Choice {
                 self.drain(&mut trial);
                 self.access(&mut trial, hash as u32);
             }
-            None => _ = self.queue.push(hash as u32),
+            None => _ = self.queue.push(queued(hash)),
         }
     }
 
     fn drain(&self, trial: &mut Trial) {
-        let queued = self.queue.len.swap(0, Ordering::Relaxed).min(QUEUED_MAX);
-        for place in &self.queue.hashes[..queued] {
-            // Zero where whoever has the place has not come to fill it yet.
-            let hash = place.swap(0, Ordering::Relaxed);
-            if hash != 0 {
-                self.access(trial, hash);
-            }
+        for queued in self.queue.take() {
+            self.access(trial, queued as u32);
         }
     }
 
@@ -151,15 +137,9 @@ impl Trial {
     }
 }
 
-impl Queue {
-    /// Gives how many there were before.
-    fn push(&self, hash: u32) -> usize {
-        let place = self.len.fetch_add(1, Ordering::Relaxed);
-        if let Some(place) = self.hashes.get(place) {
-            place.store(hash, Ordering::Relaxed);
-        }
-        place
-    }
+/// Any hash, zero too, as what waits in the queue.
+fn queued(hash: u64) -> u64 {
+    1 << 32 | u64::from(hash as u32)
 }
 
 #[cfg(test)]
@@ -199,15 +179,5 @@ mod tests {
         let trial = choice.trial.lock();
         assert_eq!(trial.accesses, 641);
         assert!(trial.scores.iter().all(|score| *score > 300.0), "{:?}", trial.scores);
-    }
-
-    #[test]
-    fn a_queue_that_is_full_loses_what_comes() {
-        let queue = Queue { len: AtomicUsize::new(0), hashes: [const { AtomicU32::new(0) }; _] };
-        for hash in 1..1000 {
-            queue.push(hash);
-        }
-        assert_eq!(queue.len.load(Ordering::Relaxed), 999);
-        assert!(queue.hashes.iter().all(|hash| hash.load(Ordering::Relaxed) <= 256));
     }
 }

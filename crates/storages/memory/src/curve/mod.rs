@@ -1,0 +1,248 @@
+//! What the hit ratio would be with more memory, or less, or another policy: estimated on line.
+//!
+//! A sample of the keys, chosen by hash so that all accesses to a key are in it or none, goes through
+//! small caches: as much smaller than the real one as the sample is smaller than all keys. How much
+//! more or less they miss than the one that is like the real cache is taken for what the real one
+//! would. After SHARDS (Waldspurger and others, FAST 2015) and their miniature simulations (USENIX
+//! ATC 2017); by going by the ratio of misses, a sample that happens to hold the most popular key, or
+//! not, does no harm.
+
+mod simulation;
+mod tally;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use cache_core::memory::{MissRatioCurve, MissRatioPoint};
+use parking_lot::Mutex;
+
+use crate::config::Policy as Name;
+use crate::policy::queue::LossyQueue;
+use simulation::Simulation;
+use tally::{HITS, MISSES, Tally};
+
+/// The sizes that are tried with the policy that there is, in per cent.
+const SIZES_PERCENT: [u32; 4] = [50, 100, 200, 400];
+
+/// Of a hash, what goes into the small caches.
+const HASH: u64 = u32::MAX as u64;
+/// Set in what waits in the queue.
+const ACCESS: u64 = 1 << 32;
+const REMOVAL: u64 = 1 << 33;
+
+/// Watches the accesses of one cache.
+#[derive(Debug)]
+#[repr(align(128))]
+pub(crate) struct Curve {
+    policy: Name,
+    wanted: u64,
+    /// Which hashes are in the sample: those below this.
+    sample_below: AtomicU64,
+    hits: Tally,
+    misses: Tally,
+    trial: Mutex<Trial>,
+    queue: LossyQueue,
+}
+
+#[derive(Debug)]
+struct Trial {
+    simulations: Vec<(MissRatioPoint, Simulation)>,
+    /// Where the one stands that is like the real cache.
+    own: usize,
+    accesses: u64,
+}
+
+/// How many entries stand for a cache of this many: all of them if it is small.
+fn simulated(entries: u64, wanted: u64) -> u64 {
+    (entries / 64).clamp(wanted, 4 * wanted).min(entries)
+}
+
+impl Curve {
+    /// For a cache of this many entries, none as long as that is not known. `wanted` is how many
+    /// entries are enough for a small cache; with none nothing is watched.
+    pub(crate) fn new(policy: Name, entries: u64, wanted: u64) -> Self {
+        let curve = Self {
+            policy,
+            wanted,
+            sample_below: AtomicU64::new(0),
+            hits: Tally::default(),
+            misses: Tally::default(),
+            trial: Mutex::new(Trial { simulations: Vec::new(), own: 0, accesses: 0 }),
+            queue: LossyQueue::default(),
+        };
+        curve.resize(entries);
+        curve
+    }
+
+    /// Starts again for a cache of this many entries.
+    pub(crate) fn resize(&self, entries: u64) {
+        let mut trial = self.trial.lock();
+        let mini = simulated(entries, self.wanted);
+        let below = (mini << 32).checked_div(entries).unwrap_or(0);
+        *trial = Trial::new(self.policy, if below == 0 { 0 } else { mini });
+        self.queue.take().for_each(drop);
+        self.hits.reset();
+        self.misses.reset();
+        self.sample_below.store(below, Ordering::Relaxed);
+    }
+
+    fn sample_below(&self) -> u64 {
+        self.sample_below.load(Ordering::Relaxed)
+    }
+
+    /// Takes note of a hit. Waits for nobody, and allocates nothing.
+    #[inline]
+    pub(crate) fn on_hit(&self, hash: u64) {
+        let below = self.sample_below();
+        if below == 0 {
+            return;
+        }
+        self.hits.count(&HITS);
+        if (hash & HASH) < below {
+            self.push(ACCESS | hash & HASH);
+        }
+    }
+
+    /// Takes note that what was not there has been brought in. Waits for nobody.
+    pub(crate) fn on_insert(&self, hash: u64) {
+        let below = self.sample_below();
+        if below == 0 {
+            return;
+        }
+        self.misses.count(&MISSES);
+        if (hash & HASH) < below {
+            self.push(ACCESS | hash & HASH);
+        }
+    }
+
+    /// Takes note that something has gone that would have gone from any cache.
+    pub(crate) fn on_removal(&self, hash: u32) {
+        if u64::from(hash) < self.sample_below() {
+            self.push(REMOVAL | u64::from(hash));
+        }
+    }
+
+    fn push(&self, noted: u64) {
+        if self.queue.push(noted)
+            && let Some(mut trial) = self.trial.try_lock()
+        {
+            trial.drain(&self.queue);
+        }
+    }
+
+    /// What is known so far; `None` if nothing is watched.
+    pub(crate) fn estimate(&self) -> Option<MissRatioCurve> {
+        let mut trial = self.trial.lock();
+        let below = self.sample_below();
+        if below == 0 {
+            return None;
+        }
+        trial.drain(&self.queue);
+        let (hits, misses) = (self.hits.counted(), self.misses.counted());
+        Some(trial.estimate(hits, misses, below as f64 / (1_u64 << 32) as f64))
+    }
+}
+
+impl Trial {
+    fn new(policy: Name, entries: u64) -> Self {
+        let simulation = |policy: Name, size_percent: u32| {
+            let entries = (entries * u64::from(size_percent)).div_ceil(100);
+            (MissRatioPoint::new(policy.name(), size_percent), Simulation::new(policy, entries))
+        };
+        let sizes = SIZES_PERCENT.iter().map(|percent| simulation(policy, *percent));
+        let others = Name::ALL.into_iter().filter(|other| *other != policy);
+        let all = sizes.chain(others.map(|other| simulation(other, 100)));
+        let simulations: Vec<_> = if entries == 0 { Vec::new() } else { all.collect() };
+        let own = SIZES_PERCENT.iter().position(|percent| *percent == 100).unwrap_or(0);
+        Self { simulations, own, accesses: 0 }
+    }
+
+    fn drain(&mut self, queue: &LossyQueue) {
+        for noted in queue.take() {
+            let hash = noted as u32;
+            let is_access = noted & REMOVAL == 0;
+            self.accesses += u64::from(is_access);
+            for (_, simulation) in &mut self.simulations {
+                if is_access { simulation.access(hash) } else { simulation.remove(hash) }
+            }
+        }
+    }
+
+    /// By how often the cache itself has hit and missed, and which share of the keys is in the sample.
+    fn estimate(&self, hits: u64, misses: u64, sampled: f64) -> MissRatioCurve {
+        let accesses = hits + misses;
+        let own = self.simulations.get(self.own).map_or(0, |own| own.1.misses());
+        let point = |(point, simulation): &(MissRatioPoint, Simulation)| {
+            let simulated = simulation.misses() as f64;
+            // As long as the one like it has not missed, there is nothing to go by but the sample.
+            let factor = if own == 0 { 1.0 / sampled } else { misses as f64 / own as f64 };
+            let missed = (simulated * factor).round() as u64;
+            point.clone().with_hits(accesses.saturating_sub(missed))
+        };
+        let points = self.simulations.iter().map(point).collect();
+        MissRatioCurve::new(accesses, hits, self.accesses, points)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_caches_are_simulated_whole() {
+        let simulated = [10, 256, 5000, 32_768, 1 << 30].map(|entries| simulated(entries, 256));
+        assert_eq!(simulated, [10, 256, 256, 512, 1024]);
+    }
+
+    #[test]
+    fn where_all_is_sampled_the_curve_is_exact() {
+        let curve = Curve::new(Name::Lru, 100, 256);
+        let mut held = std::collections::VecDeque::new();
+        let (mut hits, mut misses) = (0, 0);
+        for turn in 0..100_000_u64 {
+            // Half of a loop of 60, half of one of 1000.
+            let hash = if turn % 2 == 0 { turn / 2 % 60 } else { 1000 + turn / 2 % 150 };
+            match held.iter().position(|other| *other == hash) {
+                Some(at) => {
+                    held.remove(at);
+                    hits += 1;
+                    curve.on_hit(hash);
+                }
+                None => {
+                    misses += 1;
+                    curve.on_insert(hash);
+                }
+            }
+            held.push_back(hash);
+            held.drain(..held.len().saturating_sub(100));
+        }
+        let estimate = curve.estimate().expect("it is watched");
+        assert!(estimate.hits.abs_diff(hits) < 128, "{estimate:?} for {hits} and {misses}");
+        assert!(estimate.accesses.abs_diff(100_000) < 256);
+        let ratio = |policy, size| estimate.hit_ratio(policy, size).expect("a point");
+        // The loop of 60 comes round after 120 accesses, of 60 keys each side.
+        assert!(ratio("lru", 50) < 0.01 && (ratio("lru", 200) - 0.5).abs() < 0.01, "{estimate:?}");
+        assert!(ratio("lru", 400) > 0.99);
+        assert!(ratio("adaptive", 100) > 0.3 && estimate.hit_ratio("lru", 25).is_none());
+    }
+
+    #[test]
+    fn what_is_removed_is_not_hit_at_any_size() {
+        let curve = Curve::new(Name::Lru, 10, 256);
+        for turn in 0..10_000_u64 {
+            curve.on_insert(turn % 5);
+            curve.on_removal((turn % 5) as u32);
+        }
+        let estimate = curve.estimate().expect("it is watched");
+        assert_eq!(estimate.hit_ratio("lru", 400), Some(0.0), "{estimate:?}");
+    }
+
+    #[test]
+    fn with_no_entries_nothing_is_watched() {
+        for curve in [Curve::new(Name::Lru, 100, 0), Curve::new(Name::Lru, 0, 256)] {
+            curve.on_hit(1);
+            curve.on_insert(1);
+            curve.on_removal(1);
+            assert_eq!(curve.estimate(), None);
+        }
+    }
+}
