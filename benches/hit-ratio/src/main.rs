@@ -3,12 +3,12 @@
 //! `cargo xtask bench hit-ratio` builds this with the `bench` profile and keeps the rows.
 
 mod contestant;
+mod curve;
 mod optimum;
 mod plot;
 mod reference;
 mod replay;
 mod report;
-mod shipped;
 mod trace;
 
 use std::fs;
@@ -42,6 +42,12 @@ struct Arguments {
     #[arg(long)]
     quick: bool,
 
+    /// Show beside each other what the engine estimates of itself, with so many entries for the whole
+    /// cache, and what replays show
+    #[arg(long, value_name = "ENTRIES", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "768")]
+    curve: Option<u64>,
+
     /// Print one JSON object a line instead of a table
     #[arg(long)]
     json: bool,
@@ -61,18 +67,21 @@ fn main() -> anyhow::Result<()> {
         Some(path) => Reference::read(path)?,
         None => Reference::default(),
     };
-    let shipped = if arguments.files.is_empty() { shipped::traces() } else { Vec::new() };
+    let shipped = if arguments.files.is_empty() { Trace::shipped() } else { Vec::new() };
     let read = arguments.files.iter().map(|path| Trace::read(path));
     // What is shipped is small, and is judged by the others even where they are not shown.
     let measures_all = !arguments.quick || !shipped.is_empty();
     let contestants =
         if measures_all { contestant::ALL } else { std::slice::from_ref(&contestant::DEFAULT) };
-    let mut points = Vec::new();
+    let (mut points, mut estimates) = (Vec::new(), Vec::new());
     for trace in shipped.into_iter().map(Ok).chain(read) {
         let trace = trace?;
         for entries in replay::entries(&trace, &arguments.sizes, &reference) {
             eprintln!("{} at {entries} entries", trace.name);
             points.push(replay::replay(&trace, entries, contestants, &reference));
+            if let Some(curve_entries) = arguments.curve {
+                estimates.extend(curve::estimates(&trace, entries, curve_entries));
+            }
         }
     }
     if let Some(path) = &arguments.rows {
@@ -80,6 +89,9 @@ fn main() -> anyhow::Result<()> {
         let lines: Result<Vec<_>, _> = rows.iter().map(serde_json::to_string).collect();
         fs::write(path, lines?.join("\n"))
             .with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    if arguments.curve.is_some() {
+        eprintln!("{}\nLargest error: {:.2}", curve::table(&estimates), curve::worst(&estimates));
     }
     if arguments.quick {
         points.iter_mut().for_each(|point| point.ratios.truncate(1));

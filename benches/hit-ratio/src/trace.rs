@@ -34,6 +34,13 @@ const KEYS_MAX: usize = 200_000_000;
 const WINDOW_LOG_MAX: u32 = 31;
 
 impl Trace {
+    /// Those that come with Tiers.
+    pub(crate) fn shipped() -> Vec<Self> {
+        let named =
+            |trace: tiers_traces::Trace| Self { name: trace.name.to_owned(), keys: trace.keys };
+        tiers_traces::shipped().into_iter().map(named).collect()
+    }
+
     /// Reads a trace; its name is that of the file up to the first dot. The format goes by the ending, before
     /// `.zst` if it is compressed: `.lis` and `.arc`, `.trc` and `.lirs`, `.csv`; anything else is
     /// words of eight bytes.

@@ -1,5 +1,6 @@
 //! The groups, one a module. `cargo xtask bench` knows their names, too.
 
+mod engine;
 mod hit_ratio;
 mod hits;
 mod storages;
@@ -7,4 +8,5 @@ mod storages;
 use tiers_benches::Group;
 
 /// All groups, in the order in which they run.
-pub(crate) const GROUPS: &[Group] = &[hits::GROUP, hit_ratio::GROUP, storages::GROUP];
+pub(crate) const GROUPS: &[Group] =
+    &[hits::GROUP, engine::GROUP, hit_ratio::GROUP, storages::GROUP];

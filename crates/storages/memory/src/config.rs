@@ -13,7 +13,7 @@ use crate::Memory;
 pub const MAX_ENTRIES_DEFAULT: u64 = 10_000;
 
 /// How many entries stand for a whole cache where its curve is estimated, if nothing else is said.
-pub const CURVE_ENTRIES_DEFAULT: u64 = 256;
+pub const CURVE_ENTRIES_DEFAULT: u64 = 768;
 
 /// Which entry goes when there is no room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -2,10 +2,10 @@
 //!
 //! A sample of the keys, chosen by hash so that all accesses to a key are in it or none, goes through
 //! small caches: as much smaller than the real one as the sample is smaller than all keys. How much
-//! more or less they miss than the one that is like the real cache is taken for what the real one
-//! would. After SHARDS (Waldspurger and others, FAST 2015) and their miniature simulations (USENIX
-//! ATC 2017); by going by the ratio of misses, a sample that happens to hold the most popular key, or
-//! not, does no harm.
+//! more or less they miss of the sample than the real cache did is taken for what they would of all.
+//! After SHARDS (Waldspurger and others, FAST 2015) and the same authors' miniature simulations
+//! (USENIX ATC 2017). Because it goes by misses, and by what the real cache missed of the same
+//! sample, it does no harm if a very popular key happens to be in the sample, or not.
 
 mod simulation;
 mod tally;
@@ -26,8 +26,9 @@ const SIZES_PERCENT: [u32; 4] = [50, 100, 200, 400];
 /// Of a hash, what goes into the small caches.
 const HASH: u64 = u32::MAX as u64;
 /// Set in what waits in the queue.
-const ACCESS: u64 = 1 << 32;
-const REMOVAL: u64 = 1 << 33;
+const HIT: u64 = 1 << 32;
+const INSERT: u64 = 1 << 33;
+const REMOVAL: u64 = 1 << 34;
 
 /// Watches the accesses of one cache.
 #[derive(Debug)]
@@ -45,15 +46,22 @@ pub(crate) struct Curve {
 
 #[derive(Debug)]
 struct Trial {
+    policy: Name,
     simulations: Vec<(MissRatioPoint, Simulation)>,
-    /// Where the one stands that is like the real cache.
-    own: usize,
     accesses: u64,
+    /// How many of these the real cache missed.
+    inserts: u64,
 }
+
+/// For a large cache as many, however few are enough for a small one.
+const LARGE: u64 = 1024;
 
 /// How many entries stand for a cache of this many: all of them if it is small.
 fn simulated(entries: u64, wanted: u64) -> u64 {
-    (entries / 64).clamp(wanted, 4 * wanted).min(entries)
+    if wanted == 0 {
+        return 0;
+    }
+    (entries / 64).clamp(wanted, wanted.max(LARGE)).min(entries)
 }
 
 impl Curve {
@@ -66,7 +74,7 @@ impl Curve {
             sample_below: AtomicU64::new(0),
             hits: Tally::default(),
             misses: Tally::default(),
-            trial: Mutex::new(Trial { simulations: Vec::new(), own: 0, accesses: 0 }),
+            trial: Mutex::new(Trial::new(policy, 0)),
             queue: LossyQueue::default(),
         };
         curve.resize(entries);
@@ -98,7 +106,7 @@ impl Curve {
         }
         self.hits.count(&HITS);
         if (hash & HASH) < below {
-            self.push(ACCESS | hash & HASH);
+            self.push(HIT | hash & HASH);
         }
     }
 
@@ -110,7 +118,7 @@ impl Curve {
         }
         self.misses.count(&MISSES);
         if (hash & HASH) < below {
-            self.push(ACCESS | hash & HASH);
+            self.push(INSERT | hash & HASH);
         }
     }
 
@@ -152,8 +160,7 @@ impl Trial {
         let others = Name::ALL.into_iter().filter(|other| *other != policy);
         let all = sizes.chain(others.map(|other| simulation(other, 100)));
         let simulations: Vec<_> = if entries == 0 { Vec::new() } else { all.collect() };
-        let own = SIZES_PERCENT.iter().position(|percent| *percent == 100).unwrap_or(0);
-        Self { simulations, own, accesses: 0 }
+        Self { policy, simulations, accesses: 0, inserts: 0 }
     }
 
     fn drain(&mut self, queue: &LossyQueue) {
@@ -161,6 +168,7 @@ impl Trial {
             let hash = noted as u32;
             let is_access = noted & REMOVAL == 0;
             self.accesses += u64::from(is_access);
+            self.inserts += u64::from(noted & INSERT != 0);
             for (_, simulation) in &mut self.simulations {
                 if is_access { simulation.access(hash) } else { simulation.remove(hash) }
             }
@@ -170,12 +178,14 @@ impl Trial {
     /// By how often the cache itself has hit and missed, and which share of the keys is in the sample.
     fn estimate(&self, hits: u64, misses: u64, sampled: f64) -> MissRatioCurve {
         let accesses = hits + misses;
-        let own = self.simulations.get(self.own).map_or(0, |own| own.1.misses());
+        // Before the real cache has missed anything, there is nothing to go by but the sample.
+        let factor =
+            if self.inserts == 0 { 1.0 / sampled } else { misses as f64 / self.inserts as f64 };
         let point = |(point, simulation): &(MissRatioPoint, Simulation)| {
-            let simulated = simulation.misses() as f64;
-            // As long as the one like it has not missed, there is nothing to go by but the sample.
-            let factor = if own == 0 { 1.0 / sampled } else { misses as f64 / own as f64 };
-            let missed = (simulated * factor).round() as u64;
+            if point.policy == self.policy.name() && point.size_percent == 100 {
+                return point.clone().with_hits(hits);
+            }
+            let missed = (simulation.misses() as f64 * factor).round() as u64;
             point.clone().with_hits(accesses.saturating_sub(missed))
         };
         let points = self.simulations.iter().map(point).collect();
@@ -189,8 +199,9 @@ mod tests {
 
     #[test]
     fn small_caches_are_simulated_whole() {
-        let simulated = [10, 256, 5000, 32_768, 1 << 30].map(|entries| simulated(entries, 256));
-        assert_eq!(simulated, [10, 256, 256, 512, 1024]);
+        let sizes = [10, 256, 5000, 24_000, 1 << 30].map(|entries| simulated(entries, 256));
+        assert_eq!(sizes, [10, 256, 256, 375, 1024]);
+        assert_eq!(simulated(1 << 30, 5000), 5000);
     }
 
     #[test]

@@ -115,6 +115,7 @@ impl KeyedEngine {
                 left => now_ms().saturating_add(left).max(1),
             },
             idle: None,
+            cost: 0,
         };
         let mut between = Some(between);
         let placed = self.shards.insert(hash, new, now_ms, |held| {

@@ -59,6 +59,7 @@ struct Inner {
     options: MemoryOptions,
 }
 
+#[expect(clippy::large_enum_variant, reason = "there is one for each memory, behind an `Arc`")]
 enum Kind {
     Sharded(KeyedEngine),
     Moka(MokaEngine),

@@ -81,7 +81,7 @@ impl<K, V, S> ShardedCacheBuilder<K, V, S> {
     }
 
     /// How many entries stand for the whole cache where its [curve](ShardedCache::curve) is
-    /// estimated, [`CURVE_ENTRIES_DEFAULT`] if not said; four times as many for a large cache. More are
+    /// estimated, [`CURVE_ENTRIES_DEFAULT`] if not said; up to 1,024 for a large cache. More are
     /// more exact, and dearer: a cache with no more entries than that is estimated without error, at
     /// a microsecond an access. Zero for no estimate.
     pub fn curve_entries(mut self, curve_entries: u64) -> Self {

@@ -108,7 +108,8 @@ impl<T> ShardLock<T> {
     }
 }
 
-#[cfg(all(test, not(shuttle)))]
+#[cfg(test)]
+#[cfg(not(shuttle))]
 mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::thread;

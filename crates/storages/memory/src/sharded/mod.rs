@@ -5,6 +5,7 @@ mod bias;
 mod budget;
 mod builder;
 mod cache;
+mod costs;
 mod departures;
 mod engine;
 mod lock;
@@ -12,7 +13,11 @@ mod lock;
 mod places;
 mod shard;
 mod slab;
-#[cfg(all(test, not(shuttle)))]
+#[cfg(test)]
+#[cfg(not(shuttle))]
+mod soak;
+#[cfg(test)]
+#[cfg(not(shuttle))]
 mod tests;
 mod touches;
 mod wheel;

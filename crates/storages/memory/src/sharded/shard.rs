@@ -5,11 +5,15 @@ use hashbrown::HashTable;
 
 use super::annex::Annex;
 use super::budget::Budget;
+use super::costs::Costs;
 use super::departures::{Counts, Departed, Departures};
 use super::slab::{IDLE, Idle, PINNED, Slab, TIMED};
 use super::touches::Touches;
 use super::wheel::Wheel;
 use crate::policy::{AnyPolicy, Capacity, Hit, Policy, Slots};
+
+/// How many one eviction passes over because they were dear to load.
+const PASSED_OVER_MAX: usize = 8;
 
 /// What bounds a shard.
 #[derive(Debug)]
@@ -29,6 +33,8 @@ pub(crate) struct New<K, V> {
     /// When it expires; zero if it does not.
     pub(crate) expires_ms: u64,
     pub(crate) idle: Option<Idle>,
+    /// What it cost to load, in any unit; zero if nobody says.
+    pub(crate) cost: u32,
 }
 
 /// What became of a new entry.
@@ -59,6 +65,7 @@ pub(crate) struct Shard<K, V, A> {
     room: Room,
     annex: A,
     wheel: Option<Box<Wheel>>,
+    costs: Costs,
     weight: u64,
     counts: Counts,
 }
@@ -82,6 +89,7 @@ impl<K: Eq, V, A: Annex<K, V>> Shard<K, V, A> {
             room,
             annex: A::default(),
             wheel: None,
+            costs: Costs::default(),
             weight: 0,
             counts: Counts::default(),
         }
@@ -209,11 +217,12 @@ impl<K: Eq, V, A: Annex<K, V>> Shard<K, V, A> {
                 return Placed::NoRoomHere(new);
             }
         }
-        let New { key, value, weight, expires_ms, idle } = new;
+        let New { key, value, weight, expires_ms, idle, cost } = new;
         let slot = self.slab.fill(hash as u32, key, value, weight);
         let slab = &self.slab;
         self.table.insert_unique(spread(hash as u32), slot, |slot| spread(slab.hash(*slot)));
         self.weight += self.slab.weight(slot);
+        self.slab.set_reprieves(slot, self.costs.reprieves(cost));
         self.policy.admit(slot, &self.slab);
         self.annex.added(slot, &self.slab);
         self.set_end(slot, expires_ms, idle, now_ms);
@@ -258,7 +267,8 @@ impl<K: Eq, V, A: Annex<K, V>> Shard<K, V, A> {
                 self.policy.reweigh(slot, weight, &self.slab);
             }
         }
-        let New { key, value, weight, expires_ms, idle } = new;
+        let New { key, value, weight, expires_ms, idle, cost } = new;
+        self.slab.set_reprieves(slot, self.costs.reprieves(cost));
         self.annex.removed(slot, &self.slab);
         let replaced = self.slab.replace(slot, value, weight);
         self.annex.added(slot, &self.slab);
@@ -301,7 +311,14 @@ impl<K: Eq, V, A: Annex<K, V>> Shard<K, V, A> {
     /// Lets one go for want of room; gives its slot.
     pub(crate) fn evict(&mut self, departures: &mut Departures<K, V>) -> Option<u32> {
         self.tell();
-        let slot = self.policy.evict(&self.slab)?;
+        let mut slot = self.policy.evict(&self.slab)?;
+        for _ in 0..PASSED_OVER_MAX {
+            if !self.slab.spend_reprieve(slot) {
+                break;
+            }
+            self.policy.admit(slot, &self.slab);
+            slot = self.policy.evict(&self.slab)?;
+        }
         self.detach(slot, EvictionCause::Size, departures);
         Some(slot)
     }

@@ -39,13 +39,22 @@ pub(crate) struct Slab<K, V> {
     weights: Option<Vec<u32>>,
     /// Only as long as there were entries that slide.
     idles: Vec<Idle>,
+    /// How often each is passed over yet. Only as long as there were entries dear to load.
+    reprieves: Vec<u8>,
     slots_max: usize,
 }
 
 impl<K, V> Slab<K, V> {
     pub(super) fn new(slots_max: usize, has_weights: bool) -> Self {
         let weights = has_weights.then(Vec::new);
-        Self { nodes: Vec::new(), free: Vec::new(), weights, idles: Vec::new(), slots_max }
+        Self {
+            nodes: Vec::new(),
+            free: Vec::new(),
+            weights,
+            idles: Vec::new(),
+            reprieves: Vec::new(),
+            slots_max,
+        }
     }
 
     pub(super) fn resize(&mut self, slots_max: usize) {
@@ -112,6 +121,21 @@ impl<K, V> Slab<K, V> {
         }
         let pair = self.nodes[slot as usize].pair.as_mut()?;
         Some(std::mem::replace(&mut pair.1, value))
+    }
+
+    pub(super) fn set_reprieves(&mut self, slot: u32, reprieves: u8) {
+        if let Some(held) = self.reprieves.get_mut(slot as usize) {
+            *held = reprieves;
+        } else if reprieves > 0 {
+            self.reprieves.resize(slot as usize, 0);
+            self.reprieves.push(reprieves);
+        }
+    }
+
+    /// Says whether this one is to be passed over once more.
+    pub(super) fn spend_reprieve(&mut self, slot: u32) -> bool {
+        let left = self.reprieves.get_mut(slot as usize).filter(|left| **left > 0);
+        left.map(|left| *left -= 1).is_some()
     }
 
     pub(super) fn idle(&self, slot: u32) -> Idle {

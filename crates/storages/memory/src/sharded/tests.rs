@@ -187,6 +187,41 @@ fn policies_choose_as_their_names_say() {
 }
 
 #[test]
+fn what_was_dear_to_load_stays_longer() {
+    for policy in Policy::ALL {
+        let cache = cache(200, policy);
+        let kept = |dear: u32| {
+            cache.clear();
+            for key in 0..2_000 {
+                // A tenth of them; each comes once.
+                let cost = if key % 10 == 0 { dear } else { 100 };
+                cache.insert_with(key, key, EntryOptions::default().cost(cost));
+                assert!(cache.len() <= 200, "{policy}");
+            }
+            (0..2_000).filter(|key| key % 10 == 0 && cache.contains(key)).count()
+        };
+        let (dear, cheap) = (kept(1000), kept(100));
+        assert!(dear >= cheap + 10, "{policy}: {dear} of the dear ones, {cheap} of the cheap");
+    }
+}
+
+/// Keys that all come to one shard under a hash that is known do not under one that is not.
+#[test]
+fn a_cache_cannot_be_flooded_by_whoever_does_not_know_its_seed() {
+    let known = ahash::RandomState::with_seeds(1, 2, 3, 4);
+    let is_of_first_shard = |key: &u64| std::hash::BuildHasher::hash_one(&known, key) >> 58 == 0;
+    let keys: Vec<u64> = (0..).filter(is_of_first_shard).take(5_000).collect();
+    let held = |cache: &dyn Fn(u64) -> bool| keys.iter().filter(|key| cache(**key)).count();
+    let builder = ShardedCache::<u64, u64>::builder().max_entries(64 * 512);
+    let flooded = builder.hasher(known.clone()).build().expect("a valid bound");
+    keys.iter().for_each(|key| _ = flooded.insert(*key, *key));
+    assert_eq!(held(&|key| flooded.contains(&key)), 512);
+    let seeded = cache(64 * 512, Policy::Adaptive);
+    keys.iter().for_each(|key| _ = seeded.insert(*key, *key));
+    assert_eq!(held(&|key| seeded.contains(&key)), keys.len());
+}
+
+#[test]
 fn policies_that_resist_scans_keep_what_is_used() {
     let kept = |policy| {
         let cache = cache(200, policy);
@@ -268,7 +303,8 @@ fn agrees(policy: Policy, by_weight: bool, steps: &[Step]) {
             Step::Remove(key) => {
                 let was = cache.peek(key);
                 assert_eq!(cache.remove(key), was);
-                (model.remove(key), pinned.remove(key));
+                model.remove(key);
+                pinned.remove(key);
             }
             Step::Pin(key) => {
                 if cache.peek(key).is_some() && cache.pin(key) {
@@ -286,7 +322,8 @@ fn agrees(policy: Policy, by_weight: bool, steps: &[Step]) {
             }
             Step::Clear => {
                 cache.clear();
-                (model.clear(), pinned.clear());
+                model.clear();
+                pinned.clear();
             }
         }
         pinned.retain(|_, pin| pin.1 > now);

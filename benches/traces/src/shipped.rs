@@ -6,7 +6,14 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_distr::{Distribution as _, Zipf};
 use rand_pcg::Pcg64Mcg;
 
-use crate::trace::Trace;
+/// What was asked for, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trace {
+    /// What kind of accesses they are.
+    pub name: &'static str,
+    /// One key for each access.
+    pub keys: Vec<u64>,
+}
 
 const ACCESSES: usize = 200_000;
 const KEYS: u64 = 20_000;
@@ -44,7 +51,7 @@ fn scan() -> Vec<u64> {
 
 /// All keys in turn, over and over.
 fn cycle() -> Vec<u64> {
-    (0..5_000).cycle().take(ACCESSES).collect()
+    (0..7_000).cycle().take(ACCESSES).collect()
 }
 
 /// Often used keys that are others after each eighth part.
@@ -74,7 +81,8 @@ fn mixed() -> Vec<u64> {
     once(0).chain(once(1)).collect()
 }
 
-pub(crate) fn traces() -> Vec<Trace> {
+/// One trace of each kind: popular keys, scans, loops, changes, recency, and all of them in turn.
+pub fn shipped() -> Vec<Trace> {
     [
         ("zipf", frequent()),
         ("scan", scan()),
@@ -83,7 +91,7 @@ pub(crate) fn traces() -> Vec<Trace> {
         ("recent", recent()),
         ("mixed", mixed()),
     ]
-    .map(|(name, keys)| Trace { name: name.to_owned(), keys })
+    .map(|(name, keys)| Trace { name, keys })
     .into()
 }
 
@@ -95,14 +103,14 @@ mod tests {
 
     #[test]
     fn they_are_what_they_are_called() {
-        let traces = traces();
+        let traces = shipped();
         let distinct = |trace: &Trace| trace.keys.iter().copied().collect::<HashSet<u64>>().len();
         assert!(traces.iter().all(|trace| trace.keys.len() == ACCESSES), "all as long");
         let distinct: Vec<usize> = traces.iter().map(distinct).collect();
-        assert_eq!(distinct[2], 5_000);
+        assert_eq!(distinct[2], 7_000);
         assert!(distinct[1] > distinct[0] + 30_000, "a scan brings keys that come once");
         assert!(distinct[3] > distinct[0] * 2, "what is frequent changes");
         assert!(distinct[4] > 40_000, "most keys are left behind");
-        assert_eq!(super::traces(), traces, "the same again");
+        assert_eq!(shipped(), traces, "the same again");
     }
 }
