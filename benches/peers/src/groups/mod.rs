@@ -1,6 +1,5 @@
 //! The groups, one a module. `cargo xtask bench` knows their names, too.
 
-mod engine;
 mod hit_ratio;
 mod hits;
 mod storages;
@@ -8,5 +7,4 @@ mod storages;
 use tiers_benches::Group;
 
 /// All groups, in the order in which they run.
-pub(crate) const GROUPS: &[Group] =
-    &[hits::GROUP, engine::GROUP, hit_ratio::GROUP, storages::GROUP];
+pub(crate) const GROUPS: &[Group] = &[hits::GROUP, hit_ratio::GROUP, storages::GROUP];

@@ -5,9 +5,9 @@
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MissRatioCurve {
-    /// Hits and misses; short of the last few dozens of each thread, as is [`hits`](Self::hits).
+    /// Hits, and inserts of what was not there.
     pub accesses: u64,
-    /// Hits of the memory as it is.
+    /// Hits of the memory as it is, short of the last few dozens of each thread.
     pub hits: u64,
     /// How many accesses were in the sample. Of some hundreds on, the estimate says something.
     pub sampled: u64,

@@ -28,7 +28,8 @@ pub enum Policy {
     TinyLfu,
     /// The least recently used.
     Lru,
-    /// The least often used; of these, the one that was so first.
+    /// The least often used; of these, the one that was so first. The only one with which a hit may
+    /// allocate: a little, for a count that nobody had.
     Lfu,
     /// The oldest, however it was used.
     Fifo,

@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use crate::config::Policy as Name;
 use crate::policy::queue::LossyQueue;
 use simulation::Simulation;
-use tally::{HITS, MISSES, Tally};
+use tally::{HITS, Tally};
 
 /// The sizes that are tried with the policy that there is, in per cent.
 const SIZES_PERCENT: [u32; 4] = [50, 100, 200, 400];
@@ -39,7 +39,10 @@ pub(crate) struct Curve {
     /// Which hashes are in the sample: those below this.
     sample_below: AtomicU64,
     hits: Tally,
-    misses: Tally,
+    /// How many had been brought in when it began.
+    inserted_before: AtomicU64,
+    /// Of the hits in the sample those for which there was no room.
+    hits_lost: AtomicU64,
     trial: Mutex<Trial>,
     queue: LossyQueue,
 }
@@ -47,11 +50,33 @@ pub(crate) struct Curve {
 #[derive(Debug)]
 struct Trial {
     policy: Name,
-    simulations: Vec<(MissRatioPoint, Simulation)>,
-    accesses: u64,
-    /// How many of these the real cache missed.
+    simulations: Vec<Simulated>,
+    /// What the real cache had of the sample: hits and inserts.
+    hits: u64,
     inserts: u64,
 }
+
+#[derive(Debug)]
+struct Simulated {
+    point: MissRatioPoint,
+    simulation: Simulation,
+    /// What this one missed of the real cache's hits, and of its inserts.
+    missed_hits: u64,
+    missed_inserts: u64,
+}
+
+/// What the real cache has had, and what is known of the sample.
+#[derive(Clone, Copy, Debug)]
+struct Counted {
+    hits: u64,
+    misses: u64,
+    hits_lost: u64,
+    /// Which share of the keys it is.
+    sampled: f64,
+}
+
+/// How many sampled hits wait until something is brought in.
+const QUEUED_MAX: usize = 2048;
 
 /// For a large cache as many, however few are enough for a small one.
 const LARGE: u64 = 1024;
@@ -73,23 +98,25 @@ impl Curve {
             wanted,
             sample_below: AtomicU64::new(0),
             hits: Tally::default(),
-            misses: Tally::default(),
+            inserted_before: AtomicU64::new(0),
+            hits_lost: AtomicU64::new(0),
             trial: Mutex::new(Trial::new(policy, 0)),
-            queue: LossyQueue::default(),
+            queue: LossyQueue::new(if wanted == 0 { 0 } else { QUEUED_MAX }),
         };
-        curve.resize(entries);
+        curve.resize(entries, 0);
         curve
     }
 
-    /// Starts again for a cache of this many entries.
-    pub(crate) fn resize(&self, entries: u64) {
+    /// Starts again for a cache of this many entries, into which so many have been brought so far.
+    pub(crate) fn resize(&self, entries: u64, inserted: u64) {
         let mut trial = self.trial.lock();
         let mini = simulated(entries, self.wanted);
         let below = (mini << 32).checked_div(entries).unwrap_or(0);
         *trial = Trial::new(self.policy, if below == 0 { 0 } else { mini });
         self.queue.take().for_each(drop);
         self.hits.reset();
-        self.misses.reset();
+        self.inserted_before.store(inserted, Ordering::Relaxed);
+        self.hits_lost.store(0, Ordering::Relaxed);
         self.sample_below.store(below, Ordering::Relaxed);
     }
 
@@ -105,8 +132,9 @@ impl Curve {
             return;
         }
         self.hits.count(&HITS);
-        if (hash & HASH) < below {
-            self.push(HIT | hash & HASH);
+        // It waits for whoever brings something in next, or asks.
+        if (hash & HASH) < below && !self.queue.push(HIT | hash & HASH) {
+            self.hits_lost.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -116,7 +144,6 @@ impl Curve {
         if below == 0 {
             return;
         }
-        self.misses.count(&MISSES);
         if (hash & HASH) < below {
             self.push(INSERT | hash & HASH);
         }
@@ -130,23 +157,31 @@ impl Curve {
     }
 
     fn push(&self, noted: u64) {
-        if self.queue.push(noted)
-            && let Some(mut trial) = self.trial.try_lock()
-        {
+        let is_queued = self.queue.push(noted);
+        if let Some(mut trial) = self.trial.try_lock() {
             trial.drain(&self.queue);
+            if !is_queued {
+                self.queue.push(noted);
+                trial.drain(&self.queue);
+            }
         }
     }
 
-    /// What is known so far; `None` if nothing is watched.
-    pub(crate) fn estimate(&self) -> Option<MissRatioCurve> {
+    /// What is known so far, when so many have been brought in; `None` if nothing is watched.
+    pub(crate) fn estimate(&self, inserted: u64) -> Option<MissRatioCurve> {
         let mut trial = self.trial.lock();
         let below = self.sample_below();
         if below == 0 {
             return None;
         }
         trial.drain(&self.queue);
-        let (hits, misses) = (self.hits.counted(), self.misses.counted());
-        Some(trial.estimate(hits, misses, below as f64 / (1_u64 << 32) as f64))
+        let counted = Counted {
+            hits: self.hits.counted(),
+            misses: inserted.saturating_sub(self.inserted_before.load(Ordering::Relaxed)),
+            hits_lost: self.hits_lost.load(Ordering::Relaxed),
+            sampled: below as f64 / (1_u64 << 32) as f64,
+        };
+        Some(trial.estimate(counted))
     }
 }
 
@@ -154,42 +189,58 @@ impl Trial {
     fn new(policy: Name, entries: u64) -> Self {
         let simulation = |policy: Name, size_percent: u32| {
             let entries = (entries * u64::from(size_percent)).div_ceil(100);
-            (MissRatioPoint::new(policy.name(), size_percent), Simulation::new(policy, entries))
+            Simulated {
+                point: MissRatioPoint::new(policy.name(), size_percent),
+                simulation: Simulation::new(policy, entries),
+                missed_hits: 0,
+                missed_inserts: 0,
+            }
         };
         let sizes = SIZES_PERCENT.iter().map(|percent| simulation(policy, *percent));
         let others = Name::ALL.into_iter().filter(|other| *other != policy);
         let all = sizes.chain(others.map(|other| simulation(other, 100)));
         let simulations: Vec<_> = if entries == 0 { Vec::new() } else { all.collect() };
-        Self { policy, simulations, accesses: 0, inserts: 0 }
+        Self { policy, simulations, hits: 0, inserts: 0 }
     }
 
     fn drain(&mut self, queue: &LossyQueue) {
         for noted in queue.take() {
             let hash = noted as u32;
-            let is_access = noted & REMOVAL == 0;
-            self.accesses += u64::from(is_access);
+            self.hits += u64::from(noted & HIT != 0);
             self.inserts += u64::from(noted & INSERT != 0);
-            for (_, simulation) in &mut self.simulations {
-                if is_access { simulation.access(hash) } else { simulation.remove(hash) }
+            for simulated in &mut self.simulations {
+                if noted & REMOVAL != 0 {
+                    simulated.simulation.remove(hash);
+                    continue;
+                }
+                let missed = u64::from(!simulated.simulation.access(hash));
+                if noted & HIT != 0 {
+                    simulated.missed_hits += missed;
+                } else {
+                    simulated.missed_inserts += missed;
+                }
             }
         }
     }
 
-    /// By how often the cache itself has hit and missed, and which share of the keys is in the sample.
-    fn estimate(&self, hits: u64, misses: u64, sampled: f64) -> MissRatioCurve {
+    fn estimate(&self, counted: Counted) -> MissRatioCurve {
+        let Counted { hits, misses, hits_lost, sampled } = counted;
         let accesses = hits + misses;
         // Before the real cache has missed anything, there is nothing to go by but the sample.
         let factor =
             if self.inserts == 0 { 1.0 / sampled } else { misses as f64 / self.inserts as f64 };
-        let point = |(point, simulation): &(MissRatioPoint, Simulation)| {
+        // Those that were lost would have been missed as often as the others.
+        let of_hits = 1.0 + hits_lost as f64 / self.hits.max(1) as f64;
+        let point = |simulated: &Simulated| {
+            let point = simulated.point.clone();
             if point.policy == self.policy.name() && point.size_percent == 100 {
-                return point.clone().with_hits(hits);
+                return point.with_hits(hits);
             }
-            let missed = (simulation.misses() as f64 * factor).round() as u64;
-            point.clone().with_hits(accesses.saturating_sub(missed))
+            let missed = simulated.missed_inserts as f64 + simulated.missed_hits as f64 * of_hits;
+            point.with_hits(accesses.saturating_sub((missed * factor).round() as u64))
         };
         let points = self.simulations.iter().map(point).collect();
-        MissRatioCurve::new(accesses, hits, self.accesses, points)
+        MissRatioCurve::new(accesses, hits, self.hits + self.inserts, points)
     }
 }
 
@@ -226,14 +277,27 @@ mod tests {
             held.push_back(hash);
             held.drain(..held.len().saturating_sub(100));
         }
-        let estimate = curve.estimate().expect("it is watched");
+        let estimate = curve.estimate(misses).expect("it is watched");
         assert!(estimate.hits.abs_diff(hits) < 128, "{estimate:?} for {hits} and {misses}");
-        assert!(estimate.accesses.abs_diff(100_000) < 256);
+        assert!(estimate.accesses.abs_diff(100_000) < 128);
         let ratio = |policy, size| estimate.hit_ratio(policy, size).expect("a point");
         // The loop of 60 comes round after 120 accesses, of 60 keys each side.
         assert!(ratio("lru", 50) < 0.01 && (ratio("lru", 200) - 0.5).abs() < 0.01, "{estimate:?}");
         assert!(ratio("lru", 400) > 0.99);
         assert!(ratio("adaptive", 100) > 0.3 && estimate.hit_ratio("lru", 25).is_none());
+    }
+
+    /// Nothing comes in, so that most hits find no room to wait in.
+    #[test]
+    fn hits_that_were_lost_count_as_the_others() {
+        let curve = Curve::new(Name::Lru, 100, 256);
+        (0..60).for_each(|hash| curve.on_insert(hash));
+        (0..600_000).for_each(|turn| curve.on_hit(turn % 60));
+        let estimate = curve.estimate(60).expect("it is watched");
+        let ratio = |policy, size| estimate.hit_ratio(policy, size).expect("a point");
+        // A loop of 60 is too long for half, and all that there is for the rest.
+        assert!(ratio("lru", 50) < 0.01, "{estimate:?}");
+        assert!(ratio("lru", 100) > 0.99 && ratio("fifo", 100) > 0.99, "{estimate:?}");
     }
 
     #[test]
@@ -243,7 +307,7 @@ mod tests {
             curve.on_insert(turn % 5);
             curve.on_removal((turn % 5) as u32);
         }
-        let estimate = curve.estimate().expect("it is watched");
+        let estimate = curve.estimate(10_000).expect("it is watched");
         assert_eq!(estimate.hit_ratio("lru", 400), Some(0.0), "{estimate:?}");
     }
 
@@ -253,7 +317,7 @@ mod tests {
             curve.on_hit(1);
             curve.on_insert(1);
             curve.on_removal(1);
-            assert_eq!(curve.estimate(), None);
+            assert_eq!(curve.estimate(1), None);
         }
     }
 }

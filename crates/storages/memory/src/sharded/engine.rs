@@ -277,7 +277,7 @@ impl<K: Eq, V, A: Annex<K, V>> Engine<K, V, A> {
             if self.policy == Name::Adaptive {
                 self.choice.resize(entries);
             }
-            self.curve.resize(entries);
+            self.curve.resize(entries, self.inserted());
         }
     }
 
@@ -360,7 +360,7 @@ impl<K: Eq, V, A: Annex<K, V>> Engine<K, V, A> {
                 if self.policy == Name::Adaptive {
                     self.choice.resize(bound);
                 }
-                self.curve.resize(bound);
+                self.curve.resize(bound, self.inserted());
                 bound
             }
             Limit::Weight { budget, .. } => {
@@ -383,7 +383,13 @@ impl<K: Eq, V, A: Annex<K, V>> Engine<K, V, A> {
     }
 
     pub(crate) fn curve(&self) -> Option<MissRatioCurve> {
-        self.curve.estimate()
+        self.curve.estimate(self.inserted())
+    }
+
+    /// How many have been brought in that were not there: those that are, and those that have left.
+    fn inserted(&self) -> u64 {
+        let counts = self.counts();
+        self.len() + counts.expired + counts.size + counts.explicit
     }
 
     pub(crate) fn counts(&self) -> Counts {

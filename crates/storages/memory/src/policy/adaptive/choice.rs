@@ -32,6 +32,9 @@ struct Trial {
     accesses: u64,
 }
 
+/// How many sampled hits wait until something is brought in.
+const QUEUED_MAX: usize = 256;
+
 /// How many entries a small cache has for a cache of this many.
 fn mini_entries(entries: u64) -> u64 {
     let small = (entries / 4).clamp(64, 256);
@@ -45,7 +48,7 @@ impl Choice {
             mode: AtomicU8::new(Mode::Guarded.number()),
             sample_below: AtomicU64::new(0),
             trial: Mutex::new(Trial::new(1)),
-            queue: LossyQueue::default(),
+            queue: LossyQueue::new(QUEUED_MAX),
         };
         choice.resize(entries);
         choice
@@ -74,13 +77,11 @@ impl Choice {
         u64::from((hash >> 16) as u32) < self.sample_below.load(Ordering::Relaxed)
     }
 
-    /// Takes note of a hit. Waits for nobody.
+    /// Takes note of a hit, for whoever brings something in next: of very many hits before that some
+    /// are lost. Waits for nobody, and allocates nothing.
     pub(crate) fn on_hit(&self, hash: u64) {
-        if self.is_sampled(hash)
-            && self.queue.push(queued(hash))
-            && let Some(mut trial) = self.trial.try_lock()
-        {
-            self.drain(&mut trial);
+        if self.is_sampled(hash) {
+            self.queue.push(queued(hash));
         }
     }
 
@@ -94,7 +95,9 @@ impl Choice {
                 self.drain(&mut trial);
                 self.access(&mut trial, hash as u32);
             }
-            None => _ = self.queue.push(queued(hash)),
+            None => {
+                self.queue.push(queued(hash));
+            }
         }
     }
 
@@ -172,7 +175,8 @@ mod tests {
         let choice = Choice::new(64);
         for turn in 0..640 {
             let hash = (turn % 32 + 1) << 16 | (turn % 32 + 1);
-            if turn < 32 { choice.on_insert(hash) } else { choice.on_hit(hash) }
+            // Hits wait for the next insert.
+            if turn < 32 || turn % 100 == 0 { choice.on_insert(hash) } else { choice.on_hit(hash) }
         }
         choice.on_insert(77 << 16 | 77);
         assert_eq!(choice.epoch(), 1);
