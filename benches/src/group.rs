@@ -95,8 +95,9 @@ impl<'run> Run<'run> {
     }
 
     /// Whether one of these rows is to be reported: otherwise what they need is not measured.
-    pub fn wants(&self, names: &[&str]) -> bool {
-        let wanted = |name: &&str| self.only.iter().any(|text| name.contains(text.as_str()));
+    pub fn wants<Name: AsRef<str>>(&self, names: &[Name]) -> bool {
+        let wanted =
+            |name: &Name| self.only.iter().any(|text| name.as_ref().contains(text.as_str()));
         self.only.is_empty() || names.iter().any(wanted)
     }
 

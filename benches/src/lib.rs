@@ -13,6 +13,7 @@
 //! | [`row`] | one speed target and what was measured |
 //! | [`failures`] | errors of what was measured |
 //! | [`group`] | named groups of measurements, chosen on the command line |
+//! | [`table`] | tables for people |
 //! | [`program`] | the command line of a program that measures |
 
 pub mod calmness;
@@ -23,6 +24,7 @@ pub mod interleave;
 pub mod measured;
 pub mod program;
 pub mod row;
+pub mod table;
 
 mod cpu;
 

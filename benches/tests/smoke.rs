@@ -102,3 +102,28 @@ fn sqlite() {
     assert_eq!(rows, expected);
     each_alone("sqlite", &expected);
 }
+
+/// Its servers are private; `cargo xtask test` installs their programs.
+#[test]
+fn storages() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = folder.path().to_str().expect("a path of text");
+    let rows = rows_of_only("storages", &["--output", output]);
+    let of = |storage: &str, what: &[&str]| -> Vec<String> {
+        what.iter().map(|what| format!("storages_{storage}_{what}")).collect()
+    };
+    let mut expected =
+        of("redis", &["get", "get_many", "set_many", "concurrent_gets", "idle_memory_bytes"]);
+    for storage in ["postgres", "mysql", "mongodb"] {
+        expected.extend(of(storage, &["get", "get_many", "set_many", "idle_memory_bytes"]));
+    }
+    assert_eq!(rows, expected);
+    let table = std::fs::read_to_string(folder.path().join("storages.md")).expect("a table");
+    let header = table.lines().find(|line| line.starts_with('|')).expect("a header");
+    assert_eq!(
+        header,
+        "| p50, p99 | memory | sqlite | file | redis | postgres | mysql | mongodb |"
+    );
+    let only = ["--only", "redis_get", "--output", output];
+    assert_eq!(rows_of_only("storages", &only), expected[..2]);
+}

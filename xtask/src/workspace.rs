@@ -55,9 +55,11 @@ impl Workspace {
         self.metadata.workspace_default_members.contains(id)
     }
 
-    /// Whether the package is a storage's crate.
+    /// Whether the package is a storage's crate, and not what the SQL storages share.
     pub(crate) fn is_storage(&self, package: &Package) -> bool {
-        package.manifest_path.as_std_path().starts_with(self.root().join("crates/storages"))
+        let storages = self.root().join("crates/storages");
+        let folder = package.manifest_path.as_std_path();
+        folder.starts_with(&storages) && !folder.starts_with(storages.join("sql"))
     }
 
     /// The storages that have a crate, by the names that programs call them, in order.

@@ -5,7 +5,6 @@
 
 mod groups;
 mod plot;
-mod table;
 mod zipf;
 
 use clap::Parser;

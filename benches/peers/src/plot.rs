@@ -121,7 +121,7 @@ pub(crate) fn bars(
             .x_labels(groups.len())
             .x_label_formatter(&named)
             .y_desc(axis)
-            .y_label_formatter(&|height| crate::table::rounded(*height))
+            .y_label_formatter(&|height| tiers_benches::table::rounded(*height))
             .light_line_style(TRANSPARENT)
             .label_style((FONT, 13))
             .draw()?;

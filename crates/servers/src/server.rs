@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use rustix::process::Signal;
@@ -14,6 +14,9 @@ use crate::run::wait_until;
 
 /// How long a server may take until it answers.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long what a killed server left behind may keep it from being started again: children that
+/// have yet to notice, as PostgreSQL has them.
+const REMAINS: Duration = Duration::from_secs(20);
 
 type Ready = Box<dyn Fn() -> anyhow::Result<bool> + Send + Sync>;
 type Start = Box<dyn Fn() -> Command + Send + Sync>;
@@ -56,7 +59,7 @@ impl Server {
         let process = Mutex::new(None);
         let folder = Some(folder);
         let server = Self { name, port, folder, path, life, start, ready, stop_signal, process };
-        server.restart()?;
+        server.launch(Duration::ZERO)?;
         Ok(server)
     }
 
@@ -81,21 +84,35 @@ impl Server {
     /// # Errors
     /// If it cannot be started, or ends, or does not answer within a minute; with its log's end.
     pub fn restart(&self) -> anyhow::Result<()> {
+        self.launch(REMAINS)
+    }
+
+    /// Starts it if it does not run; again for so long if it ends.
+    fn launch(&self, again: Duration) -> anyhow::Result<()> {
         let mut process = self.lock();
         if process.is_some() {
             return Ok(());
         }
         let log = self.path.join("server.log");
-        let mut started = Process::start(&mut (self.start)(), &log, self.life)?;
-        let ready = wait_until(&self.name, PATIENCE, || {
-            if started.has_ended()? {
-                bail!("{} has ended", self.name);
+        let begun = Instant::now();
+        loop {
+            let mut started = Process::start(&mut (self.start)(), &log, self.life)?;
+            let mut has_ended = false;
+            let ready = wait_until(&self.name, PATIENCE, || {
+                if started.has_ended()? {
+                    has_ended = true;
+                    bail!("{} has ended", self.name);
+                }
+                (self.ready)()
+            });
+            if has_ended && begun.elapsed() < again {
+                std::thread::sleep(Duration::from_millis(50));
+                continue;
             }
-            (self.ready)()
-        });
-        ready.with_context(|| self.last_words(&log))?;
-        *process = Some(started);
-        Ok(())
+            ready.with_context(|| self.last_words(&log))?;
+            *process = Some(started);
+            return Ok(());
+        }
     }
 
     /// Ends it at once, by SIGKILL. What it had not written is lost.

@@ -16,9 +16,18 @@ pages! {
     from_cacheme "from-cacheme.md"
     from_moka_and_cached "from-moka-and-cached.md"
     invalidation "invalidation.md"
+    mongodb "mongodb.md"
     observability "observability.md"
+    mysql "mysql.md"
+    redis "redis.md"
+    postgres "postgres.md"
     sqlite "sqlite.md"
     tiers "tiers.md"
+}
+
+#[cfg(feature = "filesystem")]
+pages! {
+    filesystem "filesystem.md"
 }
 
 #[cfg(all(feature = "testing", feature = "memory", feature = "msgpack", feature = "macros"))]

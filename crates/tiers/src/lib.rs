@@ -36,6 +36,11 @@
 //! |---|---|---|
 //! | `memory` | objects in this process: [`memory`] | yes |
 //! | `sqlite` | the embedded storage: [`sqlite`] | yes |
+//! | `filesystem` | a folder of files, for large values: `tiers::filesystem` | no |
+//! | `redis` | Redis and Valkey, shared by processes: `tiers::redis` | no |
+//! | `postgres` | a storage on a PostgreSQL server: `postgres` | no |
+//! | `mongodb` | MongoDB, shared by processes: `tiers::mongodb` | no |
+//! | `mysql` | a storage on a MySQL or MariaDB server: `mysql` | no |
 //! | `msgpack`, `json`, `bincode` | codecs | `msgpack` |
 //! | `zstd`, `lz4` | compression of stored values | `zstd` |
 //! | `macros` | `#[derive(Node)]`, `#[cached]` | yes |
@@ -54,10 +59,20 @@ pub use cache_core::testing;
 pub use cache_core::{
     cache, clock, entry, error, handle, key, node, observe, policy, source, stats, storage,
 };
+#[cfg(feature = "filesystem")]
+pub use cache_filesystem as filesystem;
 #[cfg(feature = "macros")]
 pub use cache_macros::{Node, cached};
 #[cfg(feature = "memory")]
 pub use cache_memory as memory;
+#[cfg(feature = "mongodb")]
+pub use cache_mongodb as mongodb;
+#[cfg(feature = "mysql")]
+pub use cache_mysql as mysql;
+#[cfg(feature = "postgres")]
+pub use cache_postgres as postgres;
+#[cfg(feature = "redis")]
+pub use cache_redis as redis;
 #[cfg(feature = "sqlite")]
 pub use cache_sqlite as sqlite;
 pub use open::{OpenError, open};

@@ -22,6 +22,12 @@ pub enum OpenError {
 /// | `local://tlfu`, `local://lru` | the same, as Cacheme writes it |
 /// | `sqlite://cache.db?table=cache&pool_size=10`, `sqlite:///cache.db` | a file beside the program |
 /// | `sqlite:////var/cache/tiers.db` | a file by its absolute path |
+/// | `file:///var/cache/audio?max_bytes=64GiB`, `file://./audio` | a folder of files, for large values |
+/// | `redis://localhost:6379/0?key_prefix=shop` | a Redis or Valkey server; `rediss://` by TLS |
+/// | `redis-cluster://a:7000,b:7001`, `redis-sentinel://a,b?master=m` | a cluster, or the master of a group |
+/// | `postgres://user:password@host/database?table=cache` | a table on a PostgreSQL server |
+/// | `mongodb://localhost/shop?collection=cache`, `mongodb+srv://..` | a collection of MongoDB |
+/// | `mysql://user:password@host/database?table=cache`, `mariadb://..` | a table on a MySQL or MariaDB server |
 ///
 /// The options of each are documented with its crate.
 ///
@@ -41,15 +47,54 @@ pub async fn open(url: &str) -> Result<Backend, OpenError> {
         "sqlite" => Ok(cache_sqlite::SqliteOptions::from_url(url)?.open().await?.into()),
         #[cfg(not(feature = "sqlite"))]
         "sqlite" => Err(missing(scheme, "sqlite").into()),
-        "redis" | "rediss" | "valkey" => Err(missing(scheme, "redis").into()),
+        #[cfg(feature = "redis")]
+        _ if is_redis(scheme) => {
+            Ok(cache_redis::RedisOptions::from_url(url)?.open().await?.into_storage().into())
+        }
+        #[cfg(not(feature = "redis"))]
+        _ if is_redis(scheme) => Err(missing(scheme, "redis").into()),
+        #[cfg(feature = "postgres")]
+        "postgres" | "postgresql" => {
+            Ok(cache_postgres::PostgresOptions::from_url(url)?.open().await?.into())
+        }
+        #[cfg(not(feature = "postgres"))]
         "postgres" | "postgresql" => Err(missing(scheme, "postgres").into()),
+        #[cfg(feature = "mysql")]
+        "mysql" | "mariadb" => Ok(cache_mysql::MySqlOptions::from_url(url)?.open().await?.into()),
+        #[cfg(not(feature = "mysql"))]
         "mysql" | "mariadb" => Err(missing(scheme, "mysql").into()),
+        #[cfg(feature = "mongodb")]
+        "mongodb" | "mongodb+srv" => {
+            Ok(cache_mongodb::MongoDbOptions::from_url(url)?.open().await?.into_storage().into())
+        }
+        #[cfg(not(feature = "mongodb"))]
         "mongodb" | "mongodb+srv" => Err(missing(scheme, "mongodb").into()),
+        #[cfg(feature = "filesystem")]
+        "file" => {
+            let storage = cache_filesystem::FilesystemOptions::from_url(url)?.open().await?;
+            Ok(storage.into_storage().into())
+        }
+        #[cfg(not(feature = "filesystem"))]
         "file" => Err(missing(scheme, "filesystem").into()),
         _ => Err(not_a_url(url, "its scheme is none that is known").into()),
     }
 }
 
+/// `redis`, `rediss`, `valkey`, `valkeys`, and each with `-cluster` or `-sentinel`.
+fn is_redis(scheme: &str) -> bool {
+    let server = scheme.strip_suffix("-cluster").or_else(|| scheme.strip_suffix("-sentinel"));
+    matches!(server.unwrap_or(scheme), "redis" | "rediss" | "valkey" | "valkeys")
+}
+
+#[cfg(not(all(
+    feature = "memory",
+    feature = "sqlite",
+    feature = "filesystem",
+    feature = "redis",
+    feature = "postgres",
+    feature = "mysql",
+    feature = "mongodb"
+)))]
 fn missing(scheme: &str, feature: &'static str) -> ConfigError {
     ConfigError::FeatureMissing { what: format!("`{scheme}://`"), feature }
 }

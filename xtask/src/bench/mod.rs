@@ -13,9 +13,11 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use tiers_servers::Kind;
 
 use crate::command::{self, cargo};
 use crate::packages;
+use crate::services::kinds_of;
 use crate::workspace::{Workspace, choose};
 use summary::{Row, Summary};
 
@@ -54,6 +56,9 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()
     if chosen.iter().any(|group| peers::has(group)) {
         command::run(&mut Program::Peers.cargo(workspace, "build"))?;
     }
+    if chosen.iter().any(|group| group == STORAGES) {
+        packages::ensure_servers(&servers(workspace))?;
+    }
 
     let path = workspace.output("bench").join("summary.json");
     let mut summary = if options.groups.is_empty() && options.only.is_empty() {
@@ -81,6 +86,15 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()
     }
     println!("Rows: {}", path.display());
     Ok(())
+}
+
+/// The group that starts servers of its own.
+const STORAGES: &str = "storages";
+
+/// One server for each storage that has one.
+fn servers(workspace: &Workspace) -> Vec<Kind> {
+    let storages = workspace.storages();
+    storages.iter().filter_map(|storage| kinds_of(storage).first()).copied().collect()
 }
 
 /// The programs that measure.

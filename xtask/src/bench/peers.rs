@@ -7,7 +7,7 @@ pub(crate) const MANIFEST: &str = "benches/peers/Cargo.toml";
 const ALL: &str = "peers";
 
 /// Known here, so that nothing of the peers is built for the other groups.
-const GROUPS: [&str; 3] = ["memory-hit-ahead", "zipf", "storages"];
+const GROUPS: [&str; 3] = ["memory-hit-ahead", "zipf", "throughput"];
 
 /// Their names, in the order in which they run.
 pub(crate) fn groups() -> Vec<String> {

@@ -66,6 +66,8 @@ enum Layer {
     /// What the SQL storages share.
     SharedBySql,
     Storage,
+    /// A storage that keeps its index in another one.
+    Indexed,
     Series,
     Connector,
     Facade,
@@ -80,6 +82,7 @@ fn layer(folder: &str) -> Option<Layer> {
         "crates/macros" => Layer::Macros,
         "crates/core" => Layer::Core,
         "crates/storages/sql" => Layer::SharedBySql,
+        "crates/storages/filesystem" => Layer::Indexed,
         "crates/series" => Layer::Series,
         "crates/tiers" => Layer::Facade,
         "crates/cli" => Layer::Face,
@@ -99,6 +102,7 @@ fn may_use(user: Layer, used: Layer) -> bool {
         // Storages and the range cache stand side by side on the core.
         Layer::SharedBySql | Layer::Series => used == Layer::Core,
         Layer::Storage => matches!(used, Layer::Core | Layer::SharedBySql),
+        Layer::Indexed => matches!(used, Layer::Core | Layer::Storage),
         Layer::Connector => matches!(used, Layer::Core | Layer::Series),
         Layer::Facade | Layer::Face => {
             used < user && !matches!(used, Layer::Servers | Layer::Traces)
@@ -179,6 +183,7 @@ fn every_place_among_the_crates_looks_down() {
     assert!(may_use(Layer::Facade, Layer::Storage) && may_use(Layer::Face, Layer::Facade));
     assert!(!may_use(Layer::Core, Layer::Storage) && !may_use(Layer::Storage, Layer::Facade));
     assert!(!may_use(Layer::Storage, Layer::Storage) && !may_use(Layer::Face, Layer::Face));
+    assert!(may_use(Layer::Indexed, Layer::Storage) && !may_use(Layer::Indexed, Layer::Indexed));
     assert!(!may_use(Layer::Series, Layer::Storage) && !may_use(Layer::Facade, Layer::Workshop));
     assert!(may_use_in_tests(Layer::Macros, Layer::Core));
     assert!(!may_use_in_tests(Layer::Core, Layer::Storage));

@@ -2,11 +2,13 @@
 //!
 //! | module | what it holds to |
 //! |---|---|
+//! | [`features`] | which driver a feature brings |
 //! | [`manifests`] | what every `Cargo.toml` inherits, and which crate may use which |
 //! | [`peers`] | the workspace of the peers |
 //! | [`sources`] | the length of files, unfinished code, paths of somebody's machine, conflicts |
 //! | [`rooms`] | the same modules in every storage |
 
+mod features;
 mod manifests;
 mod peers;
 mod rooms;

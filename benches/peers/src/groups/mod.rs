@@ -2,9 +2,9 @@
 
 mod hit_ratio;
 mod hits;
-mod storages;
+mod throughput;
 
 use tiers_benches::Group;
 
 /// All groups, in the order in which they run.
-pub(crate) const GROUPS: &[Group] = &[hits::GROUP, hit_ratio::GROUP, storages::GROUP];
+pub(crate) const GROUPS: &[Group] = &[hits::GROUP, hit_ratio::GROUP, throughput::GROUP];

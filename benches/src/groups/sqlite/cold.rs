@@ -14,8 +14,9 @@ use tiers::storage::Storage as _;
 use tiers_benches::{Row, Run};
 use tokio::runtime::Runtime;
 
-use super::database::{Rows, fill, verified};
+use super::database::fill;
 use crate::groups::latency::Latencies;
+use crate::groups::rows::{Rows, verified};
 
 const HELD_P999_NS_MAX: f64 = 1e6;
 const VALUE_BYTES: usize = 4096;

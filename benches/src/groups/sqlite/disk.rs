@@ -6,7 +6,8 @@ use rusqlite::{Connection, params};
 use tiers_benches::{Row, Run};
 use tokio::runtime::Runtime;
 
-use super::database::{Rows, VALUE_BYTES, fill};
+use super::database::fill;
+use crate::groups::rows::{Rows, VALUE_BYTES};
 
 /// How much of a plain table's bytes an entry may take: it has its metadata, and two indexes.
 const OF_PLAIN_MAX: f64 = 2.5;

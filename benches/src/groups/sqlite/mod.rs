@@ -5,11 +5,11 @@ mod cold;
 mod database;
 mod day;
 mod disk;
+mod paced;
 mod percentiles;
 mod pooled;
 mod processes;
 mod reads;
-mod spread;
 mod steady;
 mod threads;
 mod writes;
@@ -18,6 +18,7 @@ use anyhow::Context as _;
 use tiers_benches::{Group, Run};
 use tokio::runtime::Runtime;
 
+use crate::groups::rows;
 use database::Database;
 pub(crate) use processes::carry_out;
 
@@ -51,10 +52,7 @@ fn measure(run: &mut Run<'_>) -> anyhow::Result<()> {
 /// What is measured on one table, one after the other.
 fn measure_database(run: &mut Run<'_>, runtime: &Runtime) -> anyhow::Result<()> {
     let rows = run.sized(100_000, 20_000, 2000);
-    run.note(&format!(
-        "sqlite: {rows} rows of {} bytes, for each contestant",
-        database::VALUE_BYTES
-    ));
+    run.note(&format!("sqlite: {rows} rows of {} bytes, for each contestant", rows::VALUE_BYTES));
     let database = Database::make(runtime, rows)?;
     reads::measure(run, runtime, &database)?;
     threads::measure(run, &database)?;

@@ -7,8 +7,9 @@ use tiers::storage::Storage as _;
 use tiers_benches::{Row, Run};
 use tokio::runtime::Runtime;
 
-use super::database::{Database, set, verified};
+use super::database::{Database, set};
 use crate::groups::latency::Latencies;
+use crate::groups::rows::verified;
 
 const GET_P99_NS_MAX: f64 = 1e6;
 const SET_P99_NS_MAX: f64 = 1e7;

@@ -14,8 +14,9 @@ use tiers::storage::Storage as _;
 use tiers_benches::{Row, Run};
 use tokio::task::JoinSet;
 
-use super::database::{Copy, Database, Rows, VALUE_BYTES, set, verified};
+use super::database::{Copy, Database, set};
 use super::runtime;
+use crate::groups::rows::{Rows, VALUE_BYTES, verified};
 
 /// How many times as much two processes must do as one.
 const GETS_MIN: f64 = 1.5;

@@ -13,10 +13,12 @@ use tiers_benches::{Contestant, Row, Run};
 use tokio::runtime::Runtime;
 
 use super::bare::Bare;
-use super::database::{Copy, Database, set, verified};
+use super::database::{Copy, Database, set};
+use super::paced::Paced;
 use super::pooled::Pooled;
-use super::spread::{Paced, in_flight};
 use crate::groups::failures::{Failures, figure};
+use crate::groups::in_flight::in_flight;
+use crate::groups::rows::verified;
 
 const ONE_IN_FLIGHT_MAX: f64 = 0.15;
 const MANY_IN_FLIGHT_MAX: f64 = 0.25;

@@ -11,7 +11,7 @@ use tiers_benches::{Row, Run};
 use tokio::runtime::Runtime;
 
 use super::database::{Copy, Database, set};
-use super::spread::Paced;
+use super::paced::Paced;
 
 const SETS_PER_SECOND: u32 = 4000;
 /// Of the pace, that is kept at least: otherwise the rest means nothing.

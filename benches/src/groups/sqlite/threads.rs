@@ -6,8 +6,8 @@ use super::database::{Copy, Database};
 use super::pooled::Pooled;
 use super::reads::{get_of_pool, get_of_storage};
 use super::runtime;
-use super::spread::in_flight;
 use crate::groups::failures::{Failures, figure};
+use crate::groups::in_flight::in_flight;
 
 const IN_FLIGHT: u64 = 64;
 /// As many times sqlx's rate as 64 gets in flight must reach.

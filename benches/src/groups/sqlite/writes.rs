@@ -8,8 +8,8 @@ use tokio::runtime::Runtime;
 use super::bare::Bare;
 use super::database::{Copy, Database, set, set_many};
 use super::pooled::Pooled;
-use super::spread::in_flight;
 use crate::groups::failures::{Failures, figure};
+use crate::groups::in_flight::in_flight;
 
 const OF_RUSQLITE_MIN: f64 = 1.5;
 const OF_SQLX_MIN: f64 = 5.0;

@@ -3,6 +3,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+#[cfg(any(feature = "msgpack", feature = "bincode"))]
+use super::depth;
 #[cfg(any(feature = "msgpack", feature = "json", feature = "bincode"))]
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -132,7 +134,10 @@ impl<V> Codec<V> {
         }
     }
 
-    /// Decodes a value, all of the bytes. Declared lengths are not trusted with memory.
+    /// Decodes a value, all of the bytes. Declared lengths are not trusted with memory, nor bytes
+    /// with the stack: the codecs of this crate take a value that lies up to 256 levels deep, where
+    /// each `Some`, newtype, sequence, map, struct and variant is one; JSON takes 128, without
+    /// `Some` and newtypes. A deeper one is encoded, and not decoded again.
     ///
     /// # Errors
     /// [`CodecError`] if the bytes are not such a value.
@@ -169,7 +174,8 @@ fn encode_message_pack<V: Serialize>(value: &V) -> Result<Bytes, CodecError> {
 #[cfg(feature = "msgpack")]
 fn decode_message_pack<V: DeserializeOwned>(bytes: &Bytes) -> Result<V, CodecError> {
     let mut rest: &[u8] = bytes;
-    let value = rmp_serde::from_read(&mut rest)
+    let mut deserializer = rmp_serde::Deserializer::new(&mut rest);
+    let value = depth::deserialize(&mut deserializer)
         .map_err(|error| CodecError::new(CodecId::MESSAGE_PACK, error))?;
     all_read(CodecId::MESSAGE_PACK, rest.len())?;
     Ok(value)
@@ -211,7 +217,8 @@ impl<V: Serialize + DeserializeOwned> Codec<V> {
             },
             |bytes| {
                 let config = bincode::config::standard().with_limit::<BINCODE_BYTES_MAX>();
-                let (value, read) = bincode::serde::decode_from_slice(bytes, config)
+                let seed = depth::Seed::<V>::NEW;
+                let (value, read) = bincode::serde::seed_decode_from_slice(seed, bytes, config)
                     .map_err(|error| CodecError::new(CodecId::BINCODE, error))?;
                 all_read(CodecId::BINCODE, bytes.len() - read)?;
                 Ok(value)
@@ -325,6 +332,68 @@ mod tests {
         assert!(Codec::<Vec<u64>>::message_pack().decode(&message_pack).is_err());
         let bincode = Bytes::from_static(&[0xfd, 0, 0, 0, 0, 0, 0, 0, 0x10, 1]);
         assert!(Codec::<Vec<u8>>::bincode().decode(&bincode).is_err());
+    }
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    enum Tree {
+        Bud,
+        Leaf(Option<Box<Tree>>),
+        Boughs(Vec<Tree>),
+        Fork(Box<Tree>, Box<Tree>),
+        Named { below: BTreeMap<String, Tree> },
+        Wrapped(Wrapped),
+    }
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Wrapped(Box<Tree>);
+
+    fn fork(levels: usize) -> Tree {
+        (0..levels).fold(Tree::Bud, |tree, _| Tree::Fork(Box::new(Tree::Bud), Box::new(tree)))
+    }
+
+    /// Bytes that say that a value goes on below are not trusted with the stack of a thread.
+    #[test]
+    fn what_lies_too_deep_is_an_error() {
+        let of = |level: &[u8]| Bytes::from(level.repeat(100_000));
+        let message_pack: [&[u8]; 5] = [
+            b"\x81\xa4Leaf",
+            b"\x81\xa6Boughs\x91",
+            b"\x81\xa4Fork\x92\xa3Bud",
+            b"\x81\xa5Named\x81\xa5below\x81\xa1a",
+            b"\x81\xa7Wrapped",
+        ];
+        for level in message_pack {
+            let error = Codec::<Tree>::message_pack().decode(&of(level)).expect_err("too deep");
+            assert!(error.to_string().contains("256 levels"), "{error}");
+        }
+        for level in [&br#"{"Leaf":"#[..], br#"{"Boughs":["#, br#"{"Named":{"below":{"a":"#] {
+            assert!(Codec::<Tree>::json().decode(&of(level)).is_err());
+        }
+        let bincode: [&[u8]; 5] = [&[1, 1], &[2, 1], &[3, 0], &[4, 1, 1, b'a'], &[5]];
+        for level in bincode {
+            let error = Codec::<Tree>::bincode().decode(&of(level)).expect_err("too deep");
+            assert!(error.to_string().contains("256 levels"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_lies_as_deep_as_allowed_is_read() {
+        // A variant and what is in it, and the bud.
+        let (deep, too_deep) = (fork(127), fork(128));
+        for codec in [Codec::<Tree>::message_pack(), Codec::bincode()] {
+            let bytes = codec.encode(&deep).expect("encodes");
+            assert_eq!(codec.decode(&bytes).expect("decodes"), deep);
+            let bytes = codec.encode(&too_deep).expect("encodes");
+            assert!(codec.decode(&bytes).is_err());
+        }
+        let names = (0..50).map(|at| (at.to_string(), Tree::Leaf(None))).collect();
+        let wide = Tree::Boughs(vec![Tree::Named { below: names }, Tree::Bud, fork(3)]);
+        for codec in [Codec::<Tree>::message_pack(), Codec::json(), Codec::bincode()] {
+            assert_eq!(
+                codec.decode(&codec.encode(&wide).expect("encodes")).expect("decodes"),
+                wide
+            );
+        }
     }
 
     #[test]

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -44,6 +45,28 @@ pub struct Entry {
     pub checksum: u64,
 }
 
+/// A checksum of an entry that is still being made: see [`Entry::begin_checksum`].
+#[derive(Clone)]
+pub struct EntryChecksum(Xxh3Default);
+
+impl EntryChecksum {
+    /// Adds the next piece of the payload.
+    pub fn update(&mut self, piece: &[u8]) {
+        self.0.update(piece);
+    }
+
+    /// The checksum, once every piece has been added.
+    pub fn finish(&self) -> u64 {
+        self.0.digest()
+    }
+}
+
+impl fmt::Debug for EntryChecksum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EntryChecksum").finish_non_exhaustive()
+    }
+}
+
 /// What an entry says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EntryKind {
@@ -76,6 +99,14 @@ impl Token {
 impl Entry {
     /// The checksum that this entry has to have under `key`.
     pub fn checksum_for(&self, key: &Key) -> u64 {
+        let mut checksum = self.begin_checksum(key, self.payload.len() as u64);
+        checksum.update(&self.payload);
+        checksum.finish()
+    }
+
+    /// The same for a payload of so many bytes that comes in pieces, whatever
+    /// [`payload`](Self::payload) holds.
+    pub fn begin_checksum(&self, key: &Key, payload_bytes: u64) -> EntryChecksum {
         let mut hash = Xxh3Default::new();
         hash.update(key.as_str().as_bytes());
         let mut fixed = [0u8; 24];
@@ -93,9 +124,8 @@ impl Entry {
             hash.update(&(tag.as_str().len() as u64).to_le_bytes());
             hash.update(tag.as_str().as_bytes());
         }
-        hash.update(&(self.payload.len() as u64).to_le_bytes());
-        hash.update(&self.payload);
-        hash.digest()
+        hash.update(&payload_bytes.to_le_bytes());
+        EntryChecksum(hash)
     }
 
     /// Gives the entry the checksum that it has to have under `key`.

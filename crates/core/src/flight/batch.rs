@@ -51,6 +51,14 @@ impl<N: Node> Batch<N> {
         Self { binding, items }
     }
 
+    /// One batch for each flight that is still in the air.
+    pub(super) fn part(&mut self) -> Vec<Self> {
+        let items = std::mem::take(&mut self.items);
+        let flying = items.into_iter().filter(|item| !item.led.is_landed());
+        let part = |item| Self { binding: Arc::clone(&self.binding), items: vec![item] };
+        flying.map(part).collect()
+    }
+
     /// The places of the flights that are still in the air.
     pub(super) fn flying(&self) -> Vec<usize> {
         (0..self.items.len()).filter(|at| !self.items[*at].led.is_landed()).collect()

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::answer::{Answer, Origin};
 use super::batch::{Batch, Item};
-use super::cycle::{LOADING, LoadScope};
+use super::cycle::{LOADING, LeadId, LoadScope};
 use super::fill::{Fills, encode};
-use super::load::{LoadOnce, load};
+use super::load::{Load, LoadOnce, load};
 use super::map::Joined;
 use super::read;
 use super::wait::Waiter;
@@ -68,15 +69,19 @@ pub(crate) fn start<N: Node>(
 async fn carry<N: Node>(mut batch: Batch<N>, by: LoadBy<N>) {
     let outcome = AssertUnwindSafe(through_tiers(&mut batch, by)).catch_unwind().await;
     if let Err(panic) = outcome {
-        let message = panic_message(&*panic);
-        let failed = batch.flying().len() as u64;
-        batch.binding.recorder.loads_failed(failed);
-        batch.land_rest(|key| {
-            let error = Error::LoadPanicked { key: key.clone(), message: message.clone() };
-            observe::load_failed(&key, &error);
-            error
-        });
+        land_panicked(&mut batch, &*panic);
     }
+}
+
+fn land_panicked<N: Node>(batch: &mut Batch<N>, panic: &(dyn Any + Send)) {
+    let message = panic_message(panic);
+    let failed = batch.flying().len() as u64;
+    batch.binding.recorder.loads_failed(failed);
+    batch.land_rest(|key| {
+        let error = Error::LoadPanicked { key: key.clone(), message: message.clone() };
+        observe::load_failed(&key, &error);
+        error
+    });
 }
 
 async fn through_tiers<N: Node>(batch: &mut Batch<N>, by: LoadBy<N>) {
@@ -108,13 +113,53 @@ fn mark_asked<N: Node>(batch: &Batch<N>) {
     }
 }
 
-/// Loads what no tier had, fills the tiers with it and lands it.
+/// Loads what no tier had.
 async fn from_source<N: Node>(batch: &mut Batch<N>, once: Option<LoadOnce<N::Value>>) {
     let flying = batch.flying();
     if flying.is_empty() {
         return;
     }
-    let loads = load(batch, &flying, once).await;
+    match load(batch, &flying, once).await {
+        Some(loads) => land_loaded(batch, flying, loads).await,
+        None => one_by_one(batch).await,
+    }
+}
+
+/// Loads each flight by itself, all at the same time. Each lands as soon as it can, so that one
+/// may wait for another of them, and panics alone.
+async fn one_by_one<N: Node>(batch: &mut Batch<N>) {
+    let parts = batch.part().into_iter().map(|part| {
+        let lead = LeadId::next();
+        // Before any of them loads, who alone could wait for one.
+        part.items.iter().for_each(|item| item.led.flight.carrier.hand_to(lead));
+        (part, LoadScope { lead, place: Mutex::new(None) })
+    });
+    let parts: Vec<_> = parts.collect();
+    let loads: FuturesUnordered<_> = parts
+        .into_iter()
+        .map(|(mut part, scope)| {
+            LOADING.scope(Arc::new(scope), async move {
+                let load = async {
+                    let flying = part.flying();
+                    // One alone is always loaded.
+                    let loads = load(&part, &flying, None).await.unwrap_or_default();
+                    land_loaded(&mut part, flying, loads).await;
+                };
+                if let Err(panic) = AssertUnwindSafe(load).catch_unwind().await {
+                    land_panicked(&mut part, &*panic);
+                }
+            })
+        })
+        .collect();
+    loads.collect::<()>().await;
+}
+
+/// Fills the tiers with what was loaded, and lands it.
+async fn land_loaded<N: Node>(
+    batch: &mut Batch<N>,
+    flying: Vec<usize>,
+    loads: Vec<Load<N::Value>>,
+) {
     let binding = Arc::clone(&batch.binding);
     let mut fills = Fills::new(&binding);
     let mut answers = Vec::with_capacity(flying.len());

@@ -21,12 +21,13 @@ pub(crate) type LoadOnce<V> =
 /// What the source said of one flight.
 pub(super) type Load<V> = Result<Loaded<V>, Error>;
 
-/// Calls the source for all flights in the air; answers stand in the order of `flying`.
+/// Calls the source for all flights in the air; answers stand in the order of `flying`. `None`
+/// where there are many, and the source loads one at a time.
 pub(super) async fn load<N: Node>(
     batch: &Batch<N>,
     flying: &[usize],
     once: Option<LoadOnce<N::Value>>,
-) -> Vec<Load<N::Value>> {
+) -> Option<Vec<Load<N::Value>>> {
     let binding = &batch.binding;
     take_place(binding.loads.clone()).await;
     let started = Instant::now();
@@ -44,7 +45,13 @@ pub(super) async fn load<N: Node>(
         }
         (None, _) => {
             let nodes: Vec<N> = flying.iter().map(|at| batch.items[*at].led.node.clone()).collect();
-            within(batch, async { binding.source.load_many(&nodes).await }).await
+            match binding.source.load_many(&nodes) {
+                Some(load) => within(batch, load).await,
+                None => {
+                    give_up_place();
+                    return None;
+                }
+            }
         }
     };
     give_up_place();
@@ -66,7 +73,7 @@ pub(super) async fn load<N: Node>(
     let failed = loads.iter().filter(|load| load.is_err()).count() as u64;
     binding.recorder.loads_failed(failed);
     binding.recorder.loads_succeeded(loads.len() as u64 - failed);
-    loads
+    Some(loads)
 }
 
 struct TimedOut;

@@ -8,7 +8,7 @@ use futures_util::future::Shared;
 use tokio::sync::oneshot;
 
 use super::answer::Answer;
-use super::cycle::LeadId;
+use super::cycle::{Carrier, LeadId};
 use crate::error::Error;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::{AbortHandle, Mutex};
@@ -30,6 +30,8 @@ pub(crate) struct Flights<N, V> {
 #[derive(Debug)]
 pub(crate) struct Flight<N, V> {
     pub(super) lead: Arc<Lead<N>>,
+    /// Which load brings it.
+    pub(super) carrier: Carrier,
     /// The process fence's counter, noted before anything was read.
     pub(super) begun: u64,
     /// The lead has begun to ask; who wants a value from after its own call joins no more.
@@ -46,6 +48,9 @@ pub(crate) struct Lead<N> {
     nodes: Vec<N>,
     /// Changed up only under the map's lock.
     waiters: AtomicUsize,
+    /// Its flights that have not landed, also where others have taken their places in the map.
+    /// Changed only under the map's lock.
+    flying: AtomicUsize,
     task: OnceLock<AbortHandle>,
 }
 
@@ -88,8 +93,9 @@ impl<N: Clone + Eq + Hash, V> Flights<N, V> {
             .collect();
         let lead = Arc::new(Lead {
             id: LeadId::next(),
-            nodes: to_lead,
             waiters: AtomicUsize::new(0),
+            flying: AtomicUsize::new(to_lead.len()),
+            nodes: to_lead,
             task: OnceLock::new(),
         });
         let mut joined = Joined {
@@ -105,6 +111,7 @@ impl<N: Clone + Eq + Hash, V> Flights<N, V> {
                 let (land, landing) = oneshot::channel();
                 let flight = Arc::new(Flight {
                     lead: Arc::clone(&lead),
+                    carrier: Carrier::new(lead.id),
                     begun,
                     asked: AtomicBool::new(false),
                     refresh,
@@ -121,9 +128,10 @@ impl<N: Clone + Eq + Hash, V> Flights<N, V> {
         joined
     }
 
-    /// Takes a flight out of the map, if it is the one that stands there.
+    /// Takes a flight out of the air, and out of the map if it is the one that stands there.
     fn remove(&self, node: &N, flight: &Arc<Flight<N, V>>) {
         let mut flying = self.flying.lock();
+        flight.lead.flying.fetch_sub(1, Ordering::SeqCst);
         if flying.get(node).is_some_and(|stands| Arc::ptr_eq(stands, flight)) {
             flying.remove(node);
         }
@@ -149,12 +157,11 @@ impl<N: Clone + Eq + Hash, V> Flights<N, V> {
         if lead.waiters.load(Ordering::SeqCst) > 0 && !cfg!(mutant = "leave_unasked") {
             return false;
         }
-        let is_led = |flight: &Arc<Flight<N, V>>| flight.lead.id == lead.id;
-        let still_flying = lead.nodes.iter().any(|node| flying.get(node).is_some_and(is_led));
-        if !still_flying {
+        if lead.flying.load(Ordering::SeqCst) == 0 {
             return false;
         }
         if self.cancels_abandoned {
+            let is_led = |flight: &Arc<Flight<N, V>>| flight.lead.id == lead.id;
             for node in &lead.nodes {
                 if flying.get(node).is_some_and(is_led) {
                     flying.remove(node);

@@ -38,7 +38,7 @@ impl<N: Node> Waiter<N> {
 
     /// Waits for the flight to land.
     pub(crate) async fn wait(self, node: &N) -> Waited<N::Value> {
-        let Ok(_wait) = begin_wait(self.flight.lead.id) else {
+        let Ok(_wait) = begin_wait(&self.flight.carrier) else {
             return Waited::Landed(Err(match self.binding.key(node) {
                 Ok(key) => Error::LoadCycle { key },
                 Err(error) => error,

@@ -36,9 +36,14 @@ pub(super) enum Claim {
 }
 
 impl<N: Node> Handle<N> {
-    /// Stores a value in every tier. It beats every load that began before; of two at the same time
+    /// Stores a value. It beats every load that began before; of two at the same time
     /// the last to arrive stays. Where the source changes too, [`update`](Self::update) is the way
     /// without a race.
+    ///
+    /// It is stored in the farthest storage and in memory; the storages between forget what they
+    /// have. One of those that cannot be reached is no error: the invalidation is pending there, as
+    /// one of [`invalidate`](Self::invalidate) would be, and
+    /// [`stats`](crate::cache::Cache::stats) count it.
     ///
     /// # Errors
     /// [`Error::Encode`] and [`Error::Key`] before anything is changed; [`Error::Storage`] if the

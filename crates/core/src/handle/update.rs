@@ -41,6 +41,8 @@ impl<N: Node> Handle<N> {
     /// stored unless somebody else changed or invalidated the node meanwhile; then it is only
     /// invalidated, and the next read loads what the source has.
     ///
+    /// A nearer storage that cannot be told is no error, as with [`set`](Self::set).
+    ///
     /// `change` runs to its end even if this future is dropped. Gives the new value; `None` where
     /// it says that there is none any more.
     ///

@@ -1,16 +1,17 @@
 use futures_util::future::BoxFuture;
 
-use super::{LoadError, Loaded, Previous, Source};
+use super::{LoadError, Loaded, Previous, Source, default};
 use crate::node::Node;
+
+/// What a source says of several nodes, in their order.
+type Answers<V> = Vec<Result<Loaded<V>, LoadError>>;
 
 /// A [`Source`] behind a pointer: what a binding holds.
 pub(crate) trait ErasedSource<N: Node>: Send + Sync {
     fn load<'a>(&'a self, node: &'a N) -> BoxFuture<'a, Result<Loaded<N::Value>, LoadError>>;
 
-    fn load_many<'a>(
-        &'a self,
-        nodes: &'a [N],
-    ) -> BoxFuture<'a, Vec<Result<Loaded<N::Value>, LoadError>>>;
+    /// `None` where the source has no [`load_many`](Source::load_many) of its own.
+    fn load_many<'a>(&'a self, nodes: &'a [N]) -> Option<BoxFuture<'a, Answers<N::Value>>>;
 
     fn compares(&self) -> bool;
 
@@ -32,11 +33,9 @@ impl<N: Node, S: Source<N>> ErasedSource<N> for S {
         Box::pin(Source::load(self, node))
     }
 
-    fn load_many<'a>(
-        &'a self,
-        nodes: &'a [N],
-    ) -> BoxFuture<'a, Vec<Result<Loaded<N::Value>, LoadError>>> {
-        Box::pin(Source::load_many(self, nodes))
+    fn load_many<'a>(&'a self, nodes: &'a [N]) -> Option<BoxFuture<'a, Answers<N::Value>>> {
+        let (load, is_default) = default::noticed::<S, N, _>(|| Source::load_many(self, nodes));
+        if is_default { None } else { Some(Box::pin(load)) }
     }
 
     fn compares(&self) -> bool {

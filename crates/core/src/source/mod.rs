@@ -1,6 +1,7 @@
 //! Sources: where a node's value comes from when no tier has it.
 
 mod closure;
+mod default;
 mod erased;
 mod load_error;
 mod loaded;
@@ -47,14 +48,18 @@ pub trait Source<N: Node>: Send + Sync + 'static {
     /// Any error; every caller that waits for the load gets it, and nothing is stored.
     fn load(&self, node: &N) -> impl Future<Output = Result<Loaded<N::Value>, LoadError>> + Send;
 
-    /// Loads many values at once; answers stand in the order of `nodes`. By default each is loaded
-    /// on its own, all at the same time.
+    /// Loads many values at once; answers stand in the order of `nodes`. Nobody has one of them
+    /// before all are there, so that a load of it that waits for another of the same batch is an
+    /// error to it. An answer that is missing at the end is an error to the callers that wait for it.
     ///
-    /// An answer that is missing at the end is an error to the callers that wait for it.
+    /// By default each is loaded on its own, all at the same time. A cache whose source has no
+    /// `load_many` of its own does not call this one: there each load counts by itself among those
+    /// that run at once, has its own time-out, and is answered as soon as it is done.
     fn load_many(
         &self,
         nodes: &[N],
     ) -> impl Future<Output = Vec<Result<Loaded<N::Value>, LoadError>>> + Send {
+        default::note::<Self, N>();
         async move {
             let loads: FuturesOrdered<_> = nodes.iter().map(|node| self.load(node)).collect();
             loads.collect().await

@@ -62,6 +62,8 @@ impl MariaDb {
                 .arg(joined("--socket=", &socket))
                 .arg(joined("--pid-file=", &process_file))
                 .arg(joined("--init-file=", &first))
+                // One that starts removes what others keep in a folder of all.
+                .arg(joined("--tmpdir=", &path))
                 .args([&format!("--port={port}"), "--bind-address=127.0.0.1"])
                 .args(["--skip-name-resolve", "--innodb-buffer-pool-size=64M"])
                 .args(["--innodb-log-file-size=16M", "--innodb-flush-log-at-trx-commit=0"])

@@ -19,23 +19,32 @@ impl MongoDb {
     /// # Errors
     /// If it is not installed or does not start.
     pub fn start() -> anyhow::Result<Self> {
-        Self::start_for(Life::Guarded)
+        Self::start_with(&[])
+    }
+
+    /// Starts it with further arguments, such as `--auth` or `--enable-test-commands`.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_with(arguments: &[&str]) -> anyhow::Result<Self> {
+        with_free_ports(1, |ports| Self::on(ports[0], Life::Guarded, arguments))
     }
 
     pub(crate) fn start_for(life: Life) -> anyhow::Result<Self> {
-        with_free_ports(1, |ports| Self::on(ports[0], life))
+        with_free_ports(1, |ports| Self::on(ports[0], life, &[]))
     }
 
-    fn on(port: u16, life: Life) -> anyhow::Result<Self> {
+    fn on(port: u16, life: Life, arguments: &[&str]) -> anyhow::Result<Self> {
         let program = mongodb_program()?;
         let folder = folder("mongodb")?;
         let data = folder.path().join("data");
         std::fs::create_dir(&data)?;
+        let arguments: Vec<String> = arguments.iter().map(|it| (*it).to_owned()).collect();
         let start = move || {
             let mut command = Command::new(&program);
             command.args(["--host", "127.0.0.1", "--port", &port.to_string()]);
             command.args(["--cache-size", "256M", "--log-level", "WARNING"]);
-            command.arg("--storage-path").arg(&data);
+            command.arg("--storage-path").arg(&data).args(&arguments);
             command
         };
         let ready = move || Ok(wire::accepts(port));

@@ -20,7 +20,7 @@ pub struct RedisTls {
 impl RedisTls {
     /// The password of the default user.
     pub const PASSWORD: &str = "s3cret";
-    /// A user that may touch no key that does not begin with `cache`, and run nothing dangerous.
+    /// A user that may touch no key that does not begin with `cache`, and run nothing dangerous but `INFO`.
     pub const USER: &str = "cache";
     /// The password of [`USER`](Self::USER).
     pub const USER_PASSWORD: &str = "cachepw";
@@ -54,7 +54,7 @@ impl RedisTls {
                 .arg(&trusted)
                 .args(["--requirepass", Self::PASSWORD])
                 .args(["--user", Self::USER, "on", &format!(">{}", Self::USER_PASSWORD)])
-                .args(["~cache*", "&*", "+@all", "-@dangerous"]);
+                .args(["~cache*", "&*", "+@all", "-@dangerous", "+info"]);
             command
         };
         let trusted = authority.clone();

@@ -21,6 +21,8 @@ pub(crate) struct Calls<R, W> {
     pub(crate) reads: Queue<R>,
     pub(crate) writes: Queue<W>,
     pub(crate) checkpoints: Requests<Result<(), StorageError>>,
+    /// What the collector is asked for, where values lie outside.
+    pub(crate) collections: Requests<Result<(), StorageError>>,
     /// `Some` once everything has stopped.
     stopped: watch::Sender<Option<Result<(), StorageError>>>,
 }
@@ -38,6 +40,7 @@ impl<R, W> Calls<R, W> {
             reads: Queue::new(reads_max),
             writes: Queue::new(writes_max),
             checkpoints: Requests::new(),
+            collections: Requests::new(),
             stopped: watch::Sender::new(None),
         }
     }
@@ -71,6 +74,12 @@ impl<R, W> Calls<R, W> {
     /// Has the keeper bring the log into the file, and waits for it.
     pub(crate) async fn checkpoint(&self, operation: &'static str) -> Result<(), StorageError> {
         let answered = self.checkpoints.ask().map_err(|_| closed(operation))?;
+        answered.await.map_err(|_| closed(operation))?
+    }
+
+    /// Has the collector delete what is no longer referred to, and waits for it.
+    pub(crate) async fn collect(&self, operation: &'static str) -> Result<(), StorageError> {
+        let answered = self.collections.ask().map_err(|_| closed(operation))?;
         answered.await.map_err(|_| closed(operation))?
     }
 
@@ -134,6 +143,7 @@ impl<R, W> End<R, W> {
         calls.writes.close();
         calls.reads.close();
         calls.checkpoints.close();
+        calls.collections.close();
         for thread in self.threads.drain(..) {
             // One that panicked has ended too.
             let _ = thread.join();

@@ -1,7 +1,9 @@
 //! Errors of SQLite in the words of the core.
 
+use std::io;
+
 use cache_core::storage::{StorageError, StorageErrorKind};
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 
 /// The kind of storage, as in its URL.
 pub(crate) const SCHEME: &str = "sqlite";
@@ -17,6 +19,7 @@ pub(crate) fn error(
 
 /// An error of the driver.
 pub(crate) fn failure(operation: &'static str, source: rusqlite::Error) -> StorageError {
+    let source = with_cause(source);
     let kind = kind_of(&source);
     let message = match kind {
         StorageErrorKind::Unavailable => format!("the database is locked by another: {source}"),
@@ -36,6 +39,29 @@ pub(crate) fn damaged(operation: &'static str, column: &str) -> StorageError {
 
 pub(crate) fn closed(operation: &'static str) -> StorageError {
     error(operation, StorageErrorKind::Closed, "the storage has been closed")
+}
+
+/// An error of the driver, as it was just given on this thread: where a file could not grow because
+/// of a limit on its length or of a quota, it is that of a full disk.
+///
+/// SQLite itself tells only a file system without room apart from a failing disk. Its write was the
+/// last call of the system that failed on this thread, if nothing was done since.
+pub(crate) fn with_cause(source: rusqlite::Error) -> rusqlite::Error {
+    let is_growth = source.sqlite_error().is_some_and(|error| {
+        [ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_IOERR_TRUNCATE, ffi::SQLITE_IOERR_SHMSIZE]
+            .contains(&error.extended_code)
+    });
+    if !is_growth {
+        return source;
+    }
+    let cause = io::Error::last_os_error();
+    match cause.kind() {
+        io::ErrorKind::FileTooLarge | io::ErrorKind::QuotaExceeded => {
+            let text = Some(format!("{source}: {cause}"));
+            rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_FULL), text)
+        }
+        _ => source,
+    }
 }
 
 /// Whether it was only that somebody else held a lock.
@@ -75,7 +101,6 @@ fn kind_of(source: &rusqlite::Error) -> StorageErrorKind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rusqlite::ffi;
 
     fn kind(code: i32) -> StorageErrorKind {
         failure("test", rusqlite::Error::SqliteFailure(ffi::Error::new(code), None)).kind()

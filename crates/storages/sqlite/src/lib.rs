@@ -38,6 +38,7 @@ mod fence;
 mod interleavings;
 mod invalidate;
 mod maintain;
+mod outside;
 mod queue;
 mod read;
 mod requests;
@@ -48,5 +49,6 @@ mod write;
 
 pub use config::{AutoVacuum, IntegrityCheck, JournalMode, SqliteOptions, Synchronous, TempStore};
 pub use maintain::HistorySample;
+pub use outside::{Reference, Referring, Values};
 pub use schema::{APPLICATION_ID, SCHEMA_VERSION, check_schema, schema_script};
 pub use storage::Sqlite;

@@ -132,12 +132,34 @@ fn a_cache_needs_a_runtime() {
 #[tokio::test]
 async fn urls_that_cannot_be_opened_say_why() {
     let cases = [
+        #[cfg(not(feature = "redis"))]
         ("redis://user:hunter2@localhost", "enable feature `redis`"),
-        ("rediss://localhost", "enable feature `redis`"),
-        ("postgres://user:hunter2@localhost/db", "enable feature `postgres`"),
-        ("mysql://localhost", "enable feature `mysql`"),
+        #[cfg(not(feature = "redis"))]
+        ("rediss-cluster://localhost", "enable feature `redis`"),
+        #[cfg(feature = "redis")]
+        ("redis://user:hunter2@localhost?pool_size=0", "pool_size"),
+        #[cfg(feature = "redis")]
+        ("valkey-cluster://user:hunter2@localhost/3", "database"),
+        (
+            "postgres://user:hunter2@localhost/db?pool_size=0",
+            if cfg!(feature = "postgres") { "pool_size" } else { "enable feature `postgres`" },
+        ),
+        (
+            "mysql://user:hunter2@localhost/db?pool_size=0",
+            if cfg!(feature = "mysql") { "pool_size" } else { "enable feature `mysql`" },
+        ),
+        #[cfg(not(feature = "mongodb"))]
         ("mongodb://user:hunter2@localhost", "enable feature `mongodb`"),
+        #[cfg(feature = "mongodb")]
+        ("mongodb://user:hunter2@localhost/?pool_size=0", "pool_size"),
+        #[cfg(feature = "mongodb")]
+        ("mongodb://user:hunter2/@localhost", "percent-encoded"),
+        #[cfg(not(feature = "filesystem"))]
         ("file:///tmp/x", "enable feature `filesystem`"),
+        #[cfg(feature = "filesystem")]
+        ("file://host/tmp/x", "names a host"),
+        #[cfg(feature = "filesystem")]
+        ("file:///tmp/x?pool_size=0", "pool_size"),
         ("ftp://user:hunter2@localhost", "none that is known"),
         ("cache.db", "no scheme"),
         ("", "no scheme"),
@@ -180,4 +202,11 @@ async fn urls_open_what_they_name() {
         assert!(matches!(backend, Ok(Backend::Storage(_))), "{url}: {backend:?}");
     }
     assert!(world.path().exists());
+    #[cfg(feature = "filesystem")]
+    {
+        let folder = world.path().with_file_name("values");
+        let backend = tiers::open(&format!("file://{}?max_bytes=1GiB", folder.display())).await;
+        assert!(matches!(backend, Ok(Backend::Storage(_))), "{backend:?}");
+        assert!(folder.join("index.db").exists());
+    }
 }

@@ -176,6 +176,14 @@ async fn an_invalidation_that_cannot_reach_a_tier_is_pending_until_it_lands() {
 
     // Another process carries the old value nearer meanwhile; the second round removes it there.
     until(|| chain.world.clock.sleepers() > 0).await;
+    until_landed(&chain).await;
+    assert!(!stored(&chain.far, &chain.users, 1));
+    assert!(!stored(&chain.near, &chain.users, 1), "the nearer tiers are told again");
+    assert!(chain.users.get(&user(1)).await.expect("loads").version >= version);
+}
+
+/// Lets time pass until nothing is pending in `far` any more.
+async fn until_landed(chain: &Chain) {
     within(async {
         while chain.cache.stats().await.storages[1].pending_invalidations > 0 {
             chain.world.pass(Duration::from_secs(10));
@@ -183,9 +191,53 @@ async fn an_invalidation_that_cannot_reach_a_tier_is_pending_until_it_lands() {
         }
     })
     .await;
-    assert!(!stored(&chain.far, &chain.users, 1));
-    assert!(!stored(&chain.near, &chain.users, 1), "the nearer tiers are told again");
-    assert!(chain.users.get(&user(1)).await.expect("loads").version >= version);
+}
+
+/// One that panics while it is told again is told once more, and so are the tiers before it.
+#[tokio::test]
+async fn a_storage_that_panics_when_it_is_told_again_is_told_once_more() {
+    for near_panics in [false, true] {
+        let chain = chain(true);
+        chain.users.get(&user(1)).await.expect("loads");
+        chain.far.fail_next(Operation::Invalidate, 1, DOWN);
+        assert!(!chain.users.invalidate(&user(1)).await.expect("pends").is_done());
+        let panics = if near_panics { &chain.near } else { &chain.far };
+        panics.panic_next(Operation::Invalidate, 2);
+        until_landed(&chain).await;
+        assert!(!stored(&chain.far, &chain.users, 1), "{near_panics}");
+        let told = (chain.far.calls().invalidate, chain.near.calls().invalidate);
+        // Failed, panicked twice and done; near first by the call itself, then by the second round.
+        assert_eq!(told, if near_panics { (4, 4) } else { (4, 2) });
+        // Those that come after it land, too.
+        chain.far.fail_next(Operation::Invalidate, 1, DOWN);
+        assert!(!chain.cache.invalidate_tag("users").await.expect("pends").is_done());
+        until_landed(&chain).await;
+    }
+}
+
+/// Of two types with keys of one version, the pattern of all keys is the same in the storages, and
+/// means other entries in memory.
+#[tokio::test]
+async fn two_that_are_the_same_to_storages_wait_as_one_for_both_types() {
+    let chain = chain(true);
+    let minute = Duration::from_secs(600);
+    let tiers = [TierDefinition::new("memory").ttl(minute), TierDefinition::new("far").ttl(minute)];
+    let others = NodeDefinition::new("others", "other:{id}").tiers(tiers);
+    let others = chain.cache.bind_as::<UserNode>(others, chain.source.clone()).expect("binds");
+    chain.far.fail_next(Operation::Invalidate, 2, DOWN);
+    assert!(!chain.users.invalidate_pattern("*").await.expect("pends").is_done());
+    assert!(!others.invalidate_pattern("*").await.expect("pends").is_done());
+    assert_eq!(chain.cache.stats().await.storages[1].pending_invalidations, 1);
+    // Memory may have been filled by what another process has carried nearer.
+    let in_memory = async |handle: &Handle<UserNode>| {
+        handle.entry(&user(1)).await.expect("looks").is_some_and(|entry| entry.storage == "memory")
+    };
+    for handle in [&chain.users, &others] {
+        handle.get(&user(1)).await.expect("loads");
+        assert!(in_memory(handle).await);
+    }
+    until_landed(&chain).await;
+    assert!(!in_memory(&chain.users).await && !in_memory(&others).await);
 }
 
 #[tokio::test]
@@ -224,6 +276,35 @@ async fn a_value_that_cannot_be_set_far_is_set_nowhere() {
     assert!(!stored(&chain.near, &chain.users, 1));
     assert!(!stored(&chain.far, &chain.users, 1));
     assert_eq!(chain.users.get(&user(1)).await.expect("loads").version, 1);
+}
+
+/// The value stands where it has to, and the nearer tier is passed over until it has forgotten.
+#[tokio::test]
+async fn a_change_that_a_nearer_tier_cannot_be_told_of_stands_and_is_pending_there() {
+    for update in [false, true] {
+        let chain = chain(false);
+        chain.users.get(&user(1)).await.expect("loads");
+        chain.near.fail_next(Operation::Invalidate, 1, DOWN);
+        if update {
+            let change = || async { Ok::<_, LoadError>(User { id: 1, version: 9 }) };
+            chain.users.update(&user(1), change).await.expect("changes");
+        } else {
+            chain.users.set(&user(1), User { id: 1, version: 9 }).await.expect("sets");
+        }
+        assert_eq!(chain.cache.stats().await.storages[0].pending_invalidations, 1);
+        assert!(stored(&chain.near, &chain.users, 1), "still the old one");
+        assert_eq!(chain.users.get(&user(1)).await.expect("is there").version, 9);
+        within(async {
+            while chain.cache.stats().await.storages[0].pending_invalidations > 0 {
+                chain.world.pass(Duration::from_secs(10));
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        })
+        .await;
+        assert!(!stored(&chain.near, &chain.users, 1));
+        assert_eq!(chain.users.get(&user(1)).await.expect("is there").version, 9);
+        assert_eq!(chain.source.loads(), 1);
+    }
 }
 
 /// Farthest first: between the two steps a reader may still find the old value near, but nobody

@@ -11,6 +11,7 @@ mod failing_tier;
 mod guide;
 mod lifetimes;
 mod observability;
+mod one_by_one;
 mod one_load;
 mod operations;
 mod predecessor;

@@ -131,6 +131,48 @@ async fn a_load_that_nobody_waits_for_is_cancelled_where_that_is_the_policy() {
     assert_eq!(source.loads(), 2);
 }
 
+/// A refresh that a later one could not join has left the map to that one, and is still to be
+/// cancelled; the later one is not.
+#[tokio::test]
+async fn a_refresh_that_nobody_waits_for_is_cancelled_though_another_took_its_place() {
+    struct Ended(Arc<AtomicU64>);
+    impl Drop for Ended {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+    let world = World::new();
+    let cache = world.cache().await;
+    let (begun, ended) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let held = tokio::sync::watch::Sender::new(true);
+    let (beginning, ending, hold) = (Arc::clone(&begun), Arc::clone(&ended), held.clone());
+    let source = source_fn(move |node: UserNode| {
+        let version = beginning.fetch_add(1, Ordering::SeqCst) + 1;
+        let (ended, mut held) = (Ended(Arc::clone(&ending)), hold.subscribe());
+        async move {
+            let _ended = ended;
+            held.wait_for(|held| !held).await?;
+            Ok::<_, LoadError>(User { id: node.id, version })
+        }
+    });
+    let definition = UserNode::definition().abandoned(Abandoned::Cancel);
+    let users = cache.bind_as::<UserNode>(definition, source).expect("binds");
+    let mut refreshes = Vec::new();
+    for count in 1..=2 {
+        let users = users.clone();
+        refreshes.push(tokio::spawn(async move { users.refresh(&user(1)).await }));
+        until(|| begun.load(Ordering::SeqCst) == count).await;
+    }
+    refreshes[0].abort();
+    until(|| ended.load(Ordering::SeqCst) == 1).await;
+    assert_eq!(users.stats().abandoned, 1);
+    held.send_replace(false);
+    let second = refreshes.remove(1);
+    assert_eq!(within(second).await.expect("no panic").expect("loads").version, 2);
+    assert_eq!((begun.load(Ordering::SeqCst), users.stats().abandoned), (2, 1));
+    assert_eq!(cache.loads_in_flight(), 0);
+}
+
 #[tokio::test]
 async fn an_error_reaches_every_waiter_and_frees_the_flight() {
     #[derive(Debug, thiserror::Error)]

@@ -10,7 +10,7 @@ use std::time::Instant;
 use tiers_benches::{Group, Run};
 
 use crate::plot::{self, Line};
-use crate::table::Table;
+use tiers_benches::table::Table;
 use crate::zipf;
 use caches::CACHES;
 

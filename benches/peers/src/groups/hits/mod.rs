@@ -18,7 +18,7 @@ use tiers_benches::failures::{Failures, figure};
 use tiers_benches::{Contestant, Group, Row, Run};
 use tokio::runtime::Runtime;
 
-use crate::table::{Table, rounded};
+use tiers_benches::table::{Table, rounded};
 use peers::{ByCachet, ByHitbox, ByMoka, ByMultiTierCache, ByQuickCache};
 
 /// Its rows stand with those of the group `memory`.

@@ -52,6 +52,7 @@ pub(super) struct Faults(Mutex<Plan>);
 struct Plan {
     failures: HashMap<Operation, VecDeque<StorageErrorKind>>,
     losses: HashMap<Operation, VecDeque<StorageErrorKind>>,
+    panics: HashMap<Operation, usize>,
     delays: HashMap<Operation, VecDeque<Duration>>,
     keys: HashMap<Key, VecDeque<StorageErrorKind>>,
     damages: VecDeque<ReadDamage>,
@@ -79,6 +80,10 @@ impl Faults {
 
     pub(super) fn lose_next(&self, operation: Operation, count: usize, kind: StorageErrorKind) {
         extend(&mut self.0.lock().losses, operation, kind, count);
+    }
+
+    pub(super) fn panic_next(&self, operation: Operation, count: usize) {
+        *self.0.lock().panics.entry(operation).or_default() += count;
     }
 
     pub(super) fn fail_next_of_key(&self, key: &Key, count: usize, kind: StorageErrorKind) {
@@ -126,6 +131,17 @@ impl Faults {
 
     pub(super) fn loss(&self, operation: Operation) -> Option<StorageErrorKind> {
         take(&mut self.0.lock().losses, &operation)
+    }
+
+    /// Panics where that was asked for.
+    pub(super) fn panic(&self, operation: Operation) {
+        let left = {
+            let mut plan = self.0.lock();
+            plan.panics
+                .get_mut(&operation)
+                .map(|count| std::mem::replace(count, count.saturating_sub(1)))
+        };
+        assert!(left.is_none_or(|left| left == 0), "a panic that was asked for");
     }
 
     pub(super) fn delay(&self, operation: Operation) -> Option<Duration> {

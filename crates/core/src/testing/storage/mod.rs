@@ -137,6 +137,11 @@ impl TestStorage {
         self.client.faults.lose_next(operation, count, kind);
     }
 
+    /// The next `count` calls of an operation panic, and change nothing.
+    pub fn panic_next(&self, operation: Operation, count: usize) {
+        self.client.faults.panic_next(operation, count);
+    }
+
     /// The next `count` keys that are read or written in a batch, or alone by `get`, fail if they
     /// are this one, and change nothing; the others in their batches do not.
     pub fn fail_next_of_key(&self, key: &Key, count: usize, kind: StorageErrorKind) {

@@ -45,6 +45,7 @@ impl TestStorage {
         self.refuse_if_closed(operation)?;
         self.wait(operation).await;
         self.refuse_if_closed(operation)?;
+        self.client.faults.panic(operation);
         match self.client.faults.failure(operation) {
             Some(kind) => Err(self.error(operation, kind, "a failure that was asked for")),
             None => Ok(()),

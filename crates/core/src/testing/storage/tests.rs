@@ -64,6 +64,19 @@ async fn damage_is_read_and_not_stored() {
     assert_eq!(error.kind(), StorageErrorKind::Corrupt);
 }
 
+#[tokio::test]
+async fn a_call_that_is_to_panic_changes_nothing() {
+    let (storage, a) = (TestStorage::new(), key("a"));
+    storage.panic_next(Operation::Write, 1);
+    let call = tokio::spawn({
+        let (storage, a) = (storage.clone(), a.clone());
+        async move { write(&storage, &a).await }
+    });
+    assert!(call.await.expect_err("it panics").is_panic());
+    assert!(storage.stored(&a).is_none());
+    write(&storage, &a).await;
+}
+
 /// Writes a key in a task, and tells whether it had landed when the call came to the gate.
 async fn landed_at(gate: Gate, storage: &TestStorage, key: &Key) -> bool {
     let call = tokio::spawn({

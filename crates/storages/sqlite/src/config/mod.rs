@@ -13,6 +13,7 @@ use cache_core::clock::{Clock, SystemClock};
 use cache_core::error::ConfigError;
 use cache_core::storage::StorageError;
 
+use crate::outside::{Place, Values};
 use crate::schema;
 use crate::storage::Sqlite;
 
@@ -50,6 +51,7 @@ pub struct SqliteOptions {
     pub(crate) max_bytes: u64,
     pub(crate) value_bytes_max: u64,
     pub(crate) wal_bytes_max: u64,
+    pub(crate) values: Option<Arc<dyn Values>>,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -104,6 +106,7 @@ impl SqliteOptions {
             max_bytes: 4 << 30,
             value_bytes_max: 64 << 20,
             wal_bytes_max: 64 << 20,
+            values: None,
             clock: Arc::new(SystemClock),
         }
     }
@@ -137,8 +140,8 @@ impl SqliteOptions {
     }
 
     /// How long a call may wait for a lock of another process, and in a queue, before it answers
-    /// [`Unavailable`](cache_core::storage::StorageErrorKind::Unavailable); a day at most. Default
-    /// 30 s.
+    /// [`Unavailable`](cache_core::storage::StorageErrorKind::Unavailable); more than zero, and a
+    /// day at most. Default 30 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -243,10 +246,23 @@ impl SqliteOptions {
 
     /// The bound on the log beside the file. From a quarter of it on the log is brought into the file;
     /// writes wait for that where less than a quarter is left, which is room for one transaction.
-    /// Only a value that is longer than this room, and a read transaction that another program
-    /// holds open, make the log longer than its bound for a time. Default 64 MiB.
+    ///
+    /// One large transaction may exceed it for a time: transactions end when they are taken to fill
+    /// that room, by an estimate of the pages that each write changes, but one write is never
+    /// divided, and a value that is longer than the room takes more. So does a read transaction that
+    /// another program holds open, for as long as it does. Default 64 MiB.
     pub fn wal_bytes_max(mut self, wal_bytes_max: u64) -> Self {
         self.wal_bytes_max = wal_bytes_max;
+        self
+    }
+
+    /// Makes the store an index of values that lie elsewhere: every payload is a [`Reference`], or
+    /// empty, and counts by the length that it names, in sizes and in the bound on bytes. A table is
+    /// one or the other for good. For storages that are built on this one.
+    ///
+    /// [`Reference`]: crate::Reference
+    pub fn values_outside(mut self, values: Arc<dyn Values>) -> Self {
+        self.values = Some(values);
         self
     }
 
@@ -273,6 +289,10 @@ impl SqliteOptions {
         self.value_bytes_max.min(self.max_bytes / 4)
     }
 
+    pub(crate) fn place(&self) -> Place {
+        if self.values.is_some() { Place::Outside } else { Place::Inside }
+    }
+
     /// Checks every option.
     ///
     /// # Errors
@@ -292,7 +312,7 @@ impl SqliteOptions {
             (self.max_bytes >= BYTES_MIN, "max_bytes", "must be 262144 (256 KiB) or more"),
             (self.value_bytes_max > 0, "value_bytes_max", "must be larger than zero"),
             (
-                self.value_bytes_max <= VALUE_BYTES_LIMIT,
+                self.values.is_some() || self.value_bytes_max <= VALUE_BYTES_LIMIT,
                 "value_bytes_max",
                 "must be 943718400 (900 MiB) or less",
             ),

@@ -172,6 +172,7 @@ fn accept(options: &SqliteOptions, connection: &mut Connection) -> Result<(), St
             check(connection, options.integrity_check)?;
             if version == SCHEMA_VERSION {
                 schema::verify(connection, &options.table)?;
+                schema::verify_place(connection, &options.table, options.place())?;
             }
         }
     }
@@ -183,7 +184,7 @@ fn accept(options: &SqliteOptions, connection: &mut Connection) -> Result<(), St
 /// Makes or migrates the tables if that has not been done, and the row of the fence if it is gone.
 fn initialise(connection: &mut Connection, options: &SqliteOptions) -> Result<(), StorageError> {
     let driver = |source| failure(OPERATION, source);
-    let statements = Statements::new(&options.table);
+    let statements = Statements::new(&options.table, options.place());
     let ready = |connection: &Connection| -> Result<bool, StorageError> {
         if schema::inspect(connection, &options.table)? != Found::Table(SCHEMA_VERSION) {
             return Ok(false);
@@ -202,8 +203,9 @@ fn initialise(connection: &mut Connection, options: &SqliteOptions) -> Result<()
         .map_err(driver)?;
     // Another process may have been faster.
     let found = schema::inspect(&transaction, &options.table)?;
-    schema::migrate(&transaction, &options.table, found)?;
+    schema::migrate(&transaction, &options.table, found, options.place())?;
     schema::verify(&transaction, &options.table)?;
+    schema::verify_place(&transaction, &options.table, options.place())?;
     create_meta(&transaction, &statements, options.clock.as_ref()).map_err(driver)?;
     recount(&transaction, &statements).map_err(driver)?;
     transaction.commit().map_err(driver)

@@ -4,6 +4,7 @@
 use rusqlite::Connection;
 
 use super::candidates::next_candidate;
+use crate::outside::Place;
 use crate::write::Transaction;
 
 /// Entries evicted before the bounds are looked at again.
@@ -92,7 +93,10 @@ fn excess(txn: &Transaction<'_>, spare: bool) -> rusqlite::Result<u64> {
     }
     let entries = u64::try_from(txn.entries).unwrap_or(0);
     let over_entries = entries.saturating_sub(entries_max);
-    let used_bytes = Pages::of(txn.connection)?.used_bytes();
+    let mut used_bytes = Pages::of(txn.connection)?.used_bytes();
+    if txn.statements().place == Place::Outside {
+        used_bytes = used_bytes.saturating_add(u64::try_from(txn.payload_bytes).unwrap_or(0));
+    }
     if used_bytes <= bytes_max {
         return Ok(over_entries);
     }

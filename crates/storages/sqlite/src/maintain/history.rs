@@ -7,6 +7,7 @@ use cache_core::storage::StorageStats;
 use rusqlite::{Connection, params};
 
 use super::bounds::Pages;
+use crate::outside::Place;
 use crate::read::{moment, timestamp};
 use crate::schema::Statements;
 use crate::storage::Shared;
@@ -182,6 +183,9 @@ pub(crate) fn stats(shared: &Shared, connection: &Connection) -> rusqlite::Resul
     stats.entries = entries.max(0) as u64;
     stats.payload_bytes = payload_bytes.max(0) as u64;
     stats.stored_bytes = pages.all * pages.page_bytes + shared.file.wal_bytes();
+    if shared.statements.place == Place::Outside {
+        stats.stored_bytes = stats.stored_bytes.saturating_add(stats.payload_bytes);
+    }
     stats.evicted = shared.counters.evicted.load(Relaxed);
     stats.expired = shared.counters.expired.load(Relaxed);
     Ok(stats)

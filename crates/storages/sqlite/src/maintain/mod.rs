@@ -6,6 +6,7 @@ mod candidates;
 mod history;
 mod keeper;
 mod log;
+mod removed;
 mod upkeep;
 
 pub(crate) use access::{AccessLog, Accesses};
@@ -14,6 +15,7 @@ pub use history::HistorySample;
 pub(crate) use history::{HISTORY_PAGE, Operation, Tallies, samples, stats};
 pub(crate) use keeper::run;
 pub(crate) use log::{Log, finish, relieve, watch_log, written};
+pub(crate) use removed::collect;
 pub(crate) use upkeep::{Upkeep, step};
 
 use std::sync::atomic::{AtomicU64, Ordering};

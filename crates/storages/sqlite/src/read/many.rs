@@ -140,7 +140,7 @@ fn read_some(
         let mut look = || {
             let mut rows = statement.query([key.digest() as i64, value_bytes_max])?;
             Ok(match rows.next()? {
-                Some(row) => found(row, key, now, stamp, OPERATION),
+                Some(row) => found(row, key, now, stamp, shared.statements.place, OPERATION),
                 None => Ok(Found::Miss(stamp)),
             })
         };

@@ -117,7 +117,7 @@ fn get(
     let mut rows = statement.query([key.digest() as i64, value_bytes_max])?;
     let Some(row) = rows.next()? else { return Ok(Ok(Found::Miss(NO_STAMP))) };
     Ok(match stamp(row, STAMP) {
-        Ok(stamp) => found(row, key, now, stamp, operation),
+        Ok(stamp) => found(row, key, now, stamp, statements.place, operation),
         Err(_) => Err(damaged(operation, "counter")),
     })
 }

@@ -13,6 +13,7 @@ use rusqlite::Row;
 use rusqlite::types::ValueRef;
 
 use crate::error::damaged;
+use crate::outside::Place;
 
 /// What a row of [`Statements::get`](crate::schema::Statements) says about a key.
 #[derive(Debug)]
@@ -43,6 +44,7 @@ pub(crate) fn found(
     key: &Key,
     now: Timestamp,
     stamp: Stamp,
+    place: Place,
     operation: &'static str,
 ) -> Result<Found, StorageError> {
     let record = Record { row, operation };
@@ -60,7 +62,8 @@ pub(crate) fn found(
         Ok(ValueRef::Null) => return Ok(Found::Long),
         _ => return Err(damaged(operation, "value")),
     };
-    if record.integer(12, "size_bytes")? != payload.len() as i64 {
+    let size_bytes = u64::try_from(record.integer(12, "size_bytes")?).ok();
+    if size_bytes.is_none() || size_bytes != place.size_bytes(payload) {
         return Err(damaged(operation, "size_bytes"));
     }
     let compression = u8::try_from(record.integer(10, "compressed")?).ok();
@@ -255,7 +258,7 @@ mod tests {
             let mut statement = connection.prepare(&format!("SELECT {marks}")).unwrap();
             let mut rows = statement.query(params_from_iter(&columns)).unwrap();
             let row = rows.next().unwrap().unwrap();
-            match found(row, &key(), Timestamp::from_unix_ms(5), NO_STAMP, "get") {
+            match found(row, &key(), Timestamp::from_unix_ms(5), NO_STAMP, Place::Inside, "get") {
                 Ok(Found::Hit(lookup, _)) => {
                     let length = lookup.entry.unwrap().payload.len() as i64;
                     prop_assert_eq!(&columns[12], &Value::Integer(length));

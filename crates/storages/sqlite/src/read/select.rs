@@ -5,6 +5,7 @@ use cache_core::storage::Selector;
 use rusqlite::{Connection, params};
 
 use super::row::Details;
+use crate::outside::{Reference, Referring};
 use crate::schema::Statements;
 
 /// Where the next page begins. It stays right while rows come and go.
@@ -143,6 +144,30 @@ fn by_tags(
         None => (index + 1 < tags.len()).then_some(Cursor::Tag(index + 1, i64::MIN)),
     };
     Ok(Page { rows, next })
+}
+
+/// The rows of an index after one of them.
+pub(super) fn references(
+    connection: &Connection,
+    statements: &Statements,
+    after: Option<i64>,
+    limit: usize,
+) -> rusqlite::Result<Vec<Referring>> {
+    let first = match after {
+        None => i64::MIN,
+        Some(i64::MAX) => return Ok(Vec::new()),
+        Some(after) => after + 1,
+    };
+    let mut statement = connection.prepare_cached(&statements.references)?;
+    let rows = statement.query_map([first, limit as i64], |row| {
+        let (key, payload): (String, Vec<u8>) = (row.get(1)?, row.get(2)?);
+        Ok(Referring {
+            row: row.get(0)?,
+            key: Key::parse(&key).ok(),
+            reference: Reference::from_payload(&payload),
+        })
+    })?;
+    rows.collect()
 }
 
 /// The first text after all those that begin with `head`, in the order of code points.

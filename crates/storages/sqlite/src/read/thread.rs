@@ -11,10 +11,11 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::many::{Lookups, read_all};
-use super::select::{Cursor, Page, page};
+use super::select::{Cursor, Page, page, references};
 use super::{Found, Slot, Snapshot, counter, get};
 use crate::error::{closed, failure};
 use crate::maintain::{HistorySample, samples, stats};
+use crate::outside::Referring;
 use crate::queue::Queued;
 use crate::storage::Shared;
 
@@ -35,6 +36,7 @@ pub(crate) enum Read {
     Stamp { answer: Answer<Stamp> },
     Page { selector: Arc<Selector>, cursor: Cursor, answer: Answer<Page> },
     Stats { answer: Answer<StorageStats> },
+    References { after: Option<i64>, limit: usize, answer: Answer<Vec<Referring>> },
     History { since: Timestamp, limit: usize, answer: Answer<Vec<HistorySample>> },
 }
 
@@ -77,6 +79,7 @@ impl Read {
             Self::Stamp { answer } => answer.is_closed(),
             Self::Page { answer, .. } => answer.is_closed(),
             Self::Stats { answer } => answer.is_closed(),
+            Self::References { answer, .. } => answer.is_closed(),
             Self::History { answer, .. } => answer.is_closed(),
         }
     }
@@ -98,6 +101,11 @@ impl Read {
             }
             Self::Stats { answer } => {
                 reply(answer, run_on(slot, "stats", |connection| stats(shared, connection)))
+            }
+            Self::References { after, limit, answer } => {
+                let read =
+                    |connection: &Connection| references(connection, statements, after, limit);
+                reply(answer, run_on(slot, "references", read))
             }
             Self::History { since, limit, answer } => {
                 let read = |connection: &Connection| samples(connection, statements, since, limit);

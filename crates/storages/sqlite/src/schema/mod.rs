@@ -14,6 +14,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension};
 use crate::config::SqliteOptions;
 use crate::connection;
 use crate::error::{error, failure};
+use crate::outside::Place;
 
 /// The version of the tables that this release makes. Older ones are migrated when they are opened,
 /// newer ones refused.
@@ -33,6 +34,9 @@ struct Migration {
 /// In order, without gaps. A script is never changed once it is released.
 const MIGRATIONS: [Migration; SCHEMA_VERSION as usize] =
     [Migration { version: 1, script: include_str!("../../schema/v1.sql") }];
+
+/// What an index of values outside has besides.
+const OUTSIDE: &str = include_str!("../../schema/outside_v1.sql");
 
 /// What opening found in a file, and what it has to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,6 +172,7 @@ pub(crate) fn migrate(
     connection: &Connection,
     table: &str,
     found: Found,
+    place: Place,
 ) -> Result<(), StorageError> {
     let from = match found {
         Found::Empty | Found::NoTable => 0,
@@ -181,6 +186,9 @@ pub(crate) fn migrate(
             connection.execute_batch(&for_table(migration.script, table))?;
             let sql = format!("UPDATE \"{table}_meta\" SET version = ?1");
             connection.execute(&sql, [migration.version])?;
+        }
+        if from == 0 && place == Place::Outside {
+            connection.execute_batch(&for_table(OUTSIDE, table))?;
         }
         Ok(())
     };
@@ -204,6 +212,36 @@ pub(crate) fn verify(connection: &Connection, table: &str) -> Result<(), Storage
             "the fence of table `{table}` uses the cells `{function}`, this release `{CELL_FUNCTION}`"
         ))),
         _ => Ok(()),
+    }
+}
+
+/// Checks that values lie where the options say: rows of the one kind mean nothing to the other.
+pub(crate) fn verify_place(
+    connection: &Connection,
+    table: &str,
+    place: Place,
+) -> Result<(), StorageError> {
+    // By what the triggers do, not by names alone: others may well have a table `{table}_removed`.
+    let sql = "SELECT count(*) FILTER (WHERE type = 'trigger' AND lower(tbl_name) = ?1 \
+                                       AND lower(name) IN (?2, ?3) AND instr(lower(sql), ?4)), \
+                      count(*) FILTER (WHERE type = 'table' AND lower(name) = ?4) \
+               FROM sqlite_schema";
+    let table_name = table.to_ascii_lowercase();
+    let [deleted, replaced, removed] =
+        ["deleted", "replaced", "removed"].map(|end| format!("{table_name}_{end}"));
+    let counts: (i64, i64) = connection
+        .query_row(sql, [table_name, deleted, replaced, removed], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .map_err(|source| failure(OPERATION, source))?;
+    match (place, counts) {
+        (Place::Inside, (0, _)) | (Place::Outside, (2, 1)) => Ok(()),
+        (Place::Inside, _) => {
+            Err(another_shape(table, "it is an index of values that lie elsewhere"))
+        }
+        (Place::Outside, _) => {
+            Err(another_shape(table, "it is no index of values that lie elsewhere"))
+        }
     }
 }
 

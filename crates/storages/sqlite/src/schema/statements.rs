@@ -1,8 +1,11 @@
 //! The statements of one table, as texts; connections keep them prepared.
 
+use crate::outside::Place;
+
 /// Every statement that runs on the way of a call. The table's name has been validated.
 #[derive(Debug)]
 pub(crate) struct Statements {
+    pub(crate) place: Place,
     /// One row in any case: the entry's columns or nulls, counter, origin.
     /// `?1` id, `?2` the longest value to be read.
     pub(crate) get: String,
@@ -37,31 +40,41 @@ pub(crate) struct Statements {
     pub(crate) candidate: String,
     pub(crate) accessed: String,
     pub(crate) totals: String,
+    /// References that no row holds any more.
+    pub(crate) removed: String,
+    pub(crate) removed_forget: String,
+    pub(crate) references: String,
     pub(crate) sample_insert: String,
     pub(crate) samples_delete: String,
     pub(crate) samples: String,
 }
 
-/// The columns of an entry, in the order in which they are read.
+/// The columns of an entry, in the order in which they are read, up to its value.
 const ENTRY: &str = "e.key, e.expire_at, e.fresh_until, e.created_at, e.idle_ms, e.stamp, e.token, \
                      e.checksum, e.kind, e.data_type, e.compressed, e.decoded_bytes, \
-                     e.size_bytes, e.tags, CASE WHEN e.size_bytes <= ?2 THEN e.value END";
+                     e.size_bytes, e.tags";
 
 /// Those without its value.
 const DETAILS: &str = "e.id, e.key, e.expire_at, e.fresh_until, e.created_at, e.kind, \
                        e.size_bytes, e.tags, e.stamp";
 
 impl Statements {
-    pub(crate) fn new(table: &str) -> Self {
+    pub(crate) fn new(table: &str, place: Place) -> Self {
+        // A reference is short, however long what it refers to.
+        let value = match place {
+            Place::Inside => "CASE WHEN e.size_bytes <= ?2 THEN e.value END",
+            Place::Outside => "CASE WHEN length(e.value) <= ?2 THEN e.value END",
+        };
         let entries = format!("\"{table}\"");
-        let [tags, fence, meta, stats] =
-            ["tags", "fence", "meta", "stats"].map(|end| format!("\"{table}_{end}\""));
+        let [tags, fence, meta, stats, removed] =
+            ["tags", "fence", "meta", "stats", "removed"].map(|end| format!("\"{table}_{end}\""));
         Self {
+            place,
             get: format!(
-                "SELECT {ENTRY}, m.counter, m.origin \
+                "SELECT {ENTRY}, {value}, m.counter, m.origin \
                  FROM {meta} m LEFT JOIN {entries} e ON e.id = ?1 WHERE m.id = 1"
             ),
-            get_entry: format!("SELECT {ENTRY} FROM {entries} e WHERE e.id = ?1"),
+            get_entry: format!("SELECT {ENTRY}, {value} FROM {entries} e WHERE e.id = ?1"),
             stamp: format!("SELECT counter, origin FROM {meta} WHERE id = 1"),
             meta: format!(
                 "SELECT counter, floor, origin, entries, payload_bytes FROM {meta} WHERE id = 1"
@@ -135,6 +148,13 @@ impl Statements {
                  last_accessed = max(last_accessed, ?3) WHERE id = ?1"
             ),
             totals: format!("SELECT count(*), coalesce(sum(size_bytes), 0) FROM {entries}"),
+            removed: format!(
+                "SELECT reference FROM {removed} WHERE reference > ?1 ORDER BY reference LIMIT ?2"
+            ),
+            removed_forget: format!("DELETE FROM {removed} WHERE reference = ?1"),
+            references: format!(
+                "SELECT id, key, value FROM {entries} WHERE id >= ?1 ORDER BY id LIMIT ?2"
+            ),
             sample_insert: format!(
                 "INSERT INTO {stats} (timestamp, operation, calls, hits, misses, failures, \
                  total_us, longest_us, entries, payload_bytes, stored_bytes) \

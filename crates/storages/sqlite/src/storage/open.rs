@@ -12,6 +12,7 @@ use crate::config::{Location, SqliteOptions};
 use crate::connection::{self, Role};
 use crate::error::{SCHEME, error, failure};
 use crate::maintain;
+use crate::outside::Values;
 use crate::read::{self, Pool, READERS_MAX};
 use crate::sync::thread::{self, JoinHandle};
 use crate::write::{Committer, Writer};
@@ -40,16 +41,17 @@ fn no_thread(source: std::io::Error) -> StorageError {
 
 /// The whole life of a store, on the writer's thread.
 fn live(options: SqliteOptions, answer: oneshot::Sender<Result<Arc<Shared>, StorageError>>) {
-    let (shared, writer, keeper) = match prepare(options) {
+    let (shared, writer, own) = match prepare(options) {
         Ok(prepared) => prepared,
         // A caller that has gone away is not missed.
         Err(error) => return drop(answer.send(Err(error))),
     };
-    let threads = match start_threads(&shared, keeper) {
+    let threads = match start_threads(&shared, own) {
         Ok(threads) => threads,
         Err(error) => {
             shared.calls.reads.close();
             shared.calls.checkpoints.close();
+            shared.calls.collections.close();
             return drop(answer.send(Err(error)));
         }
     };
@@ -68,9 +70,13 @@ fn live(options: SqliteOptions, answer: oneshot::Sender<Result<Arc<Shared>, Stor
     });
 }
 
-fn prepare(
-    mut options: SqliteOptions,
-) -> Result<(Arc<Shared>, Connection, Connection), StorageError> {
+/// The connections of threads that work for the store itself.
+struct Own {
+    keeper: Connection,
+    collector: Option<(Connection, Arc<dyn Values>)>,
+}
+
+fn prepare(mut options: SqliteOptions) -> Result<(Arc<Shared>, Connection, Own), StorageError> {
     let (path, folder) = match &options.location {
         Location::File(path) => (path.clone(), None),
         Location::Temporary => {
@@ -97,6 +103,10 @@ fn prepare(
     let some = |count, role| (0..count).map(|_| connect(role, share)).collect::<Result<_, _>>();
     let pool = Pool::new(some(at_once, Role::ReadAtOnce)?, some(readers, Role::Read)?);
     let keeper = connect(Role::Write, 0)?;
+    let collector = match &options.values {
+        Some(values) => Some((connect(Role::Read, 0)?, Arc::clone(values))),
+        None => None,
+    };
     let driver = |source| failure(OPERATION, source);
     let page_bytes: i64 =
         writer.query_row("PRAGMA page_size", [], |row| row.get(0)).map_err(driver)?;
@@ -108,13 +118,10 @@ fn prepare(
     }
     let page_bytes = page_bytes as u64;
     let opened = Opened { options, capabilities, incremental, page_bytes, pool, file, folder };
-    Ok((Arc::new(Shared::new(opened)), writer, keeper))
+    Ok((Arc::new(Shared::new(opened)), writer, Own { keeper, collector }))
 }
 
-fn start_threads(
-    shared: &Arc<Shared>,
-    keeper: Connection,
-) -> Result<Vec<JoinHandle<()>>, StorageError> {
+fn start_threads(shared: &Arc<Shared>, own: Own) -> Result<Vec<JoinHandle<()>>, StorageError> {
     let spawn = |name: &str, work: Box<dyn FnOnce(&Shared) + Send>| {
         let shared = Arc::clone(shared);
         thread::Builder::new().name(name.to_owned()).spawn(move || work(&shared)).map_err(no_thread)
@@ -124,7 +131,13 @@ fn start_threads(
         threads.push(spawn("sqlite-reader", Box::new(move |shared| read::run(shared, index)))?);
     }
     let now = shared.clock.monotonic();
+    let keeper = own.keeper;
     let keep = Box::new(move |shared: &Shared| maintain::run(shared, &keeper, now));
     threads.push(spawn("sqlite-keeper", keep)?);
+    if let Some((connection, values)) = own.collector {
+        let collect =
+            Box::new(move |shared: &Shared| maintain::collect(shared, &connection, &values));
+        threads.push(spawn("sqlite-collector", collect)?);
+    }
     Ok(threads)
 }

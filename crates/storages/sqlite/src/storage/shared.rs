@@ -59,7 +59,7 @@ impl Shared {
         Self {
             clock: Arc::clone(&options.clock),
             capabilities,
-            statements: Statements::new(&options.table),
+            statements: Statements::new(&options.table, options.place()),
             incremental,
             pool,
             calls: Arc::new(Calls::new()),

@@ -122,8 +122,15 @@ fn raise(txn: &mut Transaction<'_>, key: &Key) -> rusqlite::Result<u64> {
     Ok(mark)
 }
 
+/// The length of the value. A payload that should be a reference and is none counts by its own.
+fn size_bytes(txn: &Transaction<'_>, entry: &Entry) -> i64 {
+    let payload = &entry.payload;
+    let bytes = txn.statements().place.size_bytes(payload).unwrap_or(payload.len() as u64);
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
 fn is_too_large(txn: &Transaction<'_>, entry: &Entry) -> bool {
-    entry.payload.len() as u64 > txn.shared.capabilities.value_bytes_max
+    size_bytes(txn, entry) > txn.shared.capabilities.value_bytes_max as i64
 }
 
 fn remove(
@@ -165,7 +172,8 @@ fn store(
         }
     }
     txn.entries += i64::from(same.is_none());
-    txn.payload_bytes += entry.payload.len() as i64 - same.map_or(0, |old| old.size_bytes);
+    txn.replaced |= same.is_some();
+    txn.payload_bytes += size_bytes(txn, entry) - same.map_or(0, |old| old.size_bytes);
     txn.bytes += entry.payload.len();
     Ok(Outcome::Stored)
 }
@@ -216,7 +224,7 @@ fn put_row(
         &entry.codec.number(),
         &entry.compression.number(),
         &entry.decoded_bytes,
-        &(payload.len() as i64),
+        &size_bytes(txn, entry),
         &tags,
         &payload,
         &key.as_str(),

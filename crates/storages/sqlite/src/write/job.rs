@@ -11,6 +11,7 @@ use super::{Transaction, apply, payload_bytes};
 use crate::error::failure;
 use crate::invalidate::{self, Invalidation};
 use crate::maintain::{self, Upkeep};
+use crate::outside::Reference;
 use crate::read::{execute, moment};
 
 type Answer<T> = oneshot::Sender<Result<T, StorageError>>;
@@ -38,6 +39,11 @@ pub(crate) enum Job {
     /// Everything before it is on the disk once its own commit is.
     Flush {
         answer: Answer<()>,
+    },
+    /// What these referred to has been deleted.
+    Forget {
+        references: Vec<Reference>,
+        answers: Vec<Answer<()>>,
     },
     /// For tests of what the connection's own limits do.
     #[cfg(test)]
@@ -129,6 +135,14 @@ impl Job {
                 statement.execute([moment(txn.now)])?;
                 Ok(Left::Nothing)
             }
+            Self::Forget { references, .. } => {
+                let sql = &txn.statements().removed_forget;
+                let mut statement = txn.connection.prepare_cached(sql)?;
+                for reference in references {
+                    statement.execute([&reference.to_payload()[..]])?;
+                }
+                Ok(Left::Nothing)
+            }
             #[cfg(test)]
             Self::Execute { sql, .. } => {
                 assert_ne!(sql, Self::PANIC);
@@ -151,6 +165,9 @@ impl Job {
                 }
             }
             Self::Flush { answer } => drop(answer.send(Ok(()))),
+            Self::Forget { answers, .. } => {
+                answers.into_iter().for_each(|answer| drop(answer.send(Ok(()))));
+            }
             #[cfg(test)]
             Self::Execute { answer, .. } => drop(answer.send(Ok(()))),
         }
@@ -177,6 +194,10 @@ impl Job {
                 }
             }
             Self::Flush { answer } => drop(answer.send(Err(failed("flush")))),
+            Self::Forget { answers, .. } => {
+                let error = failed("collect");
+                answers.into_iter().for_each(|answer| drop(answer.send(Err(error.clone()))));
+            }
             #[cfg(test)]
             Self::Execute { answer, .. } => drop(answer.send(Err(failed("execute")))),
         }

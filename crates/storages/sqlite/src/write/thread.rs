@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use super::group::{Commit, Failed, Grouped};
 use super::job::{Apart, Left, Saved, set_synchronous};
 use super::{Job, Transaction};
-use crate::error::failure;
+use crate::error::{failure, with_cause};
 use crate::maintain::{Accesses, relieve, watch_log, written};
 use crate::queue::Queued;
 use crate::storage::Shared;
@@ -35,7 +35,7 @@ impl Commit for Committer<'_> {
     ) -> Result<Vec<Left>, Failed<rusqlite::Error>> {
         let saved: Vec<Saved> = group.iter().map(|queued| queued.item.save()).collect();
         let mut txn = Transaction::begin(self.connection, self.shared, &mut self.accesses)
-            .map_err(Failed::Begin)?;
+            .map_err(|source| Failed::Begin(with_cause(source)))?;
         let mut steps = || -> rusqlite::Result<Vec<Left>> {
             let mut left = Vec::with_capacity(group.len());
             for queued in group.iter_mut() {
@@ -47,9 +47,8 @@ impl Commit for Committer<'_> {
             }
             Ok(left)
         };
-        let left = steps();
-        let done = match left {
-            Ok(left) => txn.commit().map(|()| left),
+        let done = match steps().map_err(with_cause) {
+            Ok(left) => txn.commit().map_err(with_cause).map(|()| left),
             Err(source) => {
                 drop(txn);
                 Err(source)
@@ -65,7 +64,7 @@ impl Commit for Committer<'_> {
 
     fn set_durable(&mut self, durable: bool) -> rusqlite::Result<()> {
         let level = if durable { "FULL" } else { self.shared.options.synchronous.name() };
-        set_synchronous(self.connection, level)
+        set_synchronous(self.connection, level).map_err(with_cause)
     }
 
     fn committed(&mut self) {

@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use crate::connection::create_meta;
 use crate::fence::Fence;
 use crate::maintain::{Accesses, enforce_bounds};
+use crate::outside::Place;
 use crate::read::{execute, tags_from};
 use crate::schema::Statements;
 use crate::storage::Shared;
@@ -29,6 +30,8 @@ pub(crate) struct Transaction<'a> {
     pub(crate) expired: u64,
     pub(crate) writes: usize,
     pub(crate) bytes: usize,
+    /// Whether a value was removed or replaced.
+    pub(crate) replaced: bool,
     was: (u64, u64, i64, i64),
 }
 
@@ -78,6 +81,7 @@ impl<'a> Transaction<'a> {
             expired: 0,
             writes: 0,
             bytes: 0,
+            replaced: false,
             was: (counter, floor, entries, payload_bytes),
         })
     }
@@ -134,6 +138,7 @@ impl<'a> Transaction<'a> {
     ) -> rusqlite::Result<()> {
         if rows > 0 {
             self.entries -= 1;
+            self.replaced = true;
             self.payload_bytes -= size_bytes;
             self.remove_tags(id, tags)?;
         }
@@ -187,6 +192,9 @@ impl<'a> Transaction<'a> {
         }
         execute(self.connection, "COMMIT")?;
         self.shared.counters.add(self.evicted, self.expired);
+        if self.replaced && self.shared.statements.place == Place::Outside {
+            self.shared.calls.collections.ring();
+        }
         Ok(())
     }
 }

@@ -289,3 +289,19 @@ async fn many_open_a_new_file_at_once() {
     }
     assert_eq!(storages.iter().filter(|storage| storage.created()).count(), 1);
 }
+
+/// What an index of values elsewhere has besides is told by what it does, not by its names.
+#[tokio::test]
+async fn a_plain_store_may_have_neighbours_of_any_name() {
+    let (_folder, options) = folder();
+    for table in ["x", "x_removed", "x_deleted", "x_replaced"] {
+        let storage = options.clone().table(table).open().await.unwrap();
+        put(&storage, table).await;
+        storage.close().await.unwrap();
+    }
+    for table in ["x", "x_removed"] {
+        let storage = options.clone().table(table).open().await.unwrap();
+        assert!(holds(&storage, table).await);
+        storage.close().await.unwrap();
+    }
+}

@@ -113,8 +113,7 @@ fn limit(bytes: Option<u64>) {
 #[ignore = "run by `a_limit_on_the_length_of_files_is_borne`"]
 async fn child_with_a_limit() {
     let folder = PathBuf::from(std::env::var_os(PATH).unwrap());
-    // SQLite takes it for a failing disk.
-    let kinds = [StorageErrorKind::Full, StorageErrorKind::Failed];
+    let kinds = [StorageErrorKind::Full];
     // Within a page, a frame of the log, or neither.
     for bytes in [160 << 10, 200_001, 300_100] {
         for mode in MODES {

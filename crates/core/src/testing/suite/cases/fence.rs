@@ -171,9 +171,10 @@ async fn a_removal_by_another_client_fences(context: Context) -> CaseResult {
 async fn a_fill_raises_nothing(context: Context) -> CaseResult {
     let client = context.client();
     let (keys, tag) = (context.keys("quiet", 2)?, context.tag("quiet")?);
-    let before = client.stamp(&keys[0]).await?;
-    for key in keys.iter().chain(&keys) {
-        let outcome = client.fill(key, context.tagged(key, "x", &[&tag]), before).await?;
+    let before = context.storage().stamps(&keys).await?;
+    let stamped = keys.iter().zip(&before);
+    for (key, before) in stamped.clone().chain(stamped) {
+        let outcome = client.fill(key, context.tagged(key, "x", &[&tag]), *before).await?;
         ensure_eq!(outcome, Outcome::Stored, "a fill after another fill with its tag");
     }
     Ok(())

@@ -83,13 +83,15 @@ async fn a_set_raises_its_key_and_none_of_its_tags(context: Context) -> CaseResu
     let (old, new) = (context.tag("old")?, context.tag("new")?);
     let first = client.stamp(&key).await?;
     client.fill(&key, context.tagged(&key, "first", &[&old]), first).await?;
-    let before = client.stamp(&other).await?;
+    let before = client.stamp(&key).await?;
+    let other_before = client.stamp(&other).await?;
     client.set(&key, context.tagged(&key, "second", &[&new])).await?;
     let outcome = client.fill(&key, context.value(&key, "loaded"), before).await?;
     ensure_eq!(outcome, Outcome::Fenced, "a fill of the key, loaded before a set");
     // A tag that many bear would otherwise refuse their loads at every set of one of them.
     for tag in [&old, &new] {
-        let outcome = client.fill(&other, context.tagged(&other, "x", &[tag]), before).await?;
+        let tagged = context.tagged(&other, "x", &[tag]);
+        let outcome = client.fill(&other, tagged, other_before).await?;
         ensure_eq!(outcome, Outcome::Stored, "a fill of another key with {tag}");
     }
     ensure_eq!(client.payload(&key).await?.as_deref(), Some(&b"second"[..]), "what stands");

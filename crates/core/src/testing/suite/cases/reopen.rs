@@ -51,6 +51,7 @@ async fn a_store_that_is_opened_again_has_its_fence(context: Context) -> CaseRes
     let client = context.client();
     let (key, other, tag) = (context.key("key")?, context.key("other")?, context.tag("tag")?);
     let before = client.stamp(&key).await?;
+    let other_before = client.stamp(&other).await?;
     client.remove_key(&key).await?;
     client.remove_tag(&tag).await?;
     let after = client.stamp(&key).await?;
@@ -61,11 +62,12 @@ async fn a_store_that_is_opened_again_has_its_fence(context: Context) -> CaseRes
     let outcome = client.fill(&key, context.value(&key, "old"), before).await?;
     ensure_eq!(outcome, Outcome::Fenced, "a fill loaded before a removal, after opening again");
     let tagged = context.tagged(&other, "old", &[&tag]);
-    let outcome = client.fill(&other, tagged, before).await?;
+    let outcome = client.fill(&other, tagged, other_before).await?;
     ensure_eq!(outcome, Outcome::Fenced, "a fill loaded before its tag was removed");
     let outcome = client.fill(&key, context.value(&key, "new"), after).await?;
     ensure_eq!(outcome, Outcome::Stored, "a fill loaded after the removal, before closing");
-    let outcome = client.fill(&other, context.value(&other, "new"), reopened).await?;
+    let other_reopened = client.stamp(&other).await?;
+    let outcome = client.fill(&other, context.value(&other, "new"), other_reopened).await?;
     ensure_eq!(outcome, Outcome::Stored, "a fill loaded after opening again");
     client.remove_key(&key).await?;
     let outcome = client.fill(&key, context.value(&key, "old"), reopened).await?;

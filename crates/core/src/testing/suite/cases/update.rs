@@ -103,12 +103,14 @@ async fn an_update_beats_loads_that_began_before(context: Context) -> CaseResult
     let first = client.stamp(&key).await?;
     client.fill(&key, context.tagged(&key, "first", &[&old]), first).await?;
     let before = client.stamp(&key).await?;
+    let other_before = client.stamp(&other).await?;
     let outcome = client.update(&key, context.tagged(&key, "updated", &[&new]), before).await?;
     ensure_eq!(outcome, Outcome::Stored, "an update");
     let outcome = client.fill(&key, context.value(&key, "loaded"), before).await?;
     ensure_eq!(outcome, Outcome::Fenced, "a fill loaded before an update");
     for tag in [&old, &new] {
-        let outcome = client.fill(&other, context.tagged(&other, "x", &[tag]), before).await?;
+        let tagged = context.tagged(&other, "x", &[tag]);
+        let outcome = client.fill(&other, tagged, other_before).await?;
         ensure_eq!(outcome, Outcome::Stored, "a fill of another key with {tag}");
     }
     ensure_eq!(client.payload(&key).await?.as_deref(), Some(&b"updated"[..]), "what stands");

@@ -16,10 +16,10 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
 use crate::plot::{self, Bars};
-use crate::table::{Table, rounded};
+use tiers_benches::table::{Table, rounded};
 use crate::zipf;
 
-pub(super) const GROUP: Group = Group { name: "storages", measure };
+pub(super) const GROUP: Group = Group { name: "throughput", measure };
 
 /// More storages, by their URLs with spaces between. They are cleared of what the bench stores.
 const MORE: &str = "TIERS_BENCH_STORAGES";
@@ -69,7 +69,7 @@ fn measure(run: &mut Run<'_>) -> anyhow::Result<()> {
         .context("no runtime")?;
     let keys: u32 = run.sized(100_000, 10_000, 1000);
     let requests = Arc::new(Requests::new(keys)?);
-    run.note(&format!("storages: {keys} entries of {VALUE_BYTES} bytes in each, Zipf {EXPONENT}"));
+    run.note(&format!("throughput: {keys} entries of {VALUE_BYTES} bytes in each, Zipf {EXPONENT}"));
     let folder = tempfile::tempdir()?;
     let mut urls = vec![
         format!("memory://tinylfu?max_entries={}", 2 * keys),
@@ -105,10 +105,10 @@ fn measure(run: &mut Run<'_>) -> anyhow::Result<()> {
         }
         table.add(row);
     }
-    run.leave("storages.md", &table.to_markdown())?;
+    run.leave("throughput.md", &table.to_markdown())?;
     let labels = OPERATIONS.map(|(_, label, ..)| label);
     let svg = plot::bars("Throughput by storage", "entries a second", &labels, &bars)?;
-    run.leave("plots/storages.svg", &svg)?;
+    run.leave("plots/throughput.svg", &svg)?;
     for storage in bound {
         runtime.block_on(storage.close())?;
     }

@@ -1,0 +1,216 @@
+//! Invalidations: the fence is raised in a transaction of its own, then what is older than the
+//! raise goes in further ones of bounded size, each of which sees what was committed before it.
+
+use cache_core::fence::Stamp;
+use cache_core::key::{Glob, Key, Tag};
+use cache_core::storage::{
+    Invalidated, InvalidationMode, Selector, StorageError, StorageErrorKind,
+};
+use cache_sql::{KeyRange, like_pattern};
+
+use crate::error::{closed, damaged, error};
+use crate::fence::{all_stripes, stripes_of};
+use crate::read::column;
+use crate::schema::Condition;
+use crate::storage::{Arguments, Shared};
+
+const OPERATION: &str = "invalidate";
+
+/// Rows that one transaction looks at and removes, and keys that one statement names.
+const PART_ROWS: i64 = 5000;
+/// The same from the second transaction on, where each has to find anew all that bear a tag.
+const LARGE_PART_ROWS: i64 = 50_000;
+
+/// What a statement is to find.
+#[derive(Debug)]
+pub(crate) enum Target<'a> {
+    Keys(Vec<&'a str>),
+    AnyTag(Vec<&'a str>),
+    AllTags(Vec<&'a str>),
+    Range { range: KeyRange, like: String, version: Option<&'a str> },
+}
+
+impl<'a> Target<'a> {
+    /// What a selector means, in as many statements as it takes; `None` for one that this release
+    /// does not know. Empty where it names nothing.
+    pub(crate) fn of(selector: &'a Selector) -> Option<Vec<Self>> {
+        let any = |prefix: &str| format!("{}%", like_literal(&format!("{prefix}:")));
+        Some(match selector {
+            Selector::Keys(keys) => {
+                let mut texts: Vec<&str> = keys.iter().map(Key::as_str).collect();
+                texts.sort_unstable();
+                texts.dedup();
+                texts.chunks(PART_ROWS as usize).map(|part| Self::Keys(part.to_vec())).collect()
+            }
+            Selector::AnyTag(tags) | Selector::AllTags(tags) if tags.is_empty() => Vec::new(),
+            Selector::AnyTag(tags) => {
+                vec![Self::AnyTag(tags.iter().map(Tag::as_str).collect())]
+            }
+            Selector::AllTags(tags) => {
+                vec![Self::AllTags(tags.iter().map(Tag::as_str).collect())]
+            }
+            Selector::Pattern(pattern) => vec![Self::Range {
+                range: KeyRange::of_pattern(pattern),
+                like: like_literal(&format!("{}:", pattern.prefix()))
+                    + &like_pattern(pattern.glob()),
+                version: pattern.version(),
+            }],
+            Selector::Namespace(prefix) => vec![Self::Range {
+                range: KeyRange::of_namespace(prefix),
+                like: any(prefix),
+                version: None,
+            }],
+            _ => return None,
+        })
+    }
+
+    pub(crate) fn condition(&self) -> Condition {
+        match self {
+            Self::Keys(_) => Condition::Keys,
+            Self::AnyTag(_) => Condition::AnyTag,
+            Self::AllTags(_) => Condition::AllTags,
+            Self::Range { .. } => Condition::Range,
+        }
+    }
+
+    pub(crate) fn arguments(&self, arguments: Arguments) -> Arguments {
+        match self {
+            Self::Keys(texts) | Self::AnyTag(texts) | Self::AllTags(texts) => {
+                arguments.with(&texts[..])
+            }
+            Self::Range { range, like, version } => {
+                // A key begins with a prefix and a `:`, which something comes after.
+                let to = range.to.as_deref().unwrap_or("\u{10FFFF}");
+                arguments.with(range.from.as_str()).with(to).with(like.as_str()).with(*version)
+            }
+        }
+    }
+
+    /// Goes on behind `key`, where keys are found in their order.
+    fn after(&mut self, key: &str) {
+        if let Self::Range { range, .. } = self {
+            range.from = format!("{key}\u{1}");
+        }
+    }
+}
+
+/// Text that stands for itself in a `LIKE`.
+fn like_literal(text: &str) -> String {
+    let mut pattern = String::new();
+    for character in text.chars() {
+        if matches!(character, '*' | '?' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(character);
+    }
+    // A prefix is not empty and every such character is escaped, so that it parses.
+    Glob::parse(&pattern).map(|glob| like_pattern(&glob)).unwrap_or_default()
+}
+
+impl Shared {
+    pub(crate) async fn invalidate(
+        &self,
+        selector: &Selector,
+        mode: InvalidationMode,
+    ) -> Result<Invalidated, StorageError> {
+        let Some(targets) = Target::of(selector) else {
+            let message = "this release does not know what the selector names";
+            return Err(error(OPERATION, StorageErrorKind::Invalid, message));
+        };
+        if targets.is_empty() {
+            return if self.pool.is_closed() {
+                Err(closed(OPERATION))
+            } else {
+                Ok(Invalidated::default())
+            };
+        }
+        let cells = selector.cells();
+        // 4,096 cells fit.
+        let cells = cells.map(|cells| cells.iter().map(|cell| *cell as i16).collect::<Vec<_>>());
+        let mark = self.raise(cells).await?;
+        let mut entries = 0;
+        for target in targets {
+            entries += self.remove_older(target, mark, mode).await?;
+        }
+        Ok(Invalidated { entries })
+    }
+
+    /// Raises cells, or the floor; gives the new mark.
+    async fn raise(&self, cells: Option<Vec<i16>>) -> Result<i64, StorageError> {
+        let stripes = cells.as_ref().map_or_else(all_stripes, |cells| stripes_of(cells));
+        let arguments = || Arguments::default().with(&stripes[..]).with(cells.as_deref());
+        let row = self.row(OPERATION, &self.statements.raise, arguments).await?;
+        let read =
+            || Ok((column::<i64>(&row, 0, "counter")?, column::<Option<i64>>(&row, 1, "origin")?));
+        let (mark, origin) = read().map_err(|source| damaged(OPERATION, source))?;
+        if let Some(origin) = origin {
+            self.known.learn(Stamp { mark: mark as u64, origin: origin as u64 });
+        }
+        Ok(mark)
+    }
+
+    /// Removes or expires all that was stored under an older mark; gives how many were kept.
+    async fn remove_older(
+        &self,
+        mut target: Target<'_>,
+        mark: i64,
+        mode: InvalidationMode,
+    ) -> Result<u64, StorageError> {
+        let sql = match mode {
+            InvalidationMode::Remove => self.statements.remove(target.condition()),
+            InvalidationMode::Expire => self.statements.expire(target.condition()),
+        };
+        let mut entries = 0;
+        let mut part_rows = PART_ROWS;
+        loop {
+            let arguments = || target.arguments(Arguments::default().with(mark).with(part_rows));
+            let row = self.row(OPERATION, sql, arguments).await?;
+            let read = || {
+                Ok((
+                    column::<i64>(&row, 0, "count")?,
+                    column::<i64>(&row, 1, "kept")?,
+                    column::<Option<String>>(&row, 2, "key")?,
+                ))
+            };
+            let (found, kept, last) = read().map_err(|source| damaged(OPERATION, source))?;
+            entries += u64::try_from(kept).unwrap_or(0);
+            match last {
+                Some(last) if found >= part_rows => target.after(&last),
+                _ => return Ok(entries),
+            }
+            if !matches!(target, Target::Range { .. }) {
+                part_rows = LARGE_PART_ROWS;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cache_core::key::KeyPattern;
+
+    use super::*;
+
+    #[test]
+    fn a_prefix_is_no_pattern() {
+        assert_eq!(like_literal("a*b?c\\%_:"), "a*b?c\\!%!_:");
+        let pattern = KeyPattern::new("50%", Glob::parse("x*").unwrap(), Some("v1"));
+        let selector = Selector::Pattern(pattern);
+        match &Target::of(&selector).unwrap()[..] {
+            [Target::Range { range, like, version }] => {
+                assert_eq!((range.from.as_str(), like.as_str()), ("50%:x", "50!%:x%"));
+                assert_eq!(*version, Some("v1"));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn many_keys_take_many_statements() {
+        let key = |at: usize| Key::parse(&format!("p:{at}:v1")).unwrap();
+        let keys: Vec<Key> = (0..PART_ROWS as usize + 1).map(key).chain([key(0)]).collect();
+        let selector = Selector::Keys(keys);
+        assert_eq!(Target::of(&selector).unwrap().len(), 2);
+        assert!(Target::of(&Selector::Keys(Vec::new())).unwrap().is_empty());
+    }
+}

@@ -1,0 +1,257 @@
+//! The fence where the suite cannot reach: overtaken fills, tables that lost rows, counters that
+//! fell back, snapshots older than the counter they tell.
+
+use cache_core::fence::cell_of_key;
+use cache_core::key::{Glob, KeyPattern};
+use cache_core::storage::{InvalidationMode, Outcome, Selector, Storage, WriteAction};
+
+use crate::common::*;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fill_overtaken_between_check_and_write_is_refused() {
+    let server = shared_server().await;
+    let chosen = options(&server.url(), "");
+    let schema = chosen.schema_name().to_owned();
+    let storage = chosen.open().await.unwrap();
+    let key = key("overtaken");
+    store(&storage, vec![set(&key, value(&key, "first", &[]))]).await;
+    let before = stamp(&storage, &key).await;
+    let (mut other, mut watcher) = (connect(&server.url()).await, connect(&server.url()).await);
+    // As a change does it whose entry is gone again when it has been: the fill has passed the
+    // fence, and waits for the row.
+    let cell = cell_of_key(&key);
+    execute(&mut other, &format!("BEGIN; DELETE FROM {schema}.cache WHERE key = '{key}'")).await;
+    let (writer, late) = (storage.clone(), fill(&key, value(&key, "late", &[]), before));
+    let writing = tokio::spawn(async move { write(&writer, late).await });
+    wait_for(&mut watcher, WAITING).await;
+    let raise = format!(
+        "SELECT {schema}.cache_raise_cells({schema}.cache_advance(), ARRAY[{cell}]::smallint[]); \
+         COMMIT"
+    );
+    execute(&mut other, &raise).await;
+    assert_eq!(writing.await.unwrap().unwrap(), Outcome::Fenced);
+    assert_eq!(read(&storage, &key).await, None, "what was loaded before a change");
+    storage.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_invalidation_waits_for_a_fill_that_has_passed_the_fence() {
+    let server = shared_server().await;
+    let chosen = options(&server.url(), "");
+    let schema = chosen.schema_name().to_owned();
+    let storage = chosen.open().await.unwrap();
+    let key = key("passed");
+    store(&storage, vec![set(&key, value(&key, "first", &[]))]).await;
+    let before = stamp(&storage, &key).await;
+    let (mut other, mut watcher) = (connect(&server.url()).await, connect(&server.url()).await);
+    let lock = format!("BEGIN; SELECT 1 FROM {schema}.cache WHERE key = '{key}' FOR UPDATE");
+    execute(&mut other, &lock).await;
+    let (writer, late) = (storage.clone(), fill(&key, value(&key, "late", &[]), before));
+    let writing = tokio::spawn(async move { write(&writer, late).await });
+    wait_for(&mut watcher, WAITING).await;
+    let (remover, selector) = (storage.clone(), Selector::Keys(vec![key.clone()]));
+    let removing =
+        tokio::spawn(async move { remover.invalidate(&selector, InvalidationMode::Remove).await });
+    wait_for(
+        &mut watcher,
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted",
+    )
+    .await;
+    execute(&mut other, "COMMIT").await;
+    assert_eq!(writing.await.unwrap().unwrap(), Outcome::Stored);
+    assert_eq!(removing.await.unwrap().unwrap().entries, 1);
+    assert_eq!(read(&storage, &key).await, None, "a fill has outlived an invalidation");
+    storage.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fence_that_lost_rows_refuses_what_was_loaded_before_and_mends_itself() {
+    let server = shared_server().await;
+    let chosen = options(&server.url(), "");
+    let schema = chosen.schema_name().to_owned();
+    let storage = chosen.open().await.unwrap();
+    let mut admin = connect(&server.url()).await;
+    for table in ["cache_fence", "cache_meta"] {
+        let key = key(table);
+        let before = stamp(&storage, &key).await;
+        execute(&mut admin, &format!("TRUNCATE {schema}.{table}")).await;
+        let late = fill(&key, value(&key, "late", &[]), before);
+        assert_eq!(write(&storage, late).await.unwrap(), Outcome::Fenced, "{table}");
+        let outcome = loop {
+            let now = stamp(&storage, &key).await;
+            let outcome = write(&storage, fill(&key, value(&key, "new", &[]), now)).await.unwrap();
+            if outcome == Outcome::Stored || now.mark > before.mark + 60_000_000 {
+                break outcome;
+            }
+        };
+        assert_eq!(outcome, Outcome::Stored, "{table}: refuses for ever");
+        let late = fill(&key, value(&key, "late", &[]), before);
+        assert_eq!(write(&storage, late).await.unwrap(), Outcome::Fenced, "{table}");
+    }
+    assert_eq!(
+        number(&mut admin, &format!("SELECT count(*) FROM {schema}.cache_fence")).await,
+        4096
+    );
+    storage.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_counter_that_fell_back_passes_the_stamps_that_it_gave() {
+    let server = shared_server().await;
+    let chosen = options(&server.url(), "");
+    let schema = chosen.schema_name().to_owned();
+    let storage = chosen.open().await.unwrap();
+    let mut admin = connect(&server.url()).await;
+    let (key, other) = (key("fell"), key("cell"));
+    storage
+        .invalidate(&Selector::Keys(vec![other.clone()]), InvalidationMode::Remove)
+        .await
+        .unwrap();
+    let before = stamp(&storage, &key).await;
+    // As a restore from a dump leaves it.
+    execute(&mut admin, &format!("SELECT setval('{schema}.cache_counter', 1000)")).await;
+    let late = fill(&key, value(&key, "late", &[]), before);
+    assert_eq!(write(&storage, late.clone()).await.unwrap(), Outcome::Fenced, "of another life");
+    // A cell above the counter does not refuse for ever.
+    let fallen = stamp(&storage, &other).await;
+    write(&storage, fill(&other, value(&other, "x", &[]), fallen)).await.unwrap();
+    let now = stamp(&storage, &other).await;
+    assert!(now.mark >= before.mark, "{} is below {}", now.mark, before.mark);
+    store(&storage, vec![fill(&other, value(&other, "y", &[]), now)]).await;
+    storage.invalidate(&Selector::Keys(vec![key.clone()]), InvalidationMode::Remove).await.unwrap();
+    assert_eq!(write(&storage, late).await.unwrap(), Outcome::Fenced, "passed by its removal");
+    storage.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_entry_that_was_found_has_no_stamp_newer_than_its_snapshot() {
+    let server = shared_server().await;
+    let chosen = options(&server.url(), "");
+    let schema = chosen.schema_name().to_owned();
+    let storage = chosen.open().await.unwrap();
+    let (key, mut other) = (key("snapshot"), connect(&server.url()).await);
+    store(&storage, vec![set(&key, value(&key, "x", &[]))]).await;
+    let set_at = stamp(&storage, &key).await;
+    // Raised while the read was on its way, as far as it can know.
+    execute(&mut other, &format!("SELECT {schema}.cache_advance()")).await;
+    let found = storage.get(&key).await.unwrap();
+    assert!(found.entry.is_some());
+    assert_eq!(found.stamp, set_at, "a stamp of later than the read began");
+    let missed = storage.get(&crate::common::key("missed")).await.unwrap();
+    assert!(missed.stamp.mark > set_at.mark, "a miss has the stamp of now");
+    // From now on it is known.
+    assert_eq!(storage.get(&key).await.unwrap().stamp, missed.stamp);
+    storage.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fills_and_invalidations_leave_no_locks_and_few_multixacts() {
+    let server = own_server(&[]).await;
+    let storage = open(&server.url(), "").await;
+    let mut admin = connect(&server.url()).await;
+    let hot = tag("hot");
+    let next = "SELECT (pg_control_checkpoint()).next_multixact_id::text::bigint";
+    execute(&mut admin, "CHECKPOINT").await;
+    let before = number(&mut admin, next).await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for task in 0..8 {
+        let (storage, hot) = (storage.clone(), hot.clone());
+        tasks.spawn(async move {
+            for at in 0..100 {
+                let key = key(&format!("{task}-{at}"));
+                let now = stamp(&storage, &key).await;
+                let entry = value(&key, "x", std::slice::from_ref(&hot));
+                write(&storage, fill(&key, entry, now)).await.unwrap();
+            }
+        });
+    }
+    while let Some(task) = tasks.join_next().await {
+        task.unwrap();
+    }
+    let removed =
+        storage.invalidate(&Selector::AnyTag(vec![hot]), InvalidationMode::Remove).await.unwrap();
+    assert_eq!(removed.entries, 800);
+    execute(&mut admin, "CHECKPOINT").await;
+    let after = number(&mut admin, next).await;
+    assert!(after - before < 10, "{} multixacts by 800 fills with one tag", after - before);
+    let held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'";
+    assert_eq!(number(&mut admin, held).await, 0);
+    storage.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_removal_takes_all_that_is_older_and_nothing_that_is_newer() {
+    let server = shared_server().await;
+    let storage = open(&server.url(), "&timeout=60s").await;
+    let tags = [tag("many")];
+    for part in 0..13 {
+        let batch = (0..1_000).map(|at| {
+            let key = key(&format!("many:{part}-{at}"));
+            let entry = value(&key, "x", &tags);
+            set(&key, entry)
+        });
+        store(&storage, batch.collect()).await;
+    }
+    let pattern = KeyPattern::new("p", Glob::parse("many:?-*").unwrap(), Some("v1"));
+    let (pattern, any) = (Selector::Pattern(pattern), Selector::AnyTag(tags.to_vec()));
+    for (selector, mode, expected) in [
+        (&pattern, InvalidationMode::Expire, 10_000),
+        (&pattern, InvalidationMode::Remove, 10_000),
+        (&any, InvalidationMode::Remove, 3_000),
+    ] {
+        let invalidated = storage.invalidate(selector, mode).await.unwrap();
+        assert_eq!(invalidated.entries, expected, "{mode:?} {selector:?}");
+    }
+    assert_eq!(storage.stats().await.unwrap().entries, 0);
+    storage.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_of_all_kinds_keeps_to_its_order_on_one_cell() {
+    let server = shared_server().await;
+    let storage = open(&server.url(), "").await;
+    let key = key("order");
+    let before = stamp(&storage, &key).await;
+    let (first, second) = (value(&key, "first", &[]), value(&key, "second", &[]));
+    let token = first.token;
+    let action = |action| cache_core::storage::Write { key: key.clone(), action };
+    let outcomes = storage
+        .write(vec![
+            fill(&key, first, before),
+            action(WriteAction::PutIfUnchanged {
+                entry: second,
+                expected: Some(token),
+                stamp: before,
+            }),
+            action(WriteAction::Update { entry: value(&key, "third", &[]), stamp: before }),
+            fill(&key, value(&key, "late", &[]), before),
+        ])
+        .await
+        .unwrap();
+    let outcomes: Vec<_> = outcomes.into_iter().map(Result::unwrap).collect();
+    use Outcome::{Fenced, Stored};
+    assert_eq!(outcomes, [Stored, Stored, Stored, Fenced]);
+    assert_eq!(&read(&storage, &key).await.unwrap().payload[..], b"third");
+    storage.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_batch_costs_no_more_for_each_write() {
+    let server = shared_server().await;
+    // Looked at pair by pair, writes and cells would take minutes.
+    let storage = open(&server.url(), "&timeout=40s").await;
+    let keys: Vec<_> = (0..8_000).map(|at| key(&format!("large{at}"))).collect();
+    let now = stamp(&storage, &keys[0]).await;
+    let tags = [tag("a"), tag("b"), tag("c")];
+    let fills = keys.iter().map(|key| fill(key, value(key, "x", &tags), now));
+    store(&storage, fills.collect()).await;
+    let again = keys.iter().map(|key| {
+        let entry = value(key, "y", &tags);
+        cache_core::storage::Write {
+            key: key.clone(),
+            action: WriteAction::Update { entry, stamp: now },
+        }
+    });
+    store(&storage, again.collect()).await;
+    storage.close().await.unwrap();
+}

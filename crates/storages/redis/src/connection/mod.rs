@@ -1,0 +1,222 @@
+//! Connections: a few, each shared by many calls, made when they are needed and again when they
+//! break.
+
+mod backoff;
+mod channel;
+mod link;
+mod nodes;
+mod tls;
+
+pub(crate) use channel::{Connector, Routed};
+pub(crate) use nodes::Node;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use cache_core::storage::StorageError;
+use redis::cluster_routing::Slot;
+use redis::{ErrorKind, RedisResult, ServerErrorKind, Value};
+
+use crate::error::{breaks_connection, closed, failure, is_transient, timed_out};
+use crate::script::Call;
+use backoff::Backoff;
+use link::Link;
+
+/// Calls that a connection carries before another one is opened beside it.
+const CALLS_BEFORE_NEXT: usize = 64;
+
+/// All connections of a storage.
+pub(crate) struct Connections {
+    connector: Connector,
+    links: Box<[Link]>,
+    timeout: Duration,
+    closed: AtomicBool,
+}
+
+impl Connections {
+    pub(crate) fn new(connector: Connector, pool_size: usize, timeout: Duration) -> Self {
+        let links = (0..pool_size).map(|_| Link::new(timeout / 2)).collect();
+        Self { connector, links, timeout, closed: AtomicBool::new(false) }
+    }
+
+    pub(crate) fn is_cluster(&self) -> bool {
+        self.connector.is_cluster()
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Takes no more calls, and lets go of every connection; those in use end with their calls.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        for link in &self.links {
+            link.leave();
+        }
+    }
+
+    /// Sends one command.
+    ///
+    /// # Errors
+    /// [`StorageError`] if it failed, or no answer came in time.
+    pub(crate) async fn one(
+        &self,
+        operation: &'static str,
+        command: Routed,
+    ) -> Result<Value, StorageError> {
+        self.within(operation, self.repeat_one(&command)).await
+    }
+
+    /// Sends commands in one round trip; to a cluster, one to each node.
+    ///
+    /// # Errors
+    /// The outer error if nothing is known about any of them, an inner one for one that failed.
+    pub(crate) async fn many(
+        &self,
+        operation: &'static str,
+        commands: Vec<Routed>,
+    ) -> Result<Vec<Result<Value, StorageError>>, StorageError> {
+        self.within(operation, self.repeat(commands)).await.map(|answers| {
+            let name = |source| failure(operation, source);
+            answers.into_iter().map(|answer| answer.map_err(name)).collect()
+        })
+    }
+
+    /// Runs scripts, each in the slot that it is given with, and teaches them to a server that does
+    /// not know them.
+    ///
+    /// # Errors
+    /// The outer error if nothing is known about any of them, an inner one for one that failed.
+    pub(crate) async fn run(
+        &self,
+        operation: &'static str,
+        calls: &[(Slot, Call)],
+    ) -> Result<Vec<Result<Value, StorageError>>, StorageError> {
+        let run = async {
+            let by_digest =
+                calls.iter().map(|(slot, call)| Routed { slot: *slot, command: call.by_digest() });
+            let mut answers = self.repeat(by_digest.collect()).await?;
+            let unknown: Vec<usize> = (0..answers.len())
+                .filter(|at| matches!(&answers[*at], Err(source) if is_unknown_script(source)))
+                .collect();
+            if !unknown.is_empty() {
+                let with_text = unknown.iter().map(|at| {
+                    let (slot, call) = &calls[*at];
+                    Routed { slot: *slot, command: call.with_text() }
+                });
+                let again = self.repeat(with_text.collect()).await?;
+                for (at, answer) in unknown.into_iter().zip(again) {
+                    answers[at] = answer;
+                }
+            }
+            Ok(answers)
+        };
+        self.within(operation, run).await.map(|answers| {
+            let name = |source| failure(operation, source);
+            answers.into_iter().map(|answer| answer.map_err(name)).collect()
+        })
+    }
+
+    async fn within<T>(
+        &self,
+        operation: &'static str,
+        answer: impl Future<Output = RedisResult<T>>,
+    ) -> Result<T, StorageError> {
+        if self.is_closed() {
+            return Err(closed(operation));
+        }
+        match tokio::time::timeout(self.timeout, answer).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(_)) if self.is_closed() => Err(closed(operation)),
+            Ok(Err(source)) => Err(failure(operation, source)),
+            Err(_) => Err(timed_out(operation, self.timeout)),
+        }
+    }
+
+    /// Sends commands, and those that failed for the moment again a little later. All that is sent
+    /// may be carried out twice: reads, and scripts that are written for it.
+    async fn repeat(&self, commands: Vec<Routed>) -> RedisResult<Vec<RedisResult<Value>>> {
+        let mut backoff = Backoff::new();
+        let mut answers = loop {
+            match self.send(&commands).await {
+                Ok(answers) => break answers,
+                Err(source) => match backoff.next() {
+                    Some(pause) if is_transient(&source) && !self.is_closed() => pause.await,
+                    _ => return Err(source),
+                },
+            }
+        };
+        let transient =
+            |answer: &RedisResult<Value>| matches!(answer, Err(source) if is_transient(source));
+        while answers.iter().any(transient) {
+            let Some(pause) = backoff.next() else { break };
+            pause.await;
+            let failed: Vec<usize> =
+                (0..answers.len()).filter(|at| transient(&answers[*at])).collect();
+            let commands: Vec<Routed> = failed.iter().map(|at| commands[*at].clone()).collect();
+            // Where nothing is known again, the first failures stand.
+            if let Ok(again) = self.send(&commands).await {
+                for (at, answer) in failed.into_iter().zip(again) {
+                    answers[at] = answer;
+                }
+            }
+        }
+        Ok(answers)
+    }
+
+    /// As [`repeat`](Self::repeat), for one command.
+    async fn repeat_one(&self, command: &Routed) -> RedisResult<Value> {
+        let mut backoff = Backoff::new();
+        loop {
+            match self.send_one(command).await {
+                Err(source) if is_transient(&source) && !self.is_closed() => match backoff.next() {
+                    Some(pause) => pause.await,
+                    None => return Err(source),
+                },
+                answer => return answer,
+            }
+        }
+    }
+
+    async fn send_one(&self, command: &Routed) -> RedisResult<Value> {
+        let link = self.link();
+        let mut usage = link.begin();
+        let channel = link.channel(&self.connector).await?;
+        let answer = channel.current().send_one(command).await;
+        usage.end();
+        if !self.is_cluster() && answer.as_ref().is_err_and(breaks_connection) {
+            link.leave_channel(&channel);
+        }
+        answer
+    }
+
+    async fn send(&self, commands: &[Routed]) -> RedisResult<Vec<RedisResult<Value>>> {
+        let link = self.link();
+        let mut usage = link.begin();
+        let channel = link.channel(&self.connector).await?;
+        let answers = channel.current().send(commands).await;
+        usage.end();
+        let broken = match &answers {
+            Err(source) => breaks_connection(source),
+            Ok(answers) => answers
+                .iter()
+                .any(|answer| matches!(answer, Err(source) if breaks_connection(source))),
+        };
+        // The cluster's own connections are mended by the driver, one by one.
+        if broken && (answers.is_err() || !self.is_cluster()) {
+            link.leave_channel(&channel);
+        }
+        answers
+    }
+
+    /// The first connection that is not busy, or the one that is least so.
+    fn link(&self) -> &Link {
+        let free = self.links.iter().find(|link| link.calls() < CALLS_BEFORE_NEXT);
+        // A storage has one connection at least.
+        free.or_else(|| self.links.iter().min_by_key(|link| link.calls())).unwrap_or(&self.links[0])
+    }
+}
+
+fn is_unknown_script(source: &redis::RedisError) -> bool {
+    source.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
+}
