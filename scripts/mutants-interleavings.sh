@@ -17,7 +17,11 @@ found=0
 while read -r mutant scenario; do
     case "$mutant" in "" | \#*) continue ;; esac
     [ $# -eq 0 ] || [ "$1" = "$mutant" ] || continue
-    case "$scenario" in interleavings::*) package=cache-sqlite ;; *) package=interleavings ;; esac
+    case "$scenario" in
+    interleavings::*) package=cache-sqlite ;;
+    bias::*) package=cache-memory ;;
+    *) package=interleavings ;;
+    esac
     wrapper="$wrappers/$mutant"
     printf '#!/bin/sh\nexec "$@" --cfg '"'"'mutant="%s"'"'"'\n' "$mutant" >"$wrapper"
     chmod +x "$wrapper"

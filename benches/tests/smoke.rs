@@ -63,6 +63,9 @@ fn memory() {
         "memory_get_p99",
         "memory_set_p99",
         "memory_bytes_per_entry",
+        "memory_tiers_bytes_per_entry",
+        "memory_engine_bytes_per_entry",
+        "memory_engine_bytes_per_entry_after_others",
     ];
     assert_eq!(rows_of("memory"), expected);
     each_alone("memory", &expected);

@@ -7,14 +7,16 @@ use cache_core::fence::{Fence, cell_of_digest, cell_of_tag};
 use cache_core::key::{Tag, Tags};
 use cache_core::memory::{BindingId, MemoryEngine, MemoryEntry, MemorySelector, Probe};
 use cache_core::storage::InvalidationMode;
-use cache_memory::Memory;
+use cache_memory::{EngineKind, Memory};
 use shuttle::sync::atomic::{AtomicU64, Ordering};
 use shuttle::thread;
 
 use crate::check::{check, check_all};
-use crate::world::{Stopped, memory};
+use crate::world::Stopped;
 
 const DIGEST: u64 = 7;
+
+const KINDS: [EngineKind; 2] = [EngineKind::Sharded, EngineKind::Moka];
 
 struct Engine {
     memory: Memory,
@@ -26,9 +28,10 @@ struct Engine {
 }
 
 impl Engine {
-    fn new() -> Arc<Self> {
+    fn new(kind: EngineKind) -> Arc<Self> {
+        let memory = Memory::builder().max_entries(64).engine(kind).build();
         Arc::new(Self {
-            memory: memory(),
+            memory: memory.expect("a memory"),
             fence: Fence::new(),
             clock: Stopped::default(),
             source: AtomicU64::new(1),
@@ -99,8 +102,8 @@ impl Engine {
 
 type Step = fn(&Engine);
 
-fn at_once(steps: impl IntoIterator<Item = Step>) {
-    let engine = Engine::new();
+fn at_once(kind: EngineKind, steps: impl IntoIterator<Item = Step>) {
+    let engine = Engine::new(kind);
     let threads: Vec<_> = steps
         .into_iter()
         .map(|step| {
@@ -117,9 +120,10 @@ fn at_once(steps: impl IntoIterator<Item = Step>) {
 /// An insert of what was loaded before, and a raise with its removal.
 #[test]
 fn an_insert_and_an_invalidation_in_every_order() {
-    for invalidate in [Engine::invalidate_key as Step, Engine::invalidate_tag] {
+    let invalidations = [Engine::invalidate_key as Step, Engine::invalidate_tag];
+    for (kind, invalidate) in KINDS.into_iter().flat_map(|kind| invalidations.map(|i| (kind, i))) {
         check_all(200_000, move || {
-            let engine = Engine::new();
+            let engine = Engine::new(kind);
             let stamp = engine.fence.stamp();
             let other = Arc::clone(&engine);
             let invalidation = thread::spawn(move || invalidate(&other));
@@ -133,32 +137,44 @@ fn an_insert_and_an_invalidation_in_every_order() {
 /// The tag index: members are never drained, and are there before the fence is asked.
 #[test]
 fn two_fills_and_two_invalidations_of_a_tag() {
-    check(|| async {
-        at_once([
-            Engine::fill as Step,
-            Engine::fill,
-            Engine::invalidate_tag,
-            Engine::invalidate_tag,
-        ]);
-    });
+    for kind in KINDS {
+        check(move || async move {
+            at_once(
+                kind,
+                [
+                    Engine::fill as Step,
+                    Engine::fill,
+                    Engine::invalidate_tag,
+                    Engine::invalidate_tag,
+                ],
+            );
+        });
+    }
 }
 
 /// The counter is raised first and the cells later, by two at once; cells only ever rise.
 #[test]
 fn a_fill_and_two_invalidations_of_a_key() {
-    check(|| async {
-        at_once([Engine::fill as Step, Engine::invalidate_key, Engine::invalidate_key]);
-    });
+    for kind in KINDS {
+        check(move || async move {
+            at_once(kind, [Engine::fill as Step, Engine::invalidate_key, Engine::invalidate_key]);
+        });
+    }
 }
 
 #[test]
 fn a_fill_and_invalidations_of_all_kinds() {
-    check(|| async {
-        at_once([
-            Engine::fill as Step,
-            Engine::invalidate_key,
-            Engine::invalidate_tag,
-            Engine::clear,
-        ]);
-    });
+    for kind in KINDS {
+        check(move || async move {
+            at_once(
+                kind,
+                [
+                    Engine::fill as Step,
+                    Engine::invalidate_key,
+                    Engine::invalidate_tag,
+                    Engine::clear,
+                ],
+            );
+        });
+    }
 }

@@ -4,6 +4,7 @@
 //! workspace of its own that is built only when one of its groups is asked for. Both are built with
 //! the `bench` profile and print one row a line. This module knows only the rows.
 
+pub(crate) mod hit_ratio;
 pub(crate) mod peers;
 mod summary;
 
@@ -25,7 +26,11 @@ use summary::{Row, Summary};
 /// Writes target/bench/summary.json, one row per speed target; tables and plots lie beside it. A run
 /// of some groups replaces their rows only. A target that is missed is no failure of this command.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Options {
+    #[command(subcommand)]
+    pub(crate) alone: Option<hit_ratio::Only>,
+
     /// The groups to measure, `peers` for all beside other caches; all groups if none is named
     #[arg(value_name = "GROUP")]
     pub(crate) groups: Vec<String>,
@@ -42,8 +47,11 @@ pub(crate) struct Options {
 
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()> {
     packages::ensure()?;
+    if let Some(hit_ratio::Only::HitRatio(options)) = &options.alone {
+        return hit_ratio::run(workspace, options);
+    }
     command::run(&mut Program::Own.cargo(workspace, "build"))?;
-    let known = [list(workspace)?, peers::groups()].concat();
+    let known = [list(workspace)?, peers::groups(), vec![hit_ratio::GROUP.to_owned()]].concat();
     let chosen = choose("group", &peers::meant(&options.groups), &known)?;
     if chosen.iter().any(|group| peers::has(group)) {
         command::run(&mut Program::Peers.cargo(workspace, "build"))?;
@@ -59,7 +67,12 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()
         Summary::read(&path)?.without(&chosen, &known, &options.only)
     };
     for group in &chosen {
-        summary.add(group, measure(workspace, group, options)?)?;
+        let rows = if group == hit_ratio::GROUP {
+            hit_ratio::measure(workspace, &hit_ratio::Options::shipped(options.quick))?
+        } else {
+            measure(workspace, group, options)?
+        };
+        summary.add(group, rows)?;
         // Written after each group, so that an interrupted run keeps what it has measured.
         summary.write(&path)?;
     }

@@ -7,7 +7,7 @@ pub(crate) const MANIFEST: &str = "benches/peers/Cargo.toml";
 const ALL: &str = "peers";
 
 /// Known here, so that nothing of the peers is built for the other groups.
-const GROUPS: [&str; 3] = ["memory-hit-ahead", "hit-ratio", "throughput"];
+const GROUPS: [&str; 3] = ["memory-hit-ahead", "zipf", "throughput"];
 
 /// Their names, in the order in which they run.
 pub(crate) fn groups() -> Vec<String> {
@@ -55,6 +55,6 @@ mod tests {
     #[test]
     fn peers_are_all_of_them() {
         assert_eq!(meant_by(&["peers"]), groups());
-        assert!(has("hit-ratio") && !has("memory"));
+        assert!(has("zipf") && !has("memory"));
     }
 }

@@ -59,6 +59,8 @@ fn own_words(manifest: &Table, published: bool) -> Vec<String> {
 enum Layer {
     /// Servers for tests, which know nothing of caches.
     Servers,
+    /// Traces to test with, which know nothing of caches either.
+    Traces,
     Macros,
     Core,
     /// What the SQL storages share.
@@ -76,6 +78,7 @@ enum Layer {
 fn layer(folder: &str) -> Option<Layer> {
     Some(match folder {
         "crates/servers" => Layer::Servers,
+        "benches/traces" => Layer::Traces,
         "crates/macros" => Layer::Macros,
         "crates/core" => Layer::Core,
         "crates/storages/sql" => Layer::SharedBySql,
@@ -95,14 +98,15 @@ fn layer(folder: &str) -> Option<Layer> {
 
 fn may_use(user: Layer, used: Layer) -> bool {
     match user {
-        Layer::Servers | Layer::Macros | Layer::Core => false,
+        Layer::Servers | Layer::Traces | Layer::Macros | Layer::Core => false,
         // Storages and the range cache stand side by side on the core.
         Layer::SharedBySql | Layer::Series => used == Layer::Core,
         Layer::Storage => matches!(used, Layer::Core | Layer::SharedBySql),
         Layer::Indexed => matches!(used, Layer::Core | Layer::Storage),
         Layer::Connector => matches!(used, Layer::Core | Layer::Series),
-        Layer::Facade => used < Layer::Facade && used != Layer::Servers,
-        Layer::Face => used < Layer::Face && used != Layer::Servers,
+        Layer::Facade | Layer::Face => {
+            used < user && !matches!(used, Layer::Servers | Layer::Traces)
+        }
         Layer::Workshop => true,
     }
 }
@@ -113,7 +117,7 @@ fn may_use_in_tests(user: Layer, used: Layer) -> bool {
     may_use(user, used)
         || (user == Layer::Macros && matches!(used, Layer::Core | Layer::Storage | Layer::Facade))
         || (used == Layer::Macros && user != Layer::Core)
-        || (used == Layer::Servers && user >= Layer::SharedBySql)
+        || (matches!(used, Layer::Servers | Layer::Traces) && user >= Layer::SharedBySql)
 }
 
 fn folder_of<'path>(workspace: &Workspace, manifest: &'path Path) -> &'path str {

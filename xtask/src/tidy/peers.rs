@@ -6,6 +6,7 @@ use std::path::Path;
 use toml::{Table, Value};
 
 use super::{assert_none, files, is_rust};
+use crate::bench::hit_ratio;
 use crate::bench::peers::{MANIFEST, groups};
 use crate::workspace::Workspace;
 
@@ -32,13 +33,15 @@ fn lost(folder: &Path, manifest: &Table) -> Vec<String> {
 #[test]
 fn the_peers_find_the_crates_that_they_measure() {
     let root = Workspace::load().unwrap().root().to_owned();
-    let path = root.join(MANIFEST);
-    let manifest = read(&path);
-    assert_none("Peers are measured beside these crates", &lost(path.parent().unwrap(), &manifest));
-    assert!(manifest.contains_key("workspace"), "the peers have a workspace of their own");
-    assert!(path.with_file_name("Cargo.lock").is_file(), "and their own versions");
     let own = read(&root.join("Cargo.toml"));
-    assert_eq!(manifest["profile"]["bench"], own["profile"]["bench"], "both are built alike");
+    for path in [MANIFEST, hit_ratio::MANIFEST].map(|path| root.join(path)) {
+        let manifest = read(&path);
+        let lost = lost(path.parent().unwrap(), &manifest);
+        assert_none("Peers are measured beside these crates", &lost);
+        assert!(manifest.contains_key("workspace"), "the peers have a workspace of their own");
+        assert!(path.with_file_name("Cargo.lock").is_file(), "and their own versions");
+        assert_eq!(manifest["profile"]["bench"], own["profile"]["bench"], "both are built alike");
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::ensure;
+use tiers::memory::ShardedCache;
 use tiers_benches::{Row, Run};
 use tokio::runtime::Runtime;
 
@@ -14,6 +15,43 @@ use crate::allocations::held_by;
 const OF_ENGINE_MAX: f64 = 2.0;
 
 const BATCH: u64 = 1000;
+
+/// What an entry of the engine alone may take, its key and the pointer to its value included.
+const OF_ALONE_MAX: f64 = 72.0;
+/// What an entry may take through the tiers, beyond key and value: with its digest, and room for tags.
+const THROUGH_TIERS_MAX: f64 = 128.0;
+
+/// The engine for those who use it alone: full, and after half as many keys again have come.
+pub(super) const ALONE: &str = "memory_engine_bytes_per_entry";
+pub(super) const AFTER_OTHERS: &str = "memory_engine_bytes_per_entry_after_others";
+pub(super) const THROUGH_TIERS: &str = "memory_tiers_bytes_per_entry";
+
+pub(super) fn measure_alone(run: &mut Run<'_>) -> anyhow::Result<()> {
+    let entries: u64 = run.sized(1_000_000, 100_000, 2000);
+    run.note(&format!("memory: bytes of {entries} entries of the engine alone"));
+    // One for all, which counts for none.
+    let value: Arc<Text> = Arc::new(text(0));
+    let (cache, of_alone) = held_by(|| {
+        let cache = ShardedCache::<u64, Arc<Text>>::builder().max_entries(entries).build()?;
+        // As many more as it takes for the last shard to be full.
+        for key in 0..entries + entries / 50 {
+            cache.insert(key, Arc::clone(&value));
+        }
+        anyhow::Ok(cache)
+    });
+    let cache = cache?;
+    let held = cache.len() as f64;
+    ensure!(held > entries as f64 * 0.99, "only {held} of {entries} are held");
+    let ((), by_others) = held_by(|| {
+        for key in entries..entries + entries / 2 {
+            cache.insert(key, Arc::clone(&value));
+        }
+    });
+    let (of_alone, after) = (of_alone as f64 / held, (of_alone + by_others) as f64 / held);
+    run.note(&format!("  key and pointer included: {of_alone:.1} B, later {after:.1} B"));
+    run.report(&Row::at_most(ALONE, of_alone, OF_ALONE_MAX, "B"))?;
+    Ok(run.report(&Row::at_most(AFTER_OTHERS, after, OF_ALONE_MAX, "B"))?)
+}
 
 pub(super) fn measure(run: &mut Run<'_>, runtime: &Runtime) -> anyhow::Result<()> {
     let entries: u64 = run.sized(1_000_000, 100_000, 2000);
@@ -34,7 +72,8 @@ pub(super) fn measure(run: &mut Run<'_>, runtime: &Runtime) -> anyhow::Result<()
     drop(engine);
 
     let (filled, of_handle) = held_by(|| {
-        let handle = handle(runtime, entries)?;
+        // Shards do not fill evenly: with a quarter to spare none is full before all are held.
+        let handle = handle(runtime, entries + entries / 4)?;
         for first in (0..entries).step_by(BATCH as usize) {
             let batch = (first..first + BATCH).map(|id| (Article { id }, text(id)));
             let set = runtime.block_on(handle.set_many(batch));
@@ -51,5 +90,6 @@ pub(super) fn measure(run: &mut Run<'_>, runtime: &Runtime) -> anyhow::Result<()
         "  beyond key and value: {of_handle:.0} B an entry, the raw engine {of_engine:.0} B"
     ));
     let bound = of_engine * OF_ENGINE_MAX;
-    Ok(run.report(&Row::at_most("memory_bytes_per_entry", of_handle, bound, "B"))?)
+    run.report(&Row::at_most("memory_bytes_per_entry", of_handle, bound, "B"))?;
+    Ok(run.report(&Row::at_most(THROUGH_TIERS, of_handle, THROUGH_TIERS_MAX, "B"))?)
 }

@@ -31,8 +31,11 @@ fn measure(run: &mut Run<'_>) -> anyhow::Result<()> {
     if run.wants(&["memory_get_p99", "memory_set_p99"]) {
         percentiles::measure(run, &runtime)?;
     }
-    if run.wants(&["memory_bytes_per_entry"]) {
+    if run.wants(&["memory_bytes_per_entry", bytes::THROUGH_TIERS]) {
         bytes::measure(run, &runtime)?;
+    }
+    if run.wants(&[bytes::ALONE, bytes::AFTER_OTHERS]) {
+        bytes::measure_alone(run)?;
     }
     Ok(())
 }

@@ -127,6 +127,7 @@ impl Cache {
         let memories = self.shared.memories.iter().map(|memory| MemoryStorageStats {
             storage: memory.name.to_string(),
             stats: memory.engine.stats(),
+            curve: memory.engine.curve(),
         });
         let mut storages = Vec::new();
         for storage in &self.shared.storages {

@@ -1,6 +1,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use super::curve::MissRatioCurve;
 use super::entry::MemoryEntry;
 use super::erased_key::{MemoryKey, Probe};
 use crate::clock::Clock;
@@ -43,6 +44,11 @@ pub trait MemoryEngine: Debug + Send + Sync + 'static {
 
     /// How full it is and what has left it.
     fn stats(&self) -> MemoryStats;
+
+    /// What its hit ratio would be with another size or policy; `None` where it is not estimated.
+    fn curve(&self) -> Option<MissRatioCurve> {
+        None
+    }
 
     /// What it can do.
     fn capabilities(&self) -> MemoryCapabilities;

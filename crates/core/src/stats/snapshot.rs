@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::latency::Latency;
-use crate::memory::MemoryStats;
+use crate::memory::{MemoryStats, MissRatioCurve};
 use crate::storage::{StorageError, StorageStats};
 
 /// What was counted of one node type since it was bound.
@@ -100,6 +100,8 @@ pub struct MemoryStorageStats {
     pub storage: String,
     /// How full it is and what has left it.
     pub stats: MemoryStats,
+    /// What its hit ratio would be with another size or policy; `None` where it is not estimated.
+    pub curve: Option<MissRatioCurve>,
 }
 
 /// One storage's own figures, or why it could not tell them.

@@ -3,6 +3,7 @@ use std::num::NonZeroU64;
 use std::str::FromStr;
 
 use cache_core::error::ConfigError;
+use cache_core::memory::MemoryCapabilities;
 use moka::policy::EvictionPolicy;
 use url::Url;
 
@@ -11,16 +12,46 @@ use crate::Memory;
 /// The bound of a memory for which none is given.
 pub const MAX_ENTRIES_DEFAULT: u64 = 10_000;
 
+/// How many entries stand for a whole cache where its curve is estimated, if nothing else is said.
+pub const CURVE_ENTRIES_DEFAULT: u64 = 768;
+
 /// Which entry goes when there is no room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Policy {
-    /// The least recently used of those that are used least often; what is used less than that
-    /// is not let in. Best where some entries are wanted again and again.
+    /// Chosen as it goes: four ways to divide the room between what is new and what has been used
+    /// are tried out on a sample of the accesses, and the one that hits most is followed.
     #[default]
+    Adaptive,
+    /// W-TinyLFU: the least recently used of those that are used least often, behind a small window
+    /// for what is new.
     TinyLfu,
-    /// The least recently used. Best where what is wanted changes with time.
+    /// The least recently used.
     Lru,
+    /// The least often used; of these, the one that was so first. The only one with which a hit may
+    /// allocate: a little, for a count that nobody had.
+    Lfu,
+    /// The oldest, however it was used.
+    Fifo,
+    /// A small queue for what is new and a main one for what was used twice while it was new, both
+    /// in order of arrival, with a memory of what was evicted from the first.
+    S3Fifo,
+    /// In order of arrival, where a hand goes round past those that were used since it last came.
+    Sieve,
+    /// What was used once and what was used more often, each by recency, with a share that shifts to
+    /// the side where more is missed.
+    Arc,
+}
+
+/// What holds the entries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EngineKind {
+    /// The engine of this crate, with every [`Policy`].
+    #[default]
+    Sharded,
+    /// [moka](https://docs.rs/moka), with [`Policy::TinyLfu`] or [`Policy::Lru`].
+    Moka,
 }
 
 /// What a memory is bounded by.
@@ -36,33 +67,59 @@ pub enum Bound {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct MemoryOptions {
+    /// What holds the entries.
+    pub engine: EngineKind,
     /// Which entry goes when there is no room.
     pub policy: Policy,
     /// When there is no room.
     pub bound: Bound,
+    /// How many entries stand for the whole memory where its curve is estimated; zero for no estimate.
+    pub curve_entries: u64,
 }
 
 /// Makes a [`Memory`].
 #[derive(Clone, Debug, Default)]
 pub struct MemoryBuilder {
-    policy: Policy,
+    engine: EngineKind,
+    policy: Option<Policy>,
     entries_max: Option<u64>,
     bytes_max: Option<u64>,
+    curve_entries: Option<u64>,
 }
 
 impl Policy {
+    /// All there are, the default first.
+    pub const ALL: [Self; 8] = [
+        Self::Adaptive,
+        Self::TinyLfu,
+        Self::Lru,
+        Self::Lfu,
+        Self::Fifo,
+        Self::S3Fifo,
+        Self::Sieve,
+        Self::Arc,
+    ];
+
     /// Its name in URLs and statistics.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Adaptive => "adaptive",
             Self::TinyLfu => "tinylfu",
             Self::Lru => "lru",
+            Self::Lfu => "lfu",
+            Self::Fifo => "fifo",
+            Self::S3Fifo => "s3fifo",
+            Self::Sieve => "sieve",
+            Self::Arc => "arc",
         }
     }
 
-    pub(crate) fn to_moka(self) -> EvictionPolicy {
+    /// As moka has it, if it does.
+    pub(crate) fn to_moka(self) -> Option<EvictionPolicy> {
         match self {
-            Self::TinyLfu => EvictionPolicy::tiny_lfu(),
-            Self::Lru => EvictionPolicy::lru(),
+            Self::Lru => Some(EvictionPolicy::lru()),
+            Self::TinyLfu => Some(EvictionPolicy::tiny_lfu()),
+            _ => None,
         }
     }
 }
@@ -76,15 +133,15 @@ impl fmt::Display for Policy {
 impl FromStr for Policy {
     type Err = ConfigError;
 
-    /// Reads `tinylfu`, `tlfu` or `lru`, in any case.
+    /// Reads a [name](Policy::name), or `tlfu` for `tinylfu`, in any case.
     fn from_str(name: &str) -> Result<Self, ConfigError> {
-        if name.eq_ignore_ascii_case("tinylfu") || name.eq_ignore_ascii_case("tlfu") {
-            Ok(Self::TinyLfu)
-        } else if name.eq_ignore_ascii_case("lru") {
-            Ok(Self::Lru)
-        } else {
-            Err(option("memory", "policy", format!("is `{name}`, not `tinylfu` or `lru`")))
-        }
+        let is_meant = |policy: &Self| name.eq_ignore_ascii_case(policy.name());
+        let known = Self::ALL.into_iter().find(is_meant);
+        let known = known.or(name.eq_ignore_ascii_case("tlfu").then_some(Self::TinyLfu));
+        known.ok_or_else(|| {
+            let names = Self::ALL.map(Self::name).join("`, `");
+            option("memory", "policy", format!("is `{name}`, none of `{names}`"))
+        })
     }
 }
 
@@ -110,9 +167,24 @@ impl MemoryBuilder {
         self
     }
 
-    /// Which entry goes when there is no room; [`Policy::TinyLfu`] if not said.
+    /// Which entry goes when there is no room; if not said, [`Policy::Adaptive`], or
+    /// [`Policy::TinyLfu`] with moka.
     pub fn policy(mut self, policy: Policy) -> Self {
-        self.policy = policy;
+        self.policy = Some(policy);
+        self
+    }
+
+    /// How many entries stand for the whole memory where its
+    /// [curve](cache_core::memory::MissRatioCurve) is estimated; [`CURVE_ENTRIES_DEFAULT`] if not said.
+    /// More are more exact, and dearer. Zero for no estimate, as it is with moka in any case.
+    pub fn curve_entries(mut self, curve_entries: u64) -> Self {
+        self.curve_entries = Some(curve_entries);
+        self
+    }
+
+    /// What holds the entries; [`EngineKind::Sharded`] if not said.
+    pub fn engine(mut self, engine: EngineKind) -> Self {
+        self.engine = engine;
         self
     }
 
@@ -133,26 +205,37 @@ impl MemoryBuilder {
     }
 
     fn options_in(&self, context: &str) -> Result<MemoryOptions, ConfigError> {
-        let bound = match (self.entries_max, self.bytes_max) {
-            (Some(_), Some(_)) => {
-                let problem = "cannot be combined with `max_entries`".to_owned();
-                return Err(option(context, "max_bytes", problem));
-            }
-            (None, Some(bytes)) => Bound::Bytes(positive(context, "max_bytes", bytes)?),
-            (entries, None) => {
-                let entries = entries.unwrap_or(MAX_ENTRIES_DEFAULT);
-                Bound::Entries(positive(context, "max_entries", entries)?)
+        let bound = bound(context, self.entries_max, self.bytes_max)?;
+        let policy = match (self.engine, self.policy) {
+            (EngineKind::Sharded, policy) => policy.unwrap_or_default(),
+            (EngineKind::Moka, None) => Policy::TinyLfu,
+            (EngineKind::Moka, Some(policy)) if policy.to_moka().is_some() => policy,
+            (EngineKind::Moka, Some(policy)) => {
+                let problem = format!("is `{policy}`, which moka does not have");
+                return Err(option(context, "policy", problem));
             }
         };
-        Ok(MemoryOptions { policy: self.policy, bound })
+        let curve_entries = self.curve_entries.unwrap_or(CURVE_ENTRIES_DEFAULT);
+        Ok(MemoryOptions { engine: self.engine, policy, bound, curve_entries })
     }
 }
 
 impl MemoryOptions {
+    pub(crate) fn capabilities(&self) -> MemoryCapabilities {
+        let (entries_max, bytes_max) = match self.bound {
+            Bound::Entries(limit) => (Some(limit.get()), None),
+            Bound::Bytes(limit) => (None, Some(limit.get())),
+        };
+        let is_exact = self.engine == EngineKind::Sharded;
+        MemoryCapabilities::new(self.policy.name(), entries_max, bytes_max, is_exact)
+    }
+
     /// Reads a URL: `memory://tinylfu?max_entries=10000`, `memory://lru?max_bytes=67108864`.
     ///
     /// The scheme `local`, the policy `tlfu` and the option `size` (for `max_entries`) are read
-    /// too. Without a policy it is `tinylfu`, without a bound [`MAX_ENTRIES_DEFAULT`] entries.
+    /// too. Without a policy it is `adaptive`, without a bound [`MAX_ENTRIES_DEFAULT`] entries. The
+    /// option `engine` is `sharded`, or `moka` for [`EngineKind::Moka`]; `curve_entries` is that of the
+    /// [builder](MemoryBuilder::curve_entries).
     ///
     /// # Errors
     /// [`ConfigError::Url`] if it is no such URL, [`ConfigError::Option`] for an unknown policy or
@@ -172,16 +255,33 @@ impl MemoryOptions {
         {
             return Err(refuse(url, "it is not of the form `memory://policy?option=value`"));
         }
-        let policy = match parsed.host_str() {
-            None | Some("") => Policy::default(),
-            Some(policy) => policy.parse()?,
+        let policy: Option<Policy> = match parsed.host_str() {
+            None | Some("") => None,
+            Some(policy) => Some(policy.parse()?),
         };
-        let context = format!("{}://{policy}", parsed.scheme());
+        let context = format!("{}://{}", parsed.scheme(), policy.map_or("", Policy::name));
         let mut builder = MemoryBuilder { policy, ..MemoryBuilder::default() };
+        let mut engine = None;
         for (name, value) in parsed.query_pairs() {
+            if name == "engine" {
+                let kind = match &*value {
+                    "sharded" => EngineKind::Sharded,
+                    "moka" => EngineKind::Moka,
+                    _ => {
+                        let problem = format!("is `{value}`, not `sharded` or `moka`");
+                        return Err(option(&context, &name, problem));
+                    }
+                };
+                if engine.replace(kind).is_some() {
+                    return Err(option(&context, &name, "is given twice".to_owned()));
+                }
+                builder.engine = kind;
+                continue;
+            }
             let place = match &*name {
                 "max_entries" | "size" => &mut builder.entries_max,
                 "max_bytes" => &mut builder.bytes_max,
+                "curve_entries" => &mut builder.curve_entries,
                 _ => return Err(option(&context, &name, "is not an option here".to_owned())),
             };
             let Ok(number) = value.parse() else {
@@ -192,6 +292,25 @@ impl MemoryOptions {
             }
         }
         builder.options_in(&context)
+    }
+}
+
+/// The bound that was said, or [`MAX_ENTRIES_DEFAULT`].
+pub(crate) fn bound(
+    context: &str,
+    entries_max: Option<u64>,
+    bytes_max: Option<u64>,
+) -> Result<Bound, ConfigError> {
+    match (entries_max, bytes_max) {
+        (Some(_), Some(_)) => {
+            let problem = "cannot be combined with `max_entries`".to_owned();
+            Err(option(context, "max_bytes", problem))
+        }
+        (None, Some(bytes)) => Ok(Bound::Bytes(positive(context, "max_bytes", bytes)?)),
+        (entries, None) => {
+            let entries = entries.unwrap_or(MAX_ENTRIES_DEFAULT);
+            Ok(Bound::Entries(positive(context, "max_entries", entries)?))
+        }
     }
 }
 
@@ -230,10 +349,14 @@ mod tests {
             ("memory://lru?max_bytes=1048576", Policy::Lru, bytes),
             ("local://tlfu?size=10000", Policy::TinyLfu, entries(10_000)),
             ("local://lru", Policy::Lru, entries(MAX_ENTRIES_DEFAULT)),
-            ("memory://", Policy::TinyLfu, entries(MAX_ENTRIES_DEFAULT)),
+            ("memory://", Policy::Adaptive, entries(MAX_ENTRIES_DEFAULT)),
+            ("memory://adaptive?engine=sharded", Policy::Adaptive, entries(MAX_ENTRIES_DEFAULT)),
             ("memory://LRU/", Policy::Lru, entries(MAX_ENTRIES_DEFAULT)),
         ] {
-            assert_eq!(MemoryOptions::from_url(url), Ok(MemoryOptions { policy, bound }), "{url}");
+            let engine = EngineKind::Sharded;
+            let curve_entries = CURVE_ENTRIES_DEFAULT;
+            let expected = MemoryOptions { engine, policy, bound, curve_entries };
+            assert_eq!(MemoryOptions::from_url(url), Ok(expected), "{url}");
         }
     }
 
@@ -255,7 +378,10 @@ mod tests {
             assert!(!error.to_string().contains("secret"), "{error}");
         }
         for (url, name) in [
-            ("memory://fifo", "policy"),
+            ("memory://random", "policy"),
+            ("memory://adaptive?engine=moka", "policy"),
+            ("memory://?engine=dashmap", "engine"),
+            ("memory://?engine=moka&engine=moka", "engine"),
             ("memory://lru?max_entries=0", "max_entries"),
             ("memory://lru?max_bytes=0", "max_bytes"),
             ("memory://lru?max_entries=-1", "max_entries"),
@@ -267,6 +393,16 @@ mod tests {
                 Err(ConfigError::Option { option, .. }) => assert_eq!(option, name, "{url}"),
                 other => panic!("{url}: {other:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn moka_has_policies_of_its_own() {
+        for (url, policy) in
+            [("memory://?engine=moka", Policy::TinyLfu), ("memory://lru?engine=moka", Policy::Lru)]
+        {
+            let options = MemoryOptions::from_url(url).expect(url);
+            assert_eq!((options.engine, options.policy), (EngineKind::Moka, policy), "{url}");
         }
     }
 

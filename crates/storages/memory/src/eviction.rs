@@ -29,6 +29,11 @@ impl Departures {
             _ => &self.explicit,
         };
         counter.fetch_add(1, Ordering::Relaxed);
+        self.tell(key, cause);
+    }
+
+    /// Tells those who have subscribed, and counts nothing.
+    pub(crate) fn tell(&self, key: &Arc<MemoryKey>, cause: EvictionCause) {
         if self.subscribers.load(Ordering::Acquire) == 0 {
             return;
         }

@@ -172,7 +172,7 @@ async fn urls_that_cannot_be_opened_say_why() {
         ("ftp://user:hunter2@localhost", "none that is known"),
         ("cache.db", "no scheme"),
         ("", "no scheme"),
-        ("memory://sieve?max_entries=10", "memory"),
+        ("memory://random?max_entries=10", "memory"),
         ("memory://lru?max_entries=0", "max_entries"),
         ("memory://lru?max_entries=many", "max_entries"),
         ("memory://lru?max_entires=10", "max_entires"),
@@ -196,7 +196,10 @@ async fn urls_open_what_they_name() {
     let file = format!("sqlite://{}?table=cache&pool_size=10", world.path().display());
     let absolute = format!("sqlite:///{}?table=other", world.path().display());
     for url in [
-        "memory://tinylfu?max_entries=10000",
+        "memory://?max_entries=10000",
+        "memory://adaptive?max_entries=10000",
+        "memory://tinylfu?max_entries=10000&engine=moka",
+        "memory://sieve?max_entries=10",
         "memory://lru?max_bytes=1000000",
         "local://tlfu",
         "local://lru",

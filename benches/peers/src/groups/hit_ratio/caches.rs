@@ -19,7 +19,7 @@ pub(super) struct Contender {
 pub(super) const CACHES: &[Contender] = &[
     Contender {
         name: "tiers",
-        hits: |entries, filling, counted| tiers(entries, Policy::TinyLfu, filling, counted),
+        hits: |entries, filling, counted| tiers(entries, Policy::Adaptive, filling, counted),
     },
     Contender {
         name: "tiers, LRU",

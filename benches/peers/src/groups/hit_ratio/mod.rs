@@ -14,7 +14,7 @@ use crate::zipf;
 use caches::CACHES;
 use tiers_benches::table::Table;
 
-pub(super) const GROUP: Group = Group { name: "hit-ratio", measure };
+pub(super) const GROUP: Group = Group { name: "zipf", measure };
 
 const EXPONENTS: [f64; 4] = [0.7, 0.9, 1.0, 1.2];
 /// Entries in the cache, as a share of the keys that there are.
@@ -32,7 +32,7 @@ fn measure(run: &mut Run<'_>) -> anyhow::Result<()> {
         asked / FILLING
     );
     for exponent in EXPONENTS {
-        run.note(&format!("hit-ratio: {asked} requests for {keys} keys, Zipf {exponent}"));
+        run.note(&format!("zipf: {asked} requests for {keys} keys, Zipf {exponent}"));
         let requests = zipf::requests(keys, exponent, asked)?;
         let (filling, counted) = requests.split_at(asked / FILLING);
         let mut curves = Vec::new();
@@ -53,7 +53,7 @@ fn measure(run: &mut Run<'_>) -> anyhow::Result<()> {
         run.leave(&format!("plots/hit-ratio-zipf-{exponent:.1}.svg"), &svg)?;
         text += &format!("\nZipf {exponent:.1}:\n\n{}", table(&curves).to_markdown());
     }
-    run.leave("hit-ratio.md", &text)?;
+    run.leave("zipf.md", &text)?;
     run.note(&format!("  in {:.0} s", begun.elapsed().as_secs_f64()));
     Ok(())
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use cache_core::clock::{Clock, SystemClock, Tick, Timestamp};
 use equivalent::Equivalent;
 use moka::ops::compute::{CompResult, Op};
+use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use moka::{Entry, Expiry};
 use parking_lot::Mutex;
@@ -121,7 +122,7 @@ where
         let entries_max = entries_max.get();
         let map = Cache::builder()
             .max_capacity(entries_max)
-            .eviction_policy(policy.to_moka())
+            .eviction_policy(policy.to_moka().unwrap_or_else(EvictionPolicy::tiny_lfu))
             .support_invalidation_closures();
         let (map, time) = match clock {
             None => (map.expire_after(Ttl), Time::System),

@@ -70,7 +70,7 @@ fn removed_after_its_check(
             let early = is_done.recv_timeout(Duration::from_millis(20));
             assert!(early.is_err(), "{name} did not wait for the fill");
         };
-        let filled = kit.memory.inner.insert(&probe, entry, &kit.fence, &kit.clock, between);
+        let filled = kit.memory.insert_between(&probe, entry, &kit.fence, &kit.clock, between);
         assert_eq!(filled, Inserted::Stored);
     });
     let left = kit.memory.get(&probe).filter(|entry| entry.is_fresh(kit.now()));
@@ -114,7 +114,7 @@ fn of_two_fills_of_one_node_the_newer_stays() {
             });
             assert!(is_done.recv_timeout(Duration::from_millis(20)).is_err());
         };
-        kit.memory.inner.insert(&probe, old, &kit.fence, &kit.clock, between);
+        kit.memory.insert_between(&probe, old, &kit.fence, &kit.clock, between);
     });
     assert_eq!(kit.value(&probe), Some(2));
     assert_eq!(kit.sizes(), (1, 1, 0));

@@ -12,17 +12,18 @@ use cache_core::memory::{
 };
 use cache_core::storage::InvalidationMode;
 
+use super::super::ENGINE;
 use crate::{Memory, MemoryBuilder};
 
-pub(super) struct Kit {
-    pub(super) memory: Memory,
-    pub(super) fence: Fence,
-    pub(super) clock: ManualClock,
+pub(in super::super) struct Kit {
+    pub(in super::super) memory: Memory,
+    pub(in super::super) fence: Fence,
+    pub(in super::super) clock: ManualClock,
 }
 
 /// An entry to be; fresh without end, with stamp 1, if nothing else is said.
 #[derive(Clone)]
-pub(super) struct Spec {
+pub(in super::super) struct Spec {
     value: ErasedValue,
     stamp: u64,
     digest: u64,
@@ -47,39 +48,39 @@ impl Default for Spec {
 }
 
 impl Spec {
-    pub(super) fn value(self, value: u64) -> Self {
+    pub(in super::super) fn value(self, value: u64) -> Self {
         self.shared(Arc::new(value))
     }
 
-    pub(super) fn shared(self, value: ErasedValue) -> Self {
+    pub(in super::super) fn shared(self, value: ErasedValue) -> Self {
         Self { value, ..self }
     }
 
-    pub(super) fn stamp(self, stamp: u64) -> Self {
+    pub(in super::super) fn stamp(self, stamp: u64) -> Self {
         Self { stamp, ..self }
     }
 
-    pub(super) fn digest(self, digest: u64) -> Self {
+    pub(in super::super) fn digest(self, digest: u64) -> Self {
         Self { digest, ..self }
     }
 
-    pub(super) fn weight(self, weight: u32) -> Self {
+    pub(in super::super) fn weight(self, weight: u32) -> Self {
         Self { weight, ..self }
     }
 
-    pub(super) fn tags(self, labels: &[&str]) -> Self {
+    pub(in super::super) fn tags(self, labels: &[&str]) -> Self {
         Self { tags: Tags::new(labels.iter().map(|label| tag(label)).collect()), ..self }
     }
 
-    pub(super) fn fresh(self, fresh: Duration) -> Self {
+    pub(in super::super) fn fresh(self, fresh: Duration) -> Self {
         Self { fresh: Some(fresh), ..self }
     }
 
-    pub(super) fn kept(self, kept: Duration) -> Self {
+    pub(in super::super) fn kept(self, kept: Duration) -> Self {
         Self { kept: Some(kept), ..self }
     }
 
-    pub(super) fn entry(self, clock: &ManualClock) -> MemoryEntry {
+    pub(in super::super) fn entry(self, clock: &ManualClock) -> MemoryEntry {
         let end =
             |span: Option<Duration>| span.map_or(Tick::NEVER, |span| clock.monotonic().after(span));
         let (fresh, kept) = (end(self.fresh), end(self.kept));
@@ -90,47 +91,47 @@ impl Spec {
 }
 
 impl Kit {
-    pub(super) fn new() -> Self {
+    pub(in super::super) fn new() -> Self {
         Self::with(Memory::builder())
     }
 
-    pub(super) fn with(builder: MemoryBuilder) -> Self {
-        let memory = builder.build().expect("a valid bound");
+    pub(in super::super) fn with(builder: MemoryBuilder) -> Self {
+        let memory = builder.engine(ENGINE).build().expect("a valid bound");
         Self { memory, fence: Fence::new(), clock: ManualClock::new() }
     }
 
-    pub(super) fn insert(&self, probe: &Probe<'_>, spec: Spec) -> Inserted {
+    pub(in super::super) fn insert(&self, probe: &Probe<'_>, spec: Spec) -> Inserted {
         self.memory.insert(probe, spec.entry(&self.clock), &self.fence, &self.clock)
     }
 
-    pub(super) fn value(&self, probe: &Probe<'_>) -> Option<u64> {
+    pub(in super::super) fn value(&self, probe: &Probe<'_>) -> Option<u64> {
         let entry = self.memory.get(probe)?;
         entry.value.as_ref()?.downcast_ref().copied()
     }
 
-    pub(super) fn remove(&self, what: &MemorySelector<'_>) -> u64 {
+    pub(in super::super) fn remove(&self, what: &MemorySelector<'_>) -> u64 {
         self.memory.invalidate(what, InvalidationMode::Remove)
     }
 
-    pub(super) fn now(&self) -> Tick {
+    pub(in super::super) fn now(&self) -> Tick {
         self.clock.monotonic()
     }
 
     /// Members, digests and tag memberships that the index holds.
-    pub(super) fn sizes(&self) -> (usize, usize, usize) {
-        self.memory.inner.index().sizes()
+    pub(in super::super) fn sizes(&self) -> (usize, usize, usize) {
+        self.memory.sizes()
     }
 }
 
-pub(super) fn probe(node: &u64) -> Probe<'_> {
+pub(in super::super) fn probe(node: &u64) -> Probe<'_> {
     static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
     probe_hashed(node, HASHER.hash_one(node))
 }
 
-pub(super) fn probe_hashed(node: &u64, hash: u64) -> Probe<'_> {
+pub(in super::super) fn probe_hashed(node: &u64, hash: u64) -> Probe<'_> {
     Probe { hash, binding: BindingId(1), node }
 }
 
-pub(super) fn tag(label: &str) -> Tag {
+pub(in super::super) fn tag(label: &str) -> Tag {
     Tag::new("p", label).expect("a valid tag")
 }

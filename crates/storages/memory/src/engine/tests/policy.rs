@@ -106,26 +106,3 @@ fn the_bound_holds_soon_without_being_asked() {
         }
     }
 }
-
-#[test]
-fn what_is_asked_for_in_vain_gains_a_place() {
-    let kit = Kit::with(Memory::builder().max_entries(100).policy(Policy::TinyLfu));
-    for id in 0..100 {
-        kit.insert(&probe(&id), Spec::default());
-    }
-    kit.memory.maintain();
-    for id in 0..100 {
-        kit.memory.get(&probe(&id));
-        kit.memory.get(&probe(&id));
-    }
-    for _ in 0..10 {
-        assert!(kit.memory.get(&probe(&100)).is_none());
-    }
-    kit.memory.maintain();
-    for id in [100, 101] {
-        kit.insert(&probe(&id), Spec::default());
-    }
-    kit.memory.maintain();
-    let held = [100, 101].map(|id| kit.memory.peek(&probe(&id)).is_some());
-    assert_eq!(held, [true, false]);
-}

@@ -1,7 +1,7 @@
-//! What the engine promises, case by case.
+//! What an engine promises, case by case. Every engine includes these.
 
 mod interleavings;
-mod kit;
+pub(super) mod kit;
 mod model;
 mod policy;
 mod stress;
@@ -18,8 +18,7 @@ use cache_core::memory::{
 use cache_core::storage::InvalidationMode::{Expire, Remove};
 
 use self::kit::{Kit, Spec, probe, probe_hashed, tag};
-use crate::index::Member;
-use crate::{EVICTIONS_BUFFERED, Memory, Policy};
+use crate::{EVICTIONS_BUFFERED, EngineKind, Memory, Policy};
 
 #[test]
 fn an_entry_is_found_by_its_node_and_by_no_other() {
@@ -272,11 +271,11 @@ fn every_entry_is_shown() {
 
 #[test]
 fn it_says_what_it_can_do() {
-    let memory = Memory::builder().max_bytes(7).policy(Policy::Lru).build().expect("a valid bound");
+    let memory = Kit::with(Memory::builder().max_bytes(7).policy(Policy::Lru)).memory;
     let engine: Arc<dyn MemoryEngine> = memory.into();
     let can = engine.capabilities();
     assert_eq!((can.policy, can.entries_max, can.bytes_max), ("lru", None, Some(7)));
-    assert!(!can.exact_bound);
+    assert_eq!(can.exact_bound, super::ENGINE == EngineKind::Sharded);
 }
 
 #[test]
@@ -296,21 +295,6 @@ fn a_removal_is_for_what_was_there_before_it() {
     };
     assert_eq!(kit.memory.invalidate(&MemorySelector::Where(&insert_too), Remove), 1);
     assert_eq!((kit.value(&probe(&0)), kit.memory.stats().entries), (None, 999));
-}
-
-#[test]
-fn what_is_just_being_evicted_is_found_by_a_removal() {
-    // The map has let go of it already, and its listener has not told the index yet.
-    let kit = Kit::new();
-    let index = kit.memory.inner.index();
-    let entry = Arc::new(Spec::default().digest(1).entry(&kit.clock));
-    let key = Arc::new(probe(&1).to_key(1));
-    let id = index.next_id();
-    index.enroll(key.hash, 1, &entry.tags);
-    index.put(Member { key, entry, id, is_expired: false });
-    assert!(kit.memory.get(&probe(&1)).is_some());
-    assert_eq!(kit.remove(&MemorySelector::Digest(1)), 1);
-    assert!(kit.memory.get(&probe(&1)).is_none());
 }
 
 #[test]

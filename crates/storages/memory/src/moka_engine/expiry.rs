@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 use cache_core::memory::MemoryKey;
 use moka::Expiry;
 
-use crate::slot::Slot;
+use super::slot::Slot;
 
 /// Frees entries that nobody asks for once the end that no use can move has passed.
 ///

@@ -1,62 +1,61 @@
-mod invalidate;
+//! The engine on [moka](https://docs.rs/moka), for those who want it: what the map lacks stands
+//! beside it.
+
 #[cfg(test)]
+mod cases;
+mod expiry;
+mod index;
+mod invalidate;
+mod slot;
+mod stripe;
+#[cfg(test)]
+#[path = "../engine/tests/mod.rs"]
 mod tests;
+mod uses;
 
 use std::fmt;
 use std::sync::Arc;
 
-use cache_core::cache::Backend;
 use cache_core::clock::Clock;
-use cache_core::error::ConfigError;
 use cache_core::fence::Fence;
-use cache_core::memory::{
-    EvictionCause, Inserted, MemoryCapabilities, MemoryEngine, MemoryEntry, MemoryKey,
-    MemorySelector, MemoryStats, Probe,
-};
-use cache_core::storage::InvalidationMode;
+use cache_core::memory::{EvictionCause, Inserted, MemoryEntry, MemoryKey, MemoryStats, Probe};
 use moka::notification::RemovalCause;
+use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
-use crate::config::{Bound, MemoryBuilder, MemoryOptions, Policy};
+use crate::config::{Bound, MemoryOptions, Policy};
 use crate::eviction::{Departures, Evictions};
-use crate::expiry::KeptUntil;
-use crate::index::{Index, Member, weight_of};
-use crate::slot::{HashAsGiven, Lookup, Slot};
-use crate::stripe::Stripes;
-use crate::uses::Uses;
+use expiry::KeptUntil;
+use index::{Index, Member, weight_of};
+use slot::{HashAsGiven, Lookup, Slot};
+use stripe::Stripes;
+use uses::Uses;
 
-/// The entries of one storage name in the memory of this process; clones share them.
-///
-/// One memory serves every node type that names it, so that one bound and one policy hold over all
-/// of them. It is made by a [builder](Self::builder) or from a [URL](Self::open), registered with a
-/// cache, and used by it through [`MemoryEngine`].
+/// Entries in a map of moka's, found by an index beside it.
 ///
 /// **Bound.** Evictions are done in portions: an insert that finds the bound passed by more than a
 /// thirty-second part (at most 64 entries; a sixty-fourth part in bytes) does them. After
-/// [`maintain`](MemoryEngine::maintain) the bound holds exactly.
+/// `maintain` the bound holds exactly.
 ///
 /// **Policy.** A hit is noted, and the policy told of it before it next evicts. A memory of less
 /// than 32 entries goes by every use in order; a larger one by the uses between two portions.
 ///
 /// **Cost.** A hit takes one shared lock, of a 128th of the table, and allocates nothing. An insert
-/// takes about ten small allocations; each tag adds one. Removing everything, or by predicate, takes
-/// time in proportion to the entries held; by tag, to the entries that bear it.
+/// takes about ten small allocations; each tag adds one.
 ///
 /// **Values.** No foreign code runs under a lock except the equality of nodes and the drop of
 /// values: a value that was removed is dropped by whichever call comes by when nobody can be
 /// reading it any more. So the drop of a value must neither call the memory nor take long.
-#[derive(Clone)]
-pub struct Memory {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
+pub(crate) struct MokaEngine {
     map: Cache<Arc<MemoryKey>, Slot, HashAsGiven>,
     shared: Arc<Shared>,
     stripes: Stripes,
     uses: Uses,
     options: MemoryOptions,
 }
+
+#[cfg(test)]
+const ENGINE: crate::EngineKind = crate::EngineKind::Moka;
 
 /// Of how many entries' uses the map can be told without housekeeping in between.
 const USES_PER_PORTION: usize = 16;
@@ -90,23 +89,8 @@ impl Shared {
     }
 }
 
-impl Memory {
-    /// Makes a memory step by step.
-    pub fn builder() -> MemoryBuilder {
-        MemoryBuilder::default()
-    }
-
-    /// Makes a memory from a [URL](MemoryOptions::from_url), such as
-    /// `memory://tinylfu?max_entries=10000`.
-    ///
-    /// # Errors
-    /// Those of [`MemoryOptions::from_url`].
-    pub fn open(url: &str) -> Result<Self, ConfigError> {
-        Ok(Self::new(MemoryOptions::from_url(url)?))
-    }
-
-    /// Makes a memory from options.
-    pub fn new(options: MemoryOptions) -> Self {
+impl MokaEngine {
+    pub(crate) fn new(options: MemoryOptions) -> Self {
         let shared = Arc::new(Shared::default());
         let listener = {
             let shared = Arc::clone(&shared);
@@ -116,7 +100,7 @@ impl Memory {
         };
         let map = Cache::builder()
             .max_capacity(options.bound.limit())
-            .eviction_policy(options.policy.to_moka())
+            .eviction_policy(options.policy.to_moka().unwrap_or_else(EvictionPolicy::tiny_lfu))
             .expire_after(KeptUntil)
             .eviction_listener(listener);
         let map = match options.bound {
@@ -124,34 +108,25 @@ impl Memory {
             Bound::Bytes(_) => map.weigher(|_, slot: &Slot| weight_of(&slot.entry)),
         };
         let map = map.build_with_hasher(HashAsGiven);
-        let inner = Inner {
-            map,
-            shared,
-            stripes: Stripes::default(),
-            uses: Uses::new(options.policy == Policy::Lru),
-            options,
-        };
-        Self { inner: Arc::new(inner) }
+        let uses = Uses::new(options.policy == Policy::Lru);
+        Self { map, shared, stripes: Stripes::default(), uses, options }
     }
 
-    /// Entries as they leave from now on, with the cause. Costs nothing while nobody subscribes.
-    pub fn subscribe(&self) -> Evictions {
-        self.inner.shared.departures.subscribe()
+    pub(crate) fn subscribe(&self) -> Evictions {
+        self.shared.departures.subscribe()
     }
 
-    /// What it was made from.
-    pub fn options(&self) -> &MemoryOptions {
-        &self.inner.options
+    #[cfg(test)]
+    pub(crate) fn sizes(&self) -> (usize, usize, usize) {
+        self.index().sizes()
     }
-}
 
-impl Inner {
-    fn index(&self) -> &Index {
+    pub(crate) fn index(&self) -> &Index {
         &self.shared.index
     }
 
     /// `between` is called when the entry has been admitted and is not stored yet; tests stop there.
-    fn insert(
+    pub(crate) fn insert_between(
         &self,
         probe: &Probe<'_>,
         entry: MemoryEntry,
@@ -267,92 +242,56 @@ impl Inner {
     }
 }
 
-impl MemoryEngine for Memory {
-    fn get(&self, probe: &Probe<'_>) -> Option<Arc<MemoryEntry>> {
-        let entry = self.inner.index().hit(probe, &self.inner.uses);
+impl MokaEngine {
+    pub(crate) fn get(&self, probe: &Probe<'_>) -> Option<Arc<MemoryEntry>> {
+        let entry = self.index().hit(probe, &self.uses);
         // The policy wants to hear of what is asked for in vain, too.
-        entry.or_else(|| self.inner.map.get(&Lookup(probe)).map(|slot| slot.entry))
+        entry.or_else(|| self.map.get(&Lookup(probe)).map(|slot| slot.entry))
     }
 
-    fn peek(&self, probe: &Probe<'_>) -> Option<Arc<MemoryEntry>> {
-        self.inner.index().find(probe).map(|member| member.entry)
+    pub(crate) fn peek(&self, probe: &Probe<'_>) -> Option<Arc<MemoryEntry>> {
+        self.index().find(probe).map(|member| member.entry)
     }
 
-    fn insert(
-        &self,
-        probe: &Probe<'_>,
-        entry: MemoryEntry,
-        fence: &Fence,
-        clock: &dyn Clock,
-    ) -> Inserted {
-        self.inner.insert(probe, entry, fence, clock, || ())
-    }
-
-    fn invalidate(&self, what: &MemorySelector<'_>, mode: InvalidationMode) -> u64 {
-        self.inner.invalidate(what, mode)
-    }
-
-    fn remove_expired(&self, probe: &Probe<'_>, entry: &Arc<MemoryEntry>) {
-        let inner = &*self.inner;
-        let _stripe = inner.stripes.lock(probe.hash);
-        let held = inner.index().find(probe).filter(|held| Arc::ptr_eq(&held.entry, entry));
+    pub(crate) fn remove_expired(&self, probe: &Probe<'_>, entry: &Arc<MemoryEntry>) {
+        let _stripe = self.stripes.lock(probe.hash);
+        let held = self.index().find(probe).filter(|held| Arc::ptr_eq(&held.entry, entry));
         if let Some(held) = held {
-            inner.index().mark_expired(probe.hash, held.id);
-            inner.remove(&held);
+            self.index().mark_expired(probe.hash, held.id);
+            self.remove(&held);
         }
     }
 
-    fn for_each(&self, visit: &mut dyn FnMut(&MemoryKey, &Arc<MemoryEntry>)) {
-        for members in self.inner.index().shards() {
+    pub(crate) fn for_each(&self, visit: &mut dyn FnMut(&MemoryKey, &Arc<MemoryEntry>)) {
+        for members in self.index().shards() {
             for member in &members {
                 visit(&member.key, &member.entry);
             }
         }
     }
 
-    fn maintain(&self) {
+    pub(crate) fn maintain(&self) {
         // First what came, then how it was used, then what has to go.
-        self.inner.map.run_pending_tasks();
-        self.inner.tell_uses(usize::MAX);
-        self.inner.map.run_pending_tasks();
+        self.map.run_pending_tasks();
+        self.tell_uses(usize::MAX);
+        self.map.run_pending_tasks();
     }
 
-    fn stats(&self) -> MemoryStats {
+    pub(crate) fn stats(&self) -> MemoryStats {
         let mut stats = MemoryStats::default();
-        stats.entries = self.inner.index().entries();
-        stats.weight_bytes = self.inner.index().weight_bytes();
-        self.inner.shared.departures.fill_in(&mut stats);
+        stats.entries = self.index().entries();
+        stats.weight_bytes = self.index().weight_bytes();
+        self.shared.departures.fill_in(&mut stats);
         stats
     }
-
-    fn capabilities(&self) -> MemoryCapabilities {
-        let (entries_max, bytes_max) = match self.inner.options.bound {
-            Bound::Entries(limit) => (Some(limit.get()), None),
-            Bound::Bytes(limit) => (None, Some(limit.get())),
-        };
-        let policy = self.inner.options.policy.name();
-        MemoryCapabilities::new(policy, entries_max, bytes_max, false)
-    }
 }
 
-impl From<Memory> for Arc<dyn MemoryEngine> {
-    fn from(memory: Memory) -> Self {
-        Arc::new(memory)
-    }
-}
-
-impl From<Memory> for Backend {
-    fn from(memory: Memory) -> Self {
-        Self::Memory(memory.into())
-    }
-}
-
-impl fmt::Debug for Memory {
+impl fmt::Debug for MokaEngine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Memory")
-            .field("policy", &self.inner.options.policy)
-            .field("bound", &self.inner.options.bound)
-            .field("entries", &self.inner.index().entries())
+        f.debug_struct("MokaEngine")
+            .field("policy", &self.options.policy)
+            .field("bound", &self.options.bound)
+            .field("entries", &self.index().entries())
             .finish()
     }
 }

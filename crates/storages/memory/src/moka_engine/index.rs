@@ -8,9 +8,9 @@ use cache_core::memory::{MemoryEntry, MemoryKey, Probe};
 use hashbrown::HashTable;
 use parking_lot::{Mutex, RwLock};
 
-use crate::stripe::Sharded;
+use super::stripe::Sharded;
+use super::uses::{UseCount, Uses};
 use crate::sync::atomic::{self, Ordering};
-use crate::uses::{UseCount, Uses};
 
 /// What stands beside the map: who is there, by node, by digest of the key text and by tag.
 ///
