@@ -116,6 +116,9 @@ fn incompatible(message: impl Into<String>) -> StorageError {
 /// Looks at a file without changing it.
 pub(crate) fn inspect(connection: &Connection, table: &str) -> Result<Found, StorageError> {
     let look = || -> rusqlite::Result<(i32, bool, Vec<String>)> {
+        // All in one snapshot: another may make its tables in this very moment.
+        let snapshot = connection.is_autocommit().then(|| connection.unchecked_transaction());
+        let _snapshot = snapshot.transpose()?;
         let id = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
         let empty = "SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)";
         let empty = connection.query_row(empty, [], |row| row.get(0))?;
