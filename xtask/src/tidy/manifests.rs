@@ -86,7 +86,7 @@ fn layer(folder: &str) -> Option<Layer> {
         "crates/series" => Layer::Series,
         "crates/tiers" => Layer::Facade,
         "crates/cli" => Layer::Face,
-        "xtask" | "benches" | "interleavings" => Layer::Workshop,
+        "xtask" | "benches" | "interleavings" | "consistency" => Layer::Workshop,
         _ if folder.starts_with("crates/storages/") => Layer::Storage,
         _ if folder.starts_with("crates/connectors/") => Layer::Connector,
         _ if folder.starts_with("crates/bindings/") => Layer::Face,
