@@ -52,6 +52,16 @@ enum Limit {
     Weight { budget: Arc<Budget>, sampled_for: AtomicU64 },
 }
 
+impl Limit {
+    /// Whether an entry of this weight fits at all. A bound on entries asks for no weight.
+    fn may_hold(&self, weight: u64) -> bool {
+        match self {
+            Self::Entries(entries) => entries.load(Ordering::Relaxed) > 0,
+            Self::Weight { budget, .. } => weight <= budget.max(),
+        }
+    }
+}
+
 /// What an engine is made from.
 pub(crate) struct Plan<K, V> {
     pub(crate) policy: Name,
@@ -204,7 +214,7 @@ impl<K: Eq, V, A: Annex<K, V>> Engine<K, V, A> {
             if !admits(current.map(|pair| &pair.1)) {
                 return None;
             }
-            if is_in_vain || round == ROUNDS_MAX || weight > self.bound() {
+            if is_in_vain || round == ROUNDS_MAX || !self.limit.may_hold(weight) {
                 // What is not kept still outdates what is there.
                 if let Some(slot) = slot {
                     shard.remove(slot, EvictionCause::Size, &mut departures);

@@ -29,6 +29,17 @@ fn a_memory_bounded_by_bytes_goes_by_weight() {
 }
 
 #[test]
+fn a_memory_bounded_by_entries_takes_entries_of_any_weight() {
+    let kit = Kit::with(Memory::builder().max_entries(10));
+    let nodes: Vec<u64> = (0..10).collect();
+    for node in &nodes {
+        let heavy = Spec::default().weight(u32::MAX);
+        assert_eq!(kit.insert(&probe(node), heavy), Inserted::Stored);
+    }
+    assert!(nodes.iter().all(|node| kit.value(&probe(node)).is_some()));
+}
+
+#[test]
 fn entries_without_weight_are_bounded_too() {
     let kit = Kit::with(Memory::builder().max_bytes(50));
     for id in 0..200 {
