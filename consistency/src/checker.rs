@@ -87,13 +87,7 @@ pub(crate) fn check(histories: &[History], bound: Duration) -> Verdict {
     verdict
 }
 
-fn check_one(
-    history: &History,
-    own: &Promises,
-    all: &Promises,
-    bound: u64,
-    verdict: &mut Verdict,
-) {
+fn check_one(history: &History, own: &Promises, all: &Promises, bound: u64, verdict: &mut Verdict) {
     let mut broken = |what: String| verdict.violations.push(format!("{}: {what}", history.name));
     for event in &history.events {
         match event {
@@ -200,12 +194,8 @@ mod tests {
 
     #[test]
     fn keys_are_apart() {
-        let other = Event::Read {
-            began: 50,
-            ended: 51,
-            place: Place { chain: 1, key: 5 },
-            version: 0,
-        };
+        let other =
+            Event::Read { began: 50, ended: 51, place: Place { chain: 1, key: 5 }, version: 0 };
         assert_eq!(violations(&[history("a", &[done(10, 5), other])]), 0);
     }
 
