@@ -52,16 +52,6 @@ enum Limit {
     Weight { budget: Arc<Budget>, sampled_for: AtomicU64 },
 }
 
-impl Limit {
-    /// Whether an entry of this weight fits at all. A bound on entries asks for no weight.
-    fn may_hold(&self, weight: u64) -> bool {
-        match self {
-            Self::Entries(entries) => entries.load(Ordering::Relaxed) > 0,
-            Self::Weight { budget, .. } => weight <= budget.max(),
-        }
-    }
-}
-
 /// What an engine is made from.
 pub(crate) struct Plan<K, V> {
     pub(crate) policy: Name,
@@ -214,7 +204,7 @@ impl<K: Eq, V, A: Annex<K, V>> Engine<K, V, A> {
             if !admits(current.map(|pair| &pair.1)) {
                 return None;
             }
-            if is_in_vain || round == ROUNDS_MAX || !self.limit.may_hold(weight) {
+            if is_in_vain || round == ROUNDS_MAX || self.is_too_heavy(weight) {
                 // What is not kept still outdates what is there.
                 if let Some(slot) = slot {
                     shard.remove(slot, EvictionCause::Size, &mut departures);
@@ -251,6 +241,11 @@ impl<K: Eq, V, A: Annex<K, V>> Engine<K, V, A> {
             is_in_vain = !self.make_room(weight);
         }
         Some(false)
+    }
+
+    /// Whether it would never fit. A bound on entries asks for no weights.
+    fn is_too_heavy(&self, weight: u64) -> bool {
+        matches!(&self.limit, Limit::Weight { budget, .. } if weight > budget.max())
     }
 
     /// Lets entries of any shard go until there is room for this weight. Says whether there is any;
