@@ -124,9 +124,10 @@ impl Source {
         connection.get_mut().write_all(question.as_bytes()).await?;
         let mut answer = String::new();
         connection.read_line(&mut answer).await?;
+        let version = answer.trim_end().parse().context("the source's answer is no version")?;
         // One that was given up half-way is never given back: its answer would be the next one's.
         self.give_back(connection);
-        answer.trim_end().parse().context("the source's answer is no version")
+        Ok(version)
     }
 
     async fn connection(&self) -> anyhow::Result<BufReader<TcpStream>> {

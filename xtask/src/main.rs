@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`mod@test`] | every suite of the workspace, and which storage passes which case |
 //! | [`mod@bench`] | measurements, merged into one summary of speed targets |
+//! | [`consistency`] | processes that share tiers, and what they read |
 //! | [`schema`] | the schemas of the storages: print, apply, check |
 //! | [`services`] | private servers, for the tests and for people |
 //! | [`release`] | the next version: changelog, packages checked, commit and tag |
@@ -15,6 +16,7 @@
 mod bench;
 mod ci;
 mod command;
+mod consistency;
 mod packages;
 mod release;
 mod schema;
@@ -42,6 +44,7 @@ struct Arguments {
 enum Task {
     Test(test::Options),
     Bench(bench::Options),
+    Consistency(consistency::Options),
     Schema(schema::Options),
     Services(services::Options),
     Release(release::Options),
@@ -64,6 +67,7 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
     match arguments.task {
         Task::Test(options) => test::run(&workspace, &options),
         Task::Bench(options) => bench::run(&workspace, &options),
+        Task::Consistency(options) => consistency::run(&workspace, &options),
         Task::Schema(options) => schema::run(&workspace, &options),
         Task::Services(options) => services::run(&workspace, &options),
         Task::Release(options) => release::run(&workspace, &options),
