@@ -30,7 +30,12 @@ pub(crate) use binding::{Binding, InMemory, MemoryFill, StorageTier, typed};
 pub use builder::CacheBuilder;
 pub use close::CloseError;
 pub use invalidate::{Invalidation, PendingInvalidation};
-pub(crate) use invalidate::{KeyTest, Reached, invalidate, invalidate_storages, leave_pending};
+pub(crate) use invalidate::{
+    KeyTest, Reached, in_process, invalidate, invalidate_announced, invalidate_storages,
+    leave_pending, leave_to_replay,
+};
 pub(crate) use registered::Registered;
+pub(crate) use registry::Registry;
+pub(crate) use shared::Shared;
 pub(crate) use stale::StaleTimes;
 pub use whole::Cache;

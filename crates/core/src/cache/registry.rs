@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use parking_lot::RwLock;
 
 use super::binding::Binding;
+use super::invalidate::KeyTest;
 use crate::error::ConfigError;
 use crate::key::{Key, KeyTemplate};
 use crate::memory::{BindingId, MemoryKey};
 use crate::node::Node;
 use crate::stats::NodeStats;
+use crate::storage::Selector;
 
 /// A binding whose node type has been forgotten.
 pub(super) trait ErasedBinding: Any + Send + Sync {
@@ -56,7 +58,7 @@ impl<N: Node> ErasedBinding for Binding<N> {
 
 /// All bindings of a cache.
 #[derive(Default)]
-pub(super) struct Registry {
+pub(crate) struct Registry {
     bindings: RwLock<Vec<Arc<dyn ErasedBinding>>>,
 }
 
@@ -121,6 +123,22 @@ impl Registry {
     /// The binding of this type that was made first.
     pub(super) fn first<N: Node>(&self) -> Option<Arc<Binding<N>>> {
         first_of(&self.bindings.read())
+    }
+
+    /// How the entries that a pattern or a namespace names are found in memory, which may be shared
+    /// with another cache, whose entries are not ours to remove.
+    pub(crate) fn key_test(self: &Arc<Self>, selector: &Selector) -> Option<KeyTest> {
+        let registry = Arc::clone(self);
+        match selector.clone() {
+            Selector::Pattern(pattern) => Some(KeyTest::new(move |key| {
+                registry.key_in_memory(key).is_some_and(|key| pattern.matches(&key))
+            })),
+            Selector::Namespace(_) => {
+                let ids: Vec<_> = registry.all().iter().map(|binding| binding.id()).collect();
+                Some(KeyTest::new(move |key| ids.contains(&key.binding)))
+            }
+            _ => None,
+        }
     }
 
     /// The key of an entry in memory, whichever binding it belongs to.

@@ -72,6 +72,19 @@ impl Fence {
         mark
     }
 
+    /// From now on nothing may be stored, until the fence is [reopened](Self::reopen).
+    pub(crate) fn shut(&self) {
+        let _raising = self.raising.lock();
+        self.floor.store(u64::MAX, Ordering::SeqCst);
+    }
+
+    /// What begins to be loaded from now on may be stored again.
+    pub(crate) fn reopen(&self) {
+        let _raising = self.raising.lock();
+        let mark = self.counter.fetch_add(1, Ordering::SeqCst) + 1;
+        self.floor.store(mark, Ordering::SeqCst);
+    }
+
     /// In one step: notes of which keys neither the key's nor a tag's cell had been raised past
     /// `stamp`, and raises the cells of all of the keys. The caller may store those, and only those,
     /// under the mark that this returns.
@@ -121,6 +134,19 @@ mod tests {
             assert!(!fence.admits(before, key().digest(), &tags));
             assert!(fence.admits(fence.stamp(), key().digest(), &tags));
         }
+    }
+
+    #[test]
+    fn a_shut_fence_admits_nothing_and_a_reopened_one_what_begins_then() {
+        let fence = Fence::new();
+        fence.shut();
+        let while_shut = fence.stamp();
+        assert!(!fence.admits(while_shut, key().digest(), &Tags::NONE));
+        fence.raise_floor();
+        assert!(!fence.admits(fence.stamp(), key().digest(), &Tags::NONE));
+        fence.reopen();
+        assert!(!fence.admits(while_shut, key().digest(), &Tags::NONE));
+        assert!(fence.admits(fence.stamp(), key().digest(), &Tags::NONE));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::latency::Latency;
+use crate::backplane::BackplaneStats;
 use crate::memory::{MemoryStats, MissRatioCurve};
 use crate::storage::{StorageError, StorageStats};
 
@@ -90,6 +91,8 @@ pub struct CacheStats {
     pub memories: Vec<MemoryStorageStats>,
     /// Every other storage.
     pub storages: Vec<StorageReport>,
+    /// The backplane, where there is one.
+    pub backplane: Option<BackplaneStats>,
 }
 
 /// One memory's own figures.

@@ -23,6 +23,7 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 
+use crate::backplane::EventLog;
 use crate::fence::Stamp;
 use crate::key::Key;
 
@@ -111,4 +112,10 @@ pub trait Storage: Debug + Send + Sync + 'static {
     /// # Errors
     /// [`StorageError`] if flushing failed; the storage is closed all the same.
     async fn close(&self) -> Result<(), StorageError>;
+
+    /// A log of events beside the entries, for a [`Backplane`](crate::backplane::Backplane), where
+    /// the storage has one. It ends with [`close`](Self::close), too.
+    fn events(&self) -> Option<&dyn EventLog> {
+        None
+    }
 }
