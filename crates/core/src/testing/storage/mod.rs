@@ -2,6 +2,7 @@
 
 mod builder;
 mod calls;
+mod events;
 mod faults;
 mod mutant;
 mod operations;
@@ -21,6 +22,7 @@ use self::calls::Counters;
 use self::faults::Faults;
 use self::table::Table;
 use super::gate::Gate;
+use crate::backplane::InProcessLog;
 use crate::clock::Clock;
 use crate::entry::Entry;
 use crate::key::Key;
@@ -61,6 +63,8 @@ struct ClientState {
     calls: Counters,
     faults: Faults,
     closed: std::sync::atomic::AtomicBool,
+    log: InProcessLog,
+    has_events: bool,
 }
 
 impl Default for TestStorage {
@@ -86,6 +90,7 @@ impl TestStorage {
         clock: Arc<dyn Clock>,
         capabilities: Capabilities,
         mutant: Option<Mutant>,
+        (log, has_events): (InProcessLog, bool),
     ) -> Self {
         Self {
             client: Arc::new(ClientState {
@@ -96,6 +101,8 @@ impl TestStorage {
                 calls: Counters::default(),
                 faults: Faults::default(),
                 closed: false.into(),
+                log,
+                has_events,
             }),
         }
     }
@@ -113,6 +120,8 @@ impl TestStorage {
             clock,
             capabilities: client.capabilities.clone(),
             mutant: client.mutant,
+            log: client.log.clone(),
+            has_events: client.has_events,
         }
     }
 
@@ -188,6 +197,11 @@ impl TestStorage {
         self.client.faults.heal();
     }
 
+    /// Every call of its log of events fails from now on, by any client, until this is taken back.
+    pub fn set_events_down(&self, is_down: bool) {
+        self.client.log.set_down(is_down);
+    }
+
     /// What is stored under a key, past its time or not; counts as no call.
     pub fn stored(&self, key: &Key) -> Option<Entry> {
         self.client.store.lock().stored(key)
@@ -203,5 +217,6 @@ impl TestStorage {
     pub fn lose_everything(&self) {
         let now = self.client.clock.wall();
         *self.client.store.lock() = Table::new(now);
+        self.client.log.lose_everything();
     }
 }

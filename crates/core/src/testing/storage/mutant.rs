@@ -59,6 +59,14 @@ pub enum Mutant {
     KeysFolded,
     /// A scan lists what is past its time.
     ScanListsExpired,
+    /// A reader of the log is not told that it was trimmed past.
+    EventGapHidden,
+    /// Events come in the wrong order.
+    EventsBackwards,
+    /// Events come again and again.
+    EventsRepeated,
+    /// The last event of a page is skipped.
+    EventLeftOut,
 }
 
 impl Mutant {
@@ -92,5 +100,9 @@ impl Mutant {
         Self::CloseIgnored,
         Self::KeysFolded,
         Self::ScanListsExpired,
+        Self::EventGapHidden,
+        Self::EventsBackwards,
+        Self::EventsRepeated,
+        Self::EventLeftOut,
     ];
 }

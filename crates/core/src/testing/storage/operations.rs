@@ -8,6 +8,7 @@ use super::calls::Operation;
 use super::faults::ReadDamage;
 use super::mutant::Mutant;
 use super::table::Rules;
+use crate::backplane::EventLog;
 use crate::fence::Stamp;
 use crate::key::Key;
 use crate::storage::{
@@ -250,5 +251,9 @@ impl Storage for TestStorage {
             Some(kind) => Err(self.error(Operation::Close, kind, "a failure that was asked for")),
             None => self.finish(Operation::Close, ()).await,
         }
+    }
+
+    fn events(&self) -> Option<&dyn EventLog> {
+        self.client.has_events.then_some(self)
     }
 }

@@ -3,6 +3,7 @@
 mod cancellation;
 mod concurrency;
 mod conditional;
+mod events;
 mod evict;
 mod expiry;
 mod fence;
@@ -40,6 +41,7 @@ pub fn cases() -> Vec<Case> {
         maintain::cases(),
         lifecycle::cases(),
         reopen::cases(),
+        events::cases(),
         cancellation::cases(),
         concurrency::cases(),
     ];
