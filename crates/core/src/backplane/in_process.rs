@@ -117,7 +117,9 @@ impl InProcessLog {
     fn page(&self, after: &Position, limit: usize) -> Result<Page, StorageError> {
         let state = self.state("read")?;
         let first = state.last + 1 - state.events.len() as u64;
-        let from = after.as_numbered().map_or(0, |(_, number)| (number + 1).saturating_sub(first));
+        let from = after
+            .as_numbered()
+            .map_or(0, |(_, number)| number.saturating_add(1).saturating_sub(first));
         let from = usize::try_from(from).unwrap_or(usize::MAX);
         let rows = state.events.iter().enumerate().skip(from).take(limit);
         let rows = rows.map(|(at, event)| (first + at as u64, event.clone()));

@@ -157,7 +157,7 @@ impl Follows {
             };
             pause = PAUSE_MIN;
             let Some(cache) = self.cache() else { return };
-            let actions = match &position {
+            let mut actions = match &position {
                 Some(_) => follower.page(begun, self.now(), &page, fastrand::f64()),
                 None => {
                     cache.catch_up().await;
@@ -165,6 +165,7 @@ impl Follows {
                     follower.joined(begun)
                 }
             };
+            actions.extend(follower.tick(self.now()));
             let is_first = position.is_none();
             self.act(&cache, actions, &follower).await;
             if is_first {

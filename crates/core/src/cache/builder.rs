@@ -188,6 +188,7 @@ fn find_log(backplane: &Backplane, storages: &[Arc<Registered>]) -> Result<Log, 
                     "names the storage `{name}`, which has no log of events"
                 )));
             }
+            storage.carries_log();
             Ok(Log::Storage(Arc::clone(storage)))
         }
     }

@@ -34,6 +34,7 @@
 mod config;
 mod connection;
 mod error;
+mod events;
 mod fence;
 mod invalidate;
 mod maintain;

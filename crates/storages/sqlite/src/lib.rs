@@ -33,6 +33,7 @@ mod calls;
 mod config;
 mod connection;
 mod error;
+mod events;
 mod fence;
 #[cfg(all(test, shuttle))]
 mod interleavings;

@@ -54,7 +54,7 @@ fn scripts(options: &MySqlOptions, from: i32) -> Result<String, StorageError> {
 
 /// All scripts, as an administrator would run them.
 pub(crate) fn script(options: &MySqlOptions) -> Result<String, StorageError> {
-    scripts(options, 0)
+    Ok(format!("{}\n{}", scripts(options, 0)?, crate::events::script(options)?))
 }
 
 /// Makes the tables, brings them to this version, or only checks them, as the options say. Gives

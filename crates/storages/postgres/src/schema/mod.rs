@@ -59,7 +59,8 @@ pub(crate) fn script(options: &PostgresOptions) -> Result<String, StorageError> 
         "public" => String::new(),
         schema => format!("CREATE SCHEMA IF NOT EXISTS \"{schema}\";\n\n"),
     };
-    Ok(format!("BEGIN;\n\n{schema}{}\nCOMMIT;\n", scripts(options, 0)?))
+    let events = crate::events::script(options)?;
+    Ok(format!("BEGIN;\n\n{schema}{}\n{events}\nCOMMIT;\n", scripts(options, 0)?))
 }
 
 /// Makes the tables, brings them to this version, or only checks them, as the options say.

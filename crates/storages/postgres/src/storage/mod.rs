@@ -11,6 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use cache_core::backplane::EventLog;
 use cache_core::fence::Stamp;
 use cache_core::key::Key;
 use cache_core::storage::{
@@ -60,7 +61,7 @@ impl Postgres {
         Arc::new(self)
     }
 
-    fn shared(&self) -> &Arc<Shared> {
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.handle.shared
     }
 }
@@ -137,5 +138,9 @@ impl Storage for Postgres {
 
     async fn close(&self) -> Result<(), StorageError> {
         self.shared().close().await
+    }
+
+    fn events(&self) -> Option<&dyn EventLog> {
+        Some(self)
     }
 }

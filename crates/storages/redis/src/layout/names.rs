@@ -68,6 +68,11 @@ impl Names {
         format!("{}t:{}", self.head(bucket), tag.as_str())
     }
 
+    /// The log of events.
+    pub(crate) fn events(&self) -> String {
+        format!("{}events", self.head(Bucket(0)))
+    }
+
     /// The key that is held by whoever cleans up.
     pub(crate) fn upkeep(&self) -> String {
         format!("{}upkeep", self.head(Bucket(0)))

@@ -9,6 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use cache_core::backplane::EventLog;
 use cache_core::fence::Stamp;
 use cache_core::key::Key;
 use cache_core::storage::{
@@ -43,6 +44,10 @@ impl Redis {
 
     pub(crate) async fn open_with(options: RedisOptions) -> Result<Self, StorageError> {
         Ok(Self { shared: open::open(options).await? })
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     /// The storage as caches take it.
@@ -127,5 +132,9 @@ impl Storage for Redis {
     async fn close(&self) -> Result<(), StorageError> {
         self.shared.close();
         Ok(())
+    }
+
+    fn events(&self) -> Option<&dyn EventLog> {
+        Some(self)
     }
 }

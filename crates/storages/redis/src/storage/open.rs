@@ -37,6 +37,7 @@ pub(super) async fn open(options: RedisOptions) -> Result<Arc<Shared>, StorageEr
             .with_value_bytes_max(options.value_bytes_max)
             .without_eviction(),
         refuses_tags: false,
+        events_max: options.events_max,
         servers: options.servers.hosts().iter().map(host).collect(),
         slots,
         upkeep: Mutex::new(None),

@@ -38,6 +38,14 @@ const MIGRATIONS: [Migration; SCHEMA_VERSION as usize] =
 /// What an index of values outside has besides.
 const OUTSIDE: &str = include_str!("../../schema/outside_v1.sql");
 
+/// The log of events.
+const EVENTS: &str = include_str!("../../schema/events_v1.sql");
+
+/// What makes the log of events where there is none.
+pub(crate) fn events_script(table: &str) -> String {
+    for_table(EVENTS, table)
+}
+
 /// What opening found in a file, and what it has to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
@@ -66,7 +74,8 @@ pub fn schema_script(table: &str) -> Result<String, StorageError> {
         script.push_str(&for_table(migration.script, table));
         script.push('\n');
     }
-    script.push_str("COMMIT;\n");
+    script.push_str(&events_script(table));
+    script.push_str("\nCOMMIT;\n");
     Ok(script)
 }
 

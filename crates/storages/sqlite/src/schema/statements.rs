@@ -43,6 +43,16 @@ pub(crate) struct Statements {
     /// References that no row holds any more.
     pub(crate) removed: String,
     pub(crate) removed_forget: String,
+    /// Whether there is a log of events.
+    pub(crate) events_exist: String,
+    pub(crate) events_create: String,
+    /// One row: the number of the last event, or null.
+    pub(crate) events_last: String,
+    pub(crate) events_insert: String,
+    /// `?1` the last number that may go, `?2` how many rows.
+    pub(crate) events_trim: String,
+    /// At least one row: the last number; number and event, or nulls. `?1` after, `?2` limit.
+    pub(crate) events: String,
     pub(crate) references: String,
     pub(crate) sample_insert: String,
     pub(crate) samples_delete: String,
@@ -88,6 +98,22 @@ impl Statements {
             meta_update: format!(
                 "UPDATE {meta} SET counter = ?1, floor = ?2, entries = ?3, payload_bytes = ?4 \
                  WHERE id = 1"
+            ),
+            events_exist: format!(
+                "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND lower(name) = '{}_events'",
+                table.to_ascii_lowercase()
+            ),
+            events_create: crate::schema::events_script(table),
+            events_last: format!("SELECT max(id) FROM \"{table}_events\""),
+            events_insert: format!("INSERT INTO \"{table}_events\" VALUES (?1, ?2)"),
+            events_trim: format!(
+                "DELETE FROM \"{table}_events\" WHERE id IN (SELECT id FROM \"{table}_events\" \
+                 WHERE id <= ?1 ORDER BY id LIMIT ?2)"
+            ),
+            events: format!(
+                "SELECT l.id, e.id, e.event FROM (SELECT max(id) AS id FROM \"{table}_events\") l \
+                 LEFT JOIN (SELECT id, event FROM \"{table}_events\" WHERE id > ?1 \
+                 ORDER BY id LIMIT ?2) e ON true ORDER BY e.id"
             ),
             meta_flush: format!("UPDATE {meta} SET flushed_at = ?1 WHERE id = 1"),
             cell: format!("SELECT mark FROM {fence} WHERE cell = ?1"),

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use cache_core::backplane::EventLog;
 use cache_core::clock::Timestamp;
 use cache_core::fence::Stamp;
 use cache_core::key::Key;
@@ -175,5 +176,9 @@ impl Storage for Sqlite {
 
     async fn close(&self) -> Result<(), StorageError> {
         self.shared().close().await
+    }
+
+    fn events(&self) -> Option<&dyn EventLog> {
+        Some(self)
     }
 }

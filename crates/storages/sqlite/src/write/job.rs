@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use bytes::Bytes;
 use cache_core::storage::{
     Invalidated, InvalidationMode, Maintenance, Outcome, Selector, StorageError, Write,
 };
@@ -9,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::{Transaction, apply, payload_bytes};
 use crate::error::failure;
+use crate::events::{self, End};
 use crate::invalidate::{self, Invalidation};
 use crate::maintain::{self, Upkeep};
 use crate::outside::Reference;
@@ -35,6 +37,11 @@ pub(crate) enum Job {
         upkeep: Upkeep,
         /// `None` for what the storage does by itself.
         answer: Option<Answer<Maintenance>>,
+    },
+    Append {
+        events: Vec<Bytes>,
+        end: End,
+        answer: Answer<End>,
     },
     /// Everything before it is on the disk once its own commit is.
     Flush {
@@ -129,6 +136,10 @@ impl Job {
                 invalidate::step(txn, selector, *mode, progress)
             }
             Self::Maintain { upkeep, .. } => maintain::step(txn, upkeep),
+            Self::Append { events, end, .. } => {
+                *end = events::append(txn, events)?;
+                Ok(Left::Nothing)
+            }
             Self::Flush { .. } => {
                 // A commit has to have something to write if it is to sync the log.
                 let mut statement = txn.connection.prepare_cached(&txn.statements().meta_flush)?;
@@ -164,6 +175,7 @@ impl Job {
                     drop(answer.send(Ok(upkeep.done())));
                 }
             }
+            Self::Append { end, answer, .. } => drop(answer.send(Ok(end))),
             Self::Flush { answer } => drop(answer.send(Ok(()))),
             Self::Forget { answers, .. } => {
                 answers.into_iter().for_each(|answer| drop(answer.send(Ok(()))));
@@ -193,6 +205,7 @@ impl Job {
                     drop(answer.send(Err(failed("maintain"))));
                 }
             }
+            Self::Append { answer, .. } => drop(answer.send(Err(failed("append")))),
             Self::Flush { answer } => drop(answer.send(Err(failed("flush")))),
             Self::Forget { answers, .. } => {
                 let error = failed("collect");
