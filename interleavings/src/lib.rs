@@ -19,6 +19,8 @@ mod sync {
 #[cfg(all(test, shuttle))]
 mod abandoned;
 #[cfg(all(test, shuttle))]
+mod backplane;
+#[cfg(all(test, shuttle))]
 mod check;
 #[cfg(all(test, shuttle))]
 mod closing;

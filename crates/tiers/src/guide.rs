@@ -11,6 +11,7 @@ macro_rules! pages {
 
 #[cfg(all(feature = "memory", feature = "sqlite", feature = "msgpack", feature = "macros"))]
 pages! {
+    backplane "backplane.md"
     cancellation "cancellation.md"
     errors "errors.md"
     from_cacheme "from-cacheme.md"

@@ -6,7 +6,7 @@ use futures_util::future::{Either, select};
 
 use super::announce::Announcement;
 use super::bookmark;
-use super::event::Told;
+use super::event::{Cause, Told};
 use super::follower::{Change, Order};
 use super::log::Position;
 use super::run::Followed;
@@ -30,7 +30,13 @@ impl Followed {
 
     /// Memory, then the storages of this host from the farthest to the nearest, then memory again.
     pub(super) async fn apply(&self, change: &Change) {
-        let Change { selector, mode, .. } = change;
+        let Change { selector, mode, cause } = change;
+        let rereads = match (selector, cause) {
+            (Selector::Keys(keys), Cause::Changed) => {
+                self.registry.rereads(&self.shared.memories, keys)
+            }
+            _ => Vec::new(),
+        };
         let key_test = self.registry.key_test(selector);
         in_process(&self.shared, key_test.as_ref(), selector, *mode);
         let storages = self.local_storages();
@@ -40,6 +46,7 @@ impl Followed {
         if !storages.is_empty() {
             in_process(&self.shared, key_test.as_ref(), selector, *mode);
         }
+        rereads.into_iter().for_each(|reread| reread());
     }
 
     /// What cannot be told is pending, and neither read nor filled until it was.

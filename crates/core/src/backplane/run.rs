@@ -119,8 +119,9 @@ impl Follows {
                 }
             }
         }
-        self.announcer.append_unsent().await;
-        self.announcer.goodbye().await;
+        if self.announcer.append_unsent().await {
+            self.announcer.goodbye().await;
+        }
     }
 
     /// Reads and applies.

@@ -186,6 +186,7 @@ pub(crate) fn in_process(
 pub(crate) fn leave_pending(shared: &Arc<Shared>, reached: &Reached, selector: &Selector) {
     const MODE: InvalidationMode = InvalidationMode::Remove;
     in_process(shared, reached.key_test.as_ref(), selector, MODE);
+    shared.announce(selector, MODE, Cause::Invalidated).leave();
     for storage in &reached.storages {
         leave_to_replay(shared, storage, &reached.key_test, selector, MODE);
     }

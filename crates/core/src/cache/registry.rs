@@ -6,10 +6,12 @@ use parking_lot::RwLock;
 
 use super::binding::Binding;
 use super::invalidate::KeyTest;
+use super::registered::RegisteredMemory;
 use crate::error::ConfigError;
+use crate::flight::prefetch;
 use crate::key::{Key, KeyTemplate};
 use crate::memory::{BindingId, MemoryKey};
-use crate::node::Node;
+use crate::node::{Node, PeerChange};
 use crate::stats::NodeStats;
 use crate::storage::Selector;
 
@@ -24,7 +26,14 @@ pub(super) trait ErasedBinding: Any + Send + Sync {
     fn key_in_memory(&self, key: &MemoryKey) -> Option<Key>;
     /// How many of its loads are in the air.
     fn flying(&self) -> usize;
+    /// Whether it reads again what another process has changed.
+    fn rereads(&self) -> bool;
+    /// What reads one of its nodes again.
+    fn reread(self: Arc<Self>, key: &MemoryKey) -> Option<ReRead>;
 }
+
+/// Reads again, below all other work, what memory has held.
+pub(crate) type ReRead = Box<dyn FnOnce() + Send>;
 
 impl<N: Node> ErasedBinding for Binding<N> {
     fn id(&self) -> BindingId {
@@ -53,6 +62,15 @@ impl<N: Node> ErasedBinding for Binding<N> {
 
     fn flying(&self) -> usize {
         self.flights.len() + self.refreshes.len()
+    }
+
+    fn rereads(&self) -> bool {
+        self.memory.is_some() && self.definition.on_peer_change == PeerChange::ReRead
+    }
+
+    fn reread(self: Arc<Self>, key: &MemoryKey) -> Option<ReRead> {
+        let node = key.downcast::<N>()?.clone();
+        Some(Box::new(move || _ = prefetch(&self, [node])))
     }
 }
 
@@ -139,6 +157,23 @@ impl Registry {
             }
             _ => None,
         }
+    }
+
+    /// What memory holds of these keys and is to be read again once it has been dropped.
+    pub(crate) fn rereads(&self, memories: &[RegisteredMemory], keys: &[Key]) -> Vec<ReRead> {
+        let bindings = self.all();
+        let mut rereads = Vec::new();
+        if bindings.iter().any(|binding| binding.rereads()) {
+            for (memory, key) in memories.iter().flat_map(|one| keys.iter().map(move |k| (one, k)))
+            {
+                memory.engine.with_digest(key.digest(), &mut |held| {
+                    let binding = bindings.iter().find(|binding| binding.id() == held.binding);
+                    let binding = binding.filter(|binding| binding.rereads());
+                    rereads.extend(binding.and_then(|binding| Arc::clone(binding).reread(held)));
+                });
+            }
+        }
+        rereads
     }
 
     /// The key of an entry in memory, whichever binding it belongs to.

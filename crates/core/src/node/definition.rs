@@ -43,6 +43,8 @@ pub struct NodeDefinition {
     pub prefetches_max: usize,
     /// What becomes of a load that nobody waits for any more.
     pub abandoned: Abandoned,
+    /// What becomes of a copy in memory when another process has changed the value.
+    pub on_peer_change: PeerChange,
     /// How stored payloads are compressed.
     pub compression: CompressionPolicy,
     /// The largest value that is decoded, in bytes before compression.
@@ -77,6 +79,17 @@ pub enum TierFailure {
     Error,
 }
 
+/// What becomes of a copy in memory when another process has changed the value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum PeerChange {
+    /// It goes, and whoever wants the value next reads it.
+    #[default]
+    Drop,
+    /// It goes, and what memory held is read again at once, below all other work, as a
+    /// [prefetch](crate::handle::Handle::prefetch).
+    ReRead,
+}
+
 /// What becomes of a load that nobody waits for any more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Abandoned {
@@ -109,6 +122,7 @@ impl NodeDefinition {
             refreshes_max: 16,
             prefetches_max: 4,
             abandoned: Abandoned::default(),
+            on_peer_change: PeerChange::default(),
             compression: CompressionPolicy::default(),
             decoded_bytes_max: 64 << 20,
         }
@@ -195,6 +209,13 @@ impl NodeDefinition {
     /// Sets what becomes of a load that nobody waits for any more.
     pub fn abandoned(mut self, abandoned: Abandoned) -> Self {
         self.abandoned = abandoned;
+        self
+    }
+
+    /// Sets what becomes of a copy in memory when another process has set or updated the value, as
+    /// the [`Backplane`](crate::backplane::Backplane) tells.
+    pub fn on_peer_change(mut self, change: PeerChange) -> Self {
+        self.on_peer_change = change;
         self
     }
 

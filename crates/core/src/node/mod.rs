@@ -3,7 +3,7 @@
 mod definition;
 mod dynamic;
 
-pub use definition::{Abandoned, NodeDefinition, TierDefinition, TierFailure};
+pub use definition::{Abandoned, NodeDefinition, PeerChange, TierDefinition, TierFailure};
 pub use dynamic::DynamicNode;
 
 use std::hash::Hash;

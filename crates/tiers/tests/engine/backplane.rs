@@ -10,6 +10,7 @@ use tiers::backplane::{
     Silence, Told,
 };
 use tiers::core::testing::TestStorage;
+use tiers::node::PeerChange;
 use tiers::prelude::*;
 use tiers::storage::{InvalidationMode, Reach, Selector, StorageError};
 
@@ -162,6 +163,35 @@ async fn a_change_leaves_the_memory_of_the_other_and_stays_in_ones_own() {
 }
 
 #[tokio::test]
+async fn a_change_is_read_again_where_it_is_asked_for_and_memory_held_the_value() {
+    let shared = Shared::new();
+    let a = shared.process(shared.log.clone()).await;
+    let cache = shared.builder().backplane(shared.log.clone()).build().expect("a valid cache");
+    within(cache.backplane_joined()).await;
+    let definition = on(&["memory", "near", "far"]).on_peer_change(PeerChange::ReRead);
+    let users = cache.bind_as::<UserNode>(definition, shared.source.clone()).expect("binds");
+    let b = Process { users, cache };
+    assert_eq!(b.version(1).await, 1);
+    let value = |id, version| crate::support::User { id, version };
+    for id in [1, 2] {
+        a.users.set(&user(id), value(id, 7)).await.expect("stored");
+    }
+    b.followed(&shared.log).await;
+    within(async {
+        while !b.remembers(1).await {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+    assert_eq!(b.version(1).await, 7);
+    assert!(!b.remembers(2).await, "nobody here wanted it");
+    // What was invalidated, and not changed, is left to whoever wants it.
+    let _ = a.users.invalidate(&user(1)).await.expect("an open cache");
+    b.followed(&shared.log).await;
+    assert_eq!(b.users.stats().prefetches_begun, 1);
+}
+
+#[tokio::test]
 async fn what_the_other_does_not_hold_and_what_is_of_another_cache_stays() {
     let shared = Shared::new();
     let (a, b) = shared.two().await;
@@ -242,6 +272,24 @@ async fn a_log_that_is_down_fails_no_invalidation_and_tells_it_later() {
     assert!(b.remembers(1).await);
     let done = a.users.invalidate(&user(1)).await.expect("an open cache");
     assert!(done.unannounced.is_none());
+}
+
+#[tokio::test]
+async fn closing_tells_what_could_not_be_told_or_says_so() {
+    let shared = Shared::new();
+    let (a, b) = shared.two().await;
+    assert_eq!(b.version(1).await, 1);
+    shared.log.set_down(true);
+    let _ = a.users.invalidate(&user(1)).await.expect("an open cache");
+    let closed = within(a.cache.close()).await;
+    assert!(closed.expect_err("an event is lost").to_string().contains("1 events"), "it says so");
+    let _ = b.users.invalidate(&user(2)).await.expect("an open cache");
+    shared.log.set_down(false);
+    let c = shared.process(shared.log.clone()).await;
+    assert_eq!(c.version(2).await, 1);
+    within(b.cache.close()).await.expect("closes, and tells what it could not");
+    c.followed(&shared.log).await;
+    assert!(!c.remembers(2).await);
 }
 
 #[tokio::test]

@@ -71,7 +71,7 @@ impl Shared {
     }
 
     /// Makes a call, unless the store is closed.
-    pub(super) async fn open_while<T>(
+    pub(crate) async fn open_while<T>(
         &self,
         operation: &'static str,
         call: impl Future<Output = Result<T, StorageError>>,

@@ -124,6 +124,11 @@ impl Announcer {
         }
     }
 
+    /// How many events wait to be appended.
+    pub(crate) fn unsent(&self) -> usize {
+        self.unsent.lock().len()
+    }
+
     /// Waits until the log is being read.
     pub(crate) async fn joined(&self) {
         // The sender is this value's own.
@@ -253,7 +258,7 @@ impl Announcer {
     }
 
     /// Appends what could not be appended before; whether nothing is left of it.
-    pub(super) async fn append_unsent(&self) -> bool {
+    pub(crate) async fn append_unsent(&self) -> bool {
         loop {
             let events: Vec<Bytes> =
                 self.unsent.lock().iter().take(APPENDED_AT_ONCE).cloned().collect();
@@ -321,6 +326,14 @@ impl<'a> Announcement<'a> {
         self.append(Message::Final).await.err()
     }
 
+    /// Leaves the end to be told by whoever appends what could not be, for an operation that is
+    /// given up and cannot wait.
+    pub(crate) fn leave(&self) {
+        let Some(announcer) = self.announcer else { return };
+        let finals = self.told.iter().map(|told| announcer.bytes(Message::Final(told.clone())));
+        announcer.leave_unsent(finals.collect());
+    }
+
     async fn append(&self, message: fn(Told) -> Message) -> Result<(), StorageError> {
         let Some(announcer) = self.announcer else { return Ok(()) };
         let events = self.told.iter().map(|told| announcer.bytes(message(told.clone()))).collect();
@@ -329,5 +342,4 @@ impl<'a> Announcement<'a> {
 }
 
 #[cfg(test)]
-#[path = "announce_tests.rs"]
 mod tests;

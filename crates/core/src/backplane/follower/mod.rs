@@ -362,5 +362,4 @@ impl Changes {
 }
 
 #[cfg(test)]
-#[path = "follower_tests.rs"]
 mod tests;
