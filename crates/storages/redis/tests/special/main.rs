@@ -6,6 +6,7 @@ mod cluster;
 mod common;
 mod connections;
 mod credentials;
+mod events;
 mod fence;
 mod load;
 mod memory;
