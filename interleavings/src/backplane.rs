@@ -15,8 +15,9 @@ fn log() -> InProcessLog {
 impl Process {
     /// Waits until all that stands in the log has been applied.
     async fn followed(&self, log: &InProcessLog) {
-        let end = log.end().await.expect("an end");
         loop {
+            // More may come meanwhile, and be applied together with what is waited for.
+            let end = log.end().await.expect("an end");
             let known = self.cache.stats().await.backplane.expect("a backplane");
             if known.position.as_ref() == Some(&end) {
                 return;

@@ -97,9 +97,9 @@ impl Process {
 
     /// Waits until all that stands in the log has been applied.
     async fn followed(&self, log: &dyn EventLog) {
-        let end = log.end().await.expect("an end");
         within(async {
-            while stats(&self.cache).await.position != Some(end.clone()) {
+            // More may come meanwhile, and be applied together with what is waited for.
+            while stats(&self.cache).await.position != Some(log.end().await.expect("an end")) {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         })
