@@ -167,10 +167,12 @@ impl Announcer {
     }
 
     /// Appends events; with them goes what others want appended at the same time. Those that the log
-    /// does not take wait until it does.
-    async fn append(&self, events: Vec<Bytes>) -> Result<(), StorageError> {
+    /// does not take wait until it does, where they are of use `later`.
+    async fn append(&self, events: Vec<Bytes>, later: bool) -> Result<(), StorageError> {
         if self.is_down.load(Ordering::SeqCst) {
-            self.leave_unsent(events);
+            if later {
+                self.leave_unsent(events);
+            }
             return Err(unavailable("append", "the log does not take events at the moment"));
         }
         let mut answers = Vec::with_capacity(events.len());
@@ -209,7 +211,9 @@ impl Announcer {
             // Who had the turn may have been given up in the middle.
             let lost = || Err(unavailable("append", "the append was given up"));
             if let Err(error) = answer.await.unwrap_or_else(|_| lost()) {
-                self.leave_unsent(vec![event]);
+                if later {
+                    self.leave_unsent(vec![event]);
+                }
                 done = Err(error);
             }
         }
@@ -314,8 +318,9 @@ impl<'a> Announcement<'a> {
     pub(crate) async fn intent(&self) {
         let message =
             if cfg!(mutant = "event_with_far_only") { Message::Final } else { Message::Intent };
-        // Where the log is down, the end will not be told either, and says so.
-        let _ = self.append(message).await;
+        // Where the log is down, the end will not be told either, and says so. It is left to be told;
+        // this is of no use then.
+        let _ = self.append(message, false).await;
     }
 
     /// Tells that it has been through all shared storages; why not, if it could not be told.
@@ -323,7 +328,7 @@ impl<'a> Announcement<'a> {
         if cfg!(mutant = "event_with_far_only") {
             return None;
         }
-        self.append(Message::Final).await.err()
+        self.append(Message::Final, true).await.err()
     }
 
     /// Leaves the end to be told by whoever appends what could not be, for an operation that is
@@ -334,10 +339,10 @@ impl<'a> Announcement<'a> {
         announcer.leave_unsent(finals.collect());
     }
 
-    async fn append(&self, message: fn(Told) -> Message) -> Result<(), StorageError> {
+    async fn append(&self, message: fn(Told) -> Message, later: bool) -> Result<(), StorageError> {
         let Some(announcer) = self.announcer else { return Ok(()) };
         let events = self.told.iter().map(|told| announcer.bytes(message(told.clone()))).collect();
-        announcer.append(events).await
+        announcer.append(events, later).await
     }
 }
 

@@ -64,7 +64,10 @@ async fn what_the_log_does_not_take_is_appended_later() {
     let announcer = announcer(&log);
     log.set_down(true);
     for _ in 0..3 {
-        assert!(announce(&announcer, 1).finish().await.is_some());
+        let announcement = announce(&announcer, 1);
+        // Of use only while it is told in time.
+        announcement.intent().await;
+        assert!(announcement.finish().await.is_some());
     }
     let stats = announcer.stats();
     // After the first the log is not asked.
