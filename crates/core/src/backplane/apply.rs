@@ -1,6 +1,7 @@
 //! What is read is done, in this process and in the storages of this host.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use futures_util::future::{Either, select};
 
@@ -83,6 +84,9 @@ impl Followed {
 
     /// The storages of this host that were held since the start are asked from now on.
     pub(super) fn release_held(&self) {
+        if !self.announcer.holds.swap(false, Ordering::SeqCst) {
+            return;
+        }
         for storage in self.local_storages() {
             if storage.capabilities().persistent {
                 storage.pending.release();
@@ -99,7 +103,7 @@ impl Followed {
             in_process(&self.shared, key_test.as_ref(), &everything, InvalidationMode::Remove);
         };
         let storages = self.local_storages();
-        storages.iter().for_each(|storage| storage.pending.hold());
+        let held: Vec<_> = storages.iter().map(|storage| storage.pending.held()).collect();
         forget();
         for storage in &storages {
             self.invalidate_local(storage, &everything, InvalidationMode::Remove).await;
@@ -107,11 +111,14 @@ impl Followed {
         if !storages.is_empty() {
             forget();
         }
-        storages.iter().for_each(|storage| storage.pending.release());
+        drop(held);
     }
 
     /// Neither memory nor the storages of this host are asked.
     pub(super) fn distrust(&self) {
+        if self.announcer.is_distrusted.swap(true, Ordering::SeqCst) {
+            return;
+        }
         observe::backplane_silent(&self.announcer.prefix);
         self.shared.fence.shut();
         let everything = self.everything();
@@ -120,7 +127,11 @@ impl Followed {
         self.local_storages().iter().for_each(|storage| storage.pending.hold());
     }
 
+    /// Takes back a [`distrust`](Self::distrust).
     pub(super) fn trust(&self) {
+        if !self.announcer.is_distrusted.swap(false, Ordering::SeqCst) {
+            return;
+        }
         self.local_storages().iter().for_each(|storage| storage.pending.release());
         self.shared.fence.reopen();
     }
@@ -152,9 +163,8 @@ impl Followed {
             if !storage.capabilities().persistent {
                 continue;
             }
-            storage.pending.hold();
+            let _held = storage.pending.held();
             self.catch_up_one(&storage).await;
-            storage.pending.release();
         }
     }
 

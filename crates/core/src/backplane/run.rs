@@ -1,6 +1,7 @@
 //! The tasks: one reads and applies, one says that the cache is there. They hold no cache that
 //! nobody else holds, and end when it closes.
 
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
@@ -42,6 +43,7 @@ struct Follows {
 pub(crate) fn start(shared: &Arc<Shared>, registry: &Arc<Registry>, announcer: &Arc<Announcer>) {
     if announcer.options.silence == Silence::Miss {
         // Until it is known what they were not told, they are not asked.
+        announcer.holds.store(true, Ordering::SeqCst);
         for storage in &shared.storages {
             if !storage.is_shared() && storage.capabilities().persistent {
                 storage.pending.hold();
@@ -54,7 +56,17 @@ pub(crate) fn start(shared: &Arc<Shared>, registry: &Arc<Registry>, announcer: &
         announcer: Arc::clone(announcer),
         closing: shared.closing(),
     };
-    shared.spawn(follows().read());
+    let reads = follows();
+    shared.spawn(async move {
+        // A storage or a node that panics must not end what memory relies on: it is begun anew, and
+        // what was in hand is forgotten with all else.
+        while AssertUnwindSafe(reads.read()).catch_unwind().await.is_err() {
+            let pause = std::future::pending::<()>();
+            if let Woken::Closing = reads.wait(pin!(pause), PAUSE_MIN).await {
+                return;
+            }
+        }
+    });
     shared.spawn(follows().speak());
 }
 
@@ -125,7 +137,7 @@ impl Follows {
     }
 
     /// Reads and applies.
-    async fn read(self) {
+    async fn read(&self) {
         let options = &self.announcer.options;
         let mut follower =
             Follower::new(self.announcer.instance, &self.announcer.prefix, options, self.now());
@@ -170,10 +182,8 @@ impl Follows {
             let is_first = position.is_none();
             self.act(&cache, actions, &follower).await;
             if is_first {
-                // Those held since the start; `trust` has released what a silence held.
-                if options.silence == Silence::Miss {
-                    cache.release_held();
-                }
+                cache.trust();
+                cache.release_held();
                 self.announcer.followed.lock().joined = true;
                 self.announcer.joined.send_replace(true);
             }

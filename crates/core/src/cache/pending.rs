@@ -36,6 +36,15 @@ pub(super) struct Waiting {
     pub(super) key_test: Option<KeyTest>,
 }
 
+/// A storage that is not asked for as long as this lives.
+pub(crate) struct Held<'a>(&'a Pending);
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.release();
+    }
+}
+
 impl Pending {
     /// How many wait.
     pub(crate) fn len(&self) -> usize {
@@ -63,6 +72,12 @@ impl Pending {
     pub(crate) fn release(&self) {
         self.landings.fetch_add(1, Ordering::SeqCst);
         self.holds.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// A [`hold`](Self::hold) that is taken back with the value that this gives.
+    pub(crate) fn held(&self) -> Held<'_> {
+        self.hold();
+        Held(self)
     }
 
     /// How many have landed so far: noted before the storage is read.

@@ -497,6 +497,29 @@ async fn a_file_is_not_asked_before_it_is_known_what_it_was_not_told() {
 }
 
 #[tokio::test]
+async fn a_storage_that_panics_does_not_end_the_following() {
+    let shared = Shared::new();
+    let local =
+        TestStorage::builder().clock(shared.world.clock.clone()).reach(Reach::Local).build();
+    let a = shared.process(shared.log.clone()).await;
+    let builder = shared.builder().storage("local", local.clone());
+    let cache = builder.backplane(shared.log.clone()).build().expect("a valid cache");
+    within(cache.backplane_joined()).await;
+    let users = cache.bind_as::<UserNode>(on(&["memory", "local", "far"]), shared.source.clone());
+    let b = Process { users: users.expect("binds"), cache };
+    assert_eq!(b.version(1).await, 1);
+    local.panic_next(tiers::core::testing::Operation::Invalidate, 1);
+    shared.source.change();
+    let _ = a.users.invalidate(&user(1)).await.expect("an open cache");
+    shared.pass_until(async || !b.remembers(1).await).await;
+    shared.pass_until(async || b.version(1).await == 2).await;
+    shared.source.change();
+    let _ = a.users.invalidate(&user(1)).await.expect("an open cache");
+    shared.pass_until(async || b.version(1).await == 3).await;
+    b.cache.close().await.expect("closes");
+}
+
+#[tokio::test]
 async fn memory_alone_hears_of_changes() {
     let shared = Shared::new();
     let process = async || {

@@ -56,6 +56,10 @@ pub(crate) struct Announcer {
     /// Wakes the task that says that the cache is there, and appends what could not be.
     pub(super) wake: Notify,
     pub(super) greets: AtomicBool,
+    /// Memory and the storages of this host are not asked, for nothing was heard for too long.
+    pub(super) is_distrusted: AtomicBool,
+    /// The storages of this host are held since the start.
+    pub(super) holds: AtomicBool,
     /// What the task that reads knows.
     pub(super) followed: Mutex<BackplaneStats>,
     pub(super) joined: tokio::sync::watch::Sender<bool>,
@@ -109,6 +113,8 @@ impl Announcer {
             send_failures: AtomicU64::new(0),
             wake: Notify::new(),
             greets: AtomicBool::new(false),
+            is_distrusted: AtomicBool::new(false),
+            holds: AtomicBool::new(false),
             followed: Mutex::default(),
             joined: tokio::sync::watch::Sender::new(false),
         })
