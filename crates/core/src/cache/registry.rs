@@ -22,6 +22,8 @@ pub(super) trait ErasedBinding: Any + Send + Sync {
     fn key_in_memory(&self, key: &MemoryKey) -> Option<Key>;
     /// How many of its loads are in the air.
     fn flying(&self) -> usize;
+    /// Looks again at once wherever a load of another process is waited for.
+    fn wake_waiting(&self);
 }
 
 impl<N: Node> ErasedBinding for Binding<N> {
@@ -51,6 +53,12 @@ impl<N: Node> ErasedBinding for Binding<N> {
 
     fn flying(&self) -> usize {
         self.flights.len() + self.refreshes.len()
+    }
+
+    fn wake_waiting(&self) {
+        if let Some(across) = &self.across {
+            across.woken.notify_waiters();
+        }
     }
 }
 

@@ -19,7 +19,8 @@ pub struct TestStorageBuilder {
 
 impl Default for TestStorageBuilder {
     fn default() -> Self {
-        let capabilities = Capabilities::new("test", Reach::Shared).volatile().without_eviction();
+        let capabilities =
+            Capabilities::new("test", Reach::Shared).volatile().without_eviction().with_atomics();
         Self { store: None, clock: Arc::new(ManualClock::new()), capabilities, mutant: None }
     }
 }
@@ -58,6 +59,12 @@ impl TestStorageBuilder {
     /// Whether it lists keys.
     pub fn scan(mut self, scan: bool) -> Self {
         self.capabilities.scan = scan;
+        self
+    }
+
+    /// Whether it offers counters, locks and the like.
+    pub fn atomics(mut self, atomics: bool) -> Self {
+        self.capabilities.atomics = atomics;
         self
     }
 

@@ -59,6 +59,18 @@ pub enum Mutant {
     KeysFolded,
     /// A scan lists what is past its time.
     ScanListsExpired,
+    /// Steps on counters, locks and the like read first, and write later.
+    AtomicInTwoSteps,
+    /// A counter's TTL begins anew with each addition.
+    CounterAlwaysRenewed,
+    /// A register is swapped whatever its version is.
+    SwapBlind,
+    /// A lock's token is forgotten when it is given back.
+    TokenForgotten,
+    /// Whoever asks for it gives a lock back.
+    ReleasedByAnyone,
+    /// Clearing a cache takes its counters and locks along.
+    ClearTakesAtomics,
 }
 
 impl Mutant {
@@ -92,5 +104,11 @@ impl Mutant {
         Self::CloseIgnored,
         Self::KeysFolded,
         Self::ScanListsExpired,
+        Self::AtomicInTwoSteps,
+        Self::CounterAlwaysRenewed,
+        Self::SwapBlind,
+        Self::TokenForgotten,
+        Self::ReleasedByAnyone,
+        Self::ClearTakesAtomics,
     ];
 }

@@ -35,6 +35,8 @@ pub enum Need {
     SmallValues,
     /// Bounds that evict, and can be made small: [`Capabilities::evicts`](crate::storage::Capabilities::evicts).
     Eviction,
+    /// Counters, locks and the like: [`Capabilities::atomics`](crate::storage::Capabilities::atomics).
+    Atomics,
     /// Statistics of nothing but the case's own entries: [`Isolation::Store`].
     OwnStore,
 }
@@ -105,7 +107,9 @@ impl Case {
             Need::ManualTime => factory.time() == Time::Server,
             Need::SecondClient => factory.clients() == Clients::One,
             Need::OwnStore => factory.isolation() == Isolation::Prefix,
-            Need::Persistence | Need::Scan | Need::SmallValues | Need::Eviction => false,
+            Need::Persistence | Need::Scan | Need::SmallValues | Need::Eviction | Need::Atomics => {
+                false
+            }
         };
         if let Some(need) = self.needs.iter().find(unmet) {
             return Ok(Verdict::Ignored(*need));
@@ -152,6 +156,7 @@ impl Case {
             Need::Scan => !capabilities.scan,
             Need::SmallValues => capabilities.value_bytes_max > SMALL_VALUE_BYTES,
             Need::Eviction => !capabilities.evicts,
+            Need::Atomics => !capabilities.atomics,
             Need::ManualTime | Need::SecondClient | Need::OwnStore => false,
         })
     }
@@ -172,6 +177,7 @@ impl fmt::Display for Need {
             Self::Scan => "the storage does not list keys",
             Self::SmallValues => "the storage's bound on values cannot be made small",
             Self::Eviction => "the storage does not evict",
+            Self::Atomics => "the storage offers no counters, locks or leases",
             Self::OwnStore => "the stores of all cases share one server",
         })
     }

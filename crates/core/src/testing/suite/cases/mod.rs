@@ -1,5 +1,6 @@
 //! The cases, by theme.
 
+mod atomics;
 mod cancellation;
 mod concurrency;
 mod conditional;
@@ -39,6 +40,7 @@ pub fn cases() -> Vec<Case> {
         evict::cases(),
         maintain::cases(),
         lifecycle::cases(),
+        atomics::cases(),
         reopen::cases(),
         cancellation::cases(),
         concurrency::cases(),
