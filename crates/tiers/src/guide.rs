@@ -11,6 +11,7 @@ macro_rules! pages {
 
 #[cfg(all(feature = "memory", feature = "sqlite", feature = "msgpack", feature = "macros"))]
 pages! {
+    atomics "atomics.md"
     cancellation "cancellation.md"
     errors "errors.md"
     from_cacheme "from-cacheme.md"
@@ -20,6 +21,7 @@ pages! {
     observability "observability.md"
     mysql "mysql.md"
     redis "redis.md"
+    single_flight "single-flight.md"
     postgres "postgres.md"
     sqlite "sqlite.md"
     tiers "tiers.md"

@@ -230,7 +230,7 @@ async fn clearing_the_cache_leaves_them_and_closing_it_refuses_them() {
     let counter = world.caches[0].counter("shared", "visits").unwrap();
     let guard = world.lock(0).try_acquire().await.unwrap().unwrap();
     counter.add(1).await.unwrap();
-    world.caches[0].clear().await.unwrap();
+    assert!(world.caches[0].clear().await.unwrap().is_done());
     assert_eq!(counter.get().await.unwrap(), Some(1));
     assert!(world.lock(1).try_acquire().await.unwrap().is_none());
     world.caches[0].close().await.unwrap();

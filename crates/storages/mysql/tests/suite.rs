@@ -57,7 +57,7 @@ impl StorageFactory for Tables {
 
 impl Drop for Table {
     fn drop(&mut self) {
-        let names = ["", "_meta", "_fence", "_tags", "_totals"];
+        let names = ["", "_meta", "_fence", "_tags", "_totals", "_atomics"];
         let names = names.map(|end| format!("`{}{end}`", self.name)).join(", ");
         let sql = format!("DROP TABLE IF EXISTS {names}");
         let url = self.url.clone();

@@ -220,7 +220,7 @@ async fn while_the_storage_of_leases_is_down_each_process_loads_by_itself() {
     assert_eq!((stats.failed, stats.leases), (1, 0));
     first.storage.heal();
     second.storage.heal();
-    first.pages.invalidate(&page()).await.unwrap();
+    assert!(first.pages.invalidate(&page()).await.unwrap().is_done());
     let both = async { futures_util::join!(get(&first), get(&second)) };
     world.drive(both).await;
     assert_eq!(world.loads.count(), 3, "it is back");

@@ -9,6 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use cache_core::atomics::Atomics;
 use cache_core::fence::Stamp;
 use cache_core::key::Key;
 use cache_core::storage::{
@@ -43,6 +44,10 @@ impl Redis {
 
     pub(crate) async fn open_with(options: RedisOptions) -> Result<Self, StorageError> {
         Ok(Self { shared: open::open(options).await? })
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     /// The storage as caches take it.
@@ -122,6 +127,10 @@ impl Storage for Redis {
     /// configured to.
     async fn flush(&self) -> Result<(), StorageError> {
         if self.shared.connections.is_closed() { Err(closed("flush")) } else { Ok(()) }
+    }
+
+    fn atomics(&self) -> Option<&dyn Atomics> {
+        Some(self)
     }
 
     async fn close(&self) -> Result<(), StorageError> {

@@ -11,6 +11,7 @@ mod fence_tags;
 mod invalidate;
 mod lifecycle;
 mod limits;
+mod locks;
 mod maintain;
 mod pattern;
 mod read;
@@ -41,6 +42,7 @@ pub fn cases() -> Vec<Case> {
         maintain::cases(),
         lifecycle::cases(),
         atomics::cases(),
+        locks::cases(),
         reopen::cases(),
         cancellation::cases(),
         concurrency::cases(),
