@@ -67,6 +67,35 @@ impl Process {
         kill_process(pid, signal).context("cannot signal a server")
     }
 
+    /// Stops it where it is. The signal is sent at once and heeded a little later, by a busy
+    /// machine much later: it has been by all threads when this returns.
+    pub(crate) fn pause(&self) -> anyhow::Result<()> {
+        self.signal(Signal::STOP)?;
+        let begun = Instant::now();
+        while !self.is_stopped()? {
+            anyhow::ensure!(begun.elapsed() < Duration::from_secs(10), "a server does not stop");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+
+    /// Whether no thread of it runs, as the system tells; where it tells nothing, that is believed.
+    fn is_stopped(&self) -> anyhow::Result<bool> {
+        let Ok(threads) = std::fs::read_dir(format!("/proc/{}/task", self.child.id())) else {
+            return Ok(true);
+        };
+        for thread in threads {
+            // A thread may end while it is looked at.
+            let Ok(status) = std::fs::read_to_string(thread?.path().join("stat")) else { continue };
+            // The name in brackets may hold anything; the state follows the last one.
+            let state = status.rsplit(')').next().and_then(|rest| rest.split_whitespace().next());
+            if !matches!(state, Some("T" | "Z" | "X")) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Ends it at once, as a machine that fails does, and waits for its end.
     pub(crate) fn kill(mut self) -> anyhow::Result<()> {
         self.end()

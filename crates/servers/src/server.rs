@@ -136,7 +136,8 @@ impl Server {
     /// # Errors
     /// If it does not run.
     pub fn pause(&self) -> anyhow::Result<()> {
-        self.signal(Signal::STOP)
+        let process = self.lock();
+        process.as_ref().with_context(|| format!("{} does not run", self.name))?.pause()
     }
 
     /// Lets it go on after [`pause`](Self::pause).

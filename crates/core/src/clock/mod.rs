@@ -30,6 +30,12 @@ pub trait Clock: Debug + Send + Sync + 'static {
     /// Deadlines in memory are set earlier by this much, so that nothing is served late.
     fn resolution(&self) -> Duration;
 
+    /// Whether a span on this clock is the same span on the machine's. Memories free what has
+    /// ended by the machine's time then; under another clock, once it is asked for or evicted.
+    fn is_machine_time(&self) -> bool {
+        false
+    }
+
     /// Completes once `duration` has passed on this clock.
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
 }

@@ -28,6 +28,10 @@ impl Clock for SystemClock {
         KERNEL_TICK
     }
 
+    fn is_machine_time(&self) -> bool {
+        true
+    }
+
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
         Box::pin(tokio::time::sleep(duration))
     }

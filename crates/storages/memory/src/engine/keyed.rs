@@ -110,9 +110,12 @@ impl KeyedEngine {
             key: Arc::new(probe.to_key(entry.digest)),
             value: Arc::clone(&entry),
             weight: weight_of(&entry),
+            // On another clock it has as much time to go when the machine's has passed.
             expires_ms: match remaining_ms {
-                u64::MAX => 0,
-                left => now_ms().saturating_add(left).max(1),
+                left if left != u64::MAX && clock.is_machine_time() => {
+                    now_ms().saturating_add(left).max(1)
+                }
+                _ => 0,
             },
             idle: None,
             cost: 0,

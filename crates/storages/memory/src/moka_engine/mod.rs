@@ -183,6 +183,8 @@ impl MokaEngine {
         let member =
             Member { key: Arc::clone(&key), entry: Arc::clone(&entry), id, is_expired: false };
         replaced = index.put(member);
+        // On another clock it has as much time to go when the machine's has passed.
+        let remaining_ms = if clock.is_machine_time() { remaining_ms } else { u64::MAX };
         self.map.insert(key, Slot { entry, id, remaining_ms });
         drop(stripe);
 

@@ -204,7 +204,7 @@ impl<K: Eq, V, A: Annex<K, V>> Engine<K, V, A> {
             if !admits(current.map(|pair| &pair.1)) {
                 return None;
             }
-            if is_in_vain || round == ROUNDS_MAX || weight > self.bound() {
+            if is_in_vain || round == ROUNDS_MAX || self.is_too_heavy(weight) {
                 // What is not kept still outdates what is there.
                 if let Some(slot) = slot {
                     shard.remove(slot, EvictionCause::Size, &mut departures);
@@ -241,6 +241,11 @@ impl<K: Eq, V, A: Annex<K, V>> Engine<K, V, A> {
             is_in_vain = !self.make_room(weight);
         }
         Some(false)
+    }
+
+    /// Whether it would never fit. A bound on entries asks for no weights.
+    fn is_too_heavy(&self, weight: u64) -> bool {
+        matches!(&self.limit, Limit::Weight { budget, .. } if weight > budget.max())
     }
 
     /// Lets entries of any shard go until there is room for this weight. Says whether there is any;

@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use cache_core::clock::{Clock, ManualClock, Tick};
+use cache_core::clock::{Clock, ManualClock, SystemClock, Tick};
 use cache_core::fence::Fence;
 use cache_core::key::{Tag, Tags};
 use cache_core::memory::{
@@ -80,7 +80,7 @@ impl Spec {
         Self { kept: Some(kept), ..self }
     }
 
-    pub(in super::super) fn entry(self, clock: &ManualClock) -> MemoryEntry {
+    pub(in super::super) fn entry(self, clock: &dyn Clock) -> MemoryEntry {
         let end =
             |span: Option<Duration>| span.map_or(Tick::NEVER, |span| clock.monotonic().after(span));
         let (fresh, kept) = (end(self.fresh), end(self.kept));
@@ -102,6 +102,11 @@ impl Kit {
 
     pub(in super::super) fn insert(&self, probe: &Probe<'_>, spec: Spec) -> Inserted {
         self.memory.insert(probe, spec.entry(&self.clock), &self.fence, &self.clock)
+    }
+
+    /// Inserts as a cache does that lives by the machine's clock.
+    pub(in super::super) fn insert_by_machine(&self, probe: &Probe<'_>, spec: Spec) -> Inserted {
+        self.memory.insert(probe, spec.entry(&SystemClock), &self.fence, &SystemClock)
     }
 
     pub(in super::super) fn value(&self, probe: &Probe<'_>) -> Option<u64> {

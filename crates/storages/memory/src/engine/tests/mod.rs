@@ -173,12 +173,14 @@ fn only_the_entry_that_was_seen_is_removed_as_expired() {
 
 #[test]
 fn time_on_the_machine_frees_what_nobody_asks_for() {
-    // The clock of the cache stands still; what was put in with 1 ms to go goes nonetheless.
     let kit = Kit::new();
-    let (short, long, dead) = (1_u64, 2_u64, 3_u64);
-    kit.insert(&probe(&short), Spec::default().kept(Duration::from_millis(1)));
-    kit.insert(&probe(&long), Spec::default().kept(Duration::from_millis(1)));
-    kit.insert(&probe(&long), Spec::default().kept(Duration::from_secs(3600)));
+    let (short, long, dead, manual) = (1_u64, 2_u64, 3_u64, 4_u64);
+    let millisecond = Spec::default().kept(Duration::from_millis(1));
+    // A clock that stands still ends nothing, however long that takes.
+    kit.insert(&probe(&manual), millisecond.clone());
+    kit.insert_by_machine(&probe(&short), millisecond.clone());
+    kit.insert_by_machine(&probe(&long), millisecond);
+    kit.insert_by_machine(&probe(&long), Spec::default().kept(Duration::from_secs(3600)));
     let start = std::time::Instant::now();
     while kit.memory.stats().evicted_expired == 0 {
         assert!(start.elapsed() < Duration::from_secs(60), "nothing was freed");
@@ -186,8 +188,8 @@ fn time_on_the_machine_frees_what_nobody_asks_for() {
         kit.memory.maintain();
     }
     assert_eq!(kit.value(&probe(&short)), None);
-    assert!(kit.value(&probe(&long)).is_some());
-    assert_eq!(kit.sizes(), (1, 1, 0));
+    assert!(kit.value(&probe(&long)).is_some() && kit.value(&probe(&manual)).is_some());
+    assert_eq!(kit.sizes().0, 2);
     // Renewed up to its end, which has come: it is not kept, nor is what it outdates.
     kit.insert(&probe(&dead), Spec::default());
     kit.insert(&probe(&dead), Spec::default().kept(Duration::ZERO));

@@ -6,6 +6,20 @@ use super::kit::{Kit, Spec, probe};
 use crate::{Memory, Policy};
 
 #[test]
+fn a_memory_bounded_by_entries_asks_for_no_weights() {
+    let kit = Kit::with(Memory::builder().max_entries(4).policy(Policy::Lru));
+    let nodes: Vec<u64> = (0..5).collect();
+    for node in &nodes {
+        let heavy = Spec::default().weight(u32::MAX);
+        assert_eq!(kit.insert(&probe(node), heavy), Inserted::Stored);
+        kit.memory.maintain();
+    }
+    let stats = kit.memory.stats();
+    assert_eq!((stats.entries, stats.weight_bytes), (4, 4 * u64::from(u32::MAX)));
+    assert!(kit.value(&probe(&nodes[0])).is_none() && kit.value(&probe(&nodes[4])).is_some());
+}
+
+#[test]
 fn a_memory_bounded_by_bytes_goes_by_weight() {
     let kit = Kit::with(Memory::builder().max_bytes(1000).policy(Policy::Lru));
     let nodes: Vec<u64> = (0..20).collect();
