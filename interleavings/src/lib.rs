@@ -33,6 +33,8 @@ mod flights;
 #[cfg(all(test, shuttle))]
 mod invalidations;
 #[cfg(all(test, shuttle))]
+mod leases;
+#[cfg(all(test, shuttle))]
 mod pending;
 #[cfg(all(test, shuttle))]
 mod updates;

@@ -6,6 +6,7 @@ use super::backend::Backend;
 use super::registered::{Registered, RegisteredMemory};
 use super::shared::Shared;
 use super::whole::Cache;
+use crate::atomics::InProcessAtomics;
 use crate::backplane::{Announcer, Backplane, Log, LogChoice};
 use crate::clock::{Clock, SystemClock};
 use crate::error::ConfigError;
@@ -132,7 +133,8 @@ impl CacheBuilder {
             }
             match backend {
                 Backend::Memory(engine) => {
-                    memories.push(RegisteredMemory { name: name.into(), engine });
+                    let atomics = Arc::new(InProcessAtomics::new(Arc::clone(&self.clock)));
+                    memories.push(RegisteredMemory { name: name.into(), engine, atomics });
                 }
                 Backend::Storage(storage) => {
                     storages.push(Arc::new(Registered::new(&name, storage)));

@@ -3,10 +3,13 @@
 //! - `builder`: names, storages, clock and runtime become a [`Cache`].
 //! - `bind`: a definition is checked against them and becomes a binding.
 //! - `binding`: what a handle works on. `registered`: a storage under its name.
+//! - `across`: single flight across processes. `atomics`: counters, locks and the like.
 //! - `behind`, `stale`: refreshes behind readers, and entries of memory past their freshness.
 //! - `invalidate`, `pending`: invalidation across tiers, and what could not be reached.
 //! - `close`: finishing or aborting what runs, flushing, refusing.
 
+mod across;
+mod atomics;
 mod backend;
 mod behind;
 mod bind;
@@ -24,6 +27,7 @@ mod shared;
 mod stale;
 mod whole;
 
+pub(crate) use across::AcrossLeases;
 pub use backend::Backend;
 pub(crate) use behind::RETRY;
 pub(crate) use binding::{Binding, InMemory, MemoryFill, StorageTier, typed};

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use super::pending::Pending;
+use crate::atomics::InProcessAtomics;
 use crate::error::Error;
 use crate::memory::MemoryEngine;
 use crate::observe;
@@ -30,6 +31,8 @@ pub(crate) struct Registered {
 pub(crate) struct RegisteredMemory {
     pub(crate) name: Arc<str>,
     pub(crate) engine: Arc<dyn MemoryEngine>,
+    /// Beside the entries, and of this cache alone.
+    pub(crate) atomics: Arc<InProcessAtomics>,
 }
 
 impl Registered {

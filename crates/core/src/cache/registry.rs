@@ -30,6 +30,8 @@ pub(super) trait ErasedBinding: Any + Send + Sync {
     fn rereads(&self) -> bool;
     /// What reads one of its nodes again.
     fn reread(self: Arc<Self>, key: &MemoryKey) -> Option<ReRead>;
+    /// Looks again at once wherever a load of another process is waited for.
+    fn wake_waiting(&self);
 }
 
 /// Reads again, below all other work, what memory has held.
@@ -71,6 +73,12 @@ impl<N: Node> ErasedBinding for Binding<N> {
     fn reread(self: Arc<Self>, key: &MemoryKey) -> Option<ReRead> {
         let node = key.downcast::<N>()?.clone();
         Some(Box::new(move || _ = prefetch(&self, [node])))
+    }
+
+    fn wake_waiting(&self) {
+        if let Some(across) = &self.across {
+            across.woken.notify_waiters();
+        }
     }
 }
 

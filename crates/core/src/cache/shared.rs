@@ -103,11 +103,22 @@ impl Shared {
     }
 
     /// Runs a task that ends when closing begins: it has nothing to finish.
-    pub(crate) fn spawn_until_closing(&self, task: impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn spawn_until_closing(
+        &self,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) -> AbortHandle {
         let closing = self.closing.clone();
         self.spawn(async move {
             let _ = closing.run_until_cancelled_owned(task).await;
-        });
+        })
+    }
+
+    /// The names of all memories and storages, as errors list them.
+    pub(crate) fn registered_names(&self) -> String {
+        let memories = self.memories.iter().map(|memory| &*memory.name);
+        let storages = self.storages.iter().map(|storage| &*storage.name);
+        let registered: Vec<&str> = memories.chain(storages).collect();
+        if registered.is_empty() { "none".to_owned() } else { registered.join(", ") }
     }
 
     /// Runs an operation to its end even if its caller goes away half-way, which would leave some

@@ -157,6 +157,12 @@ impl Cache {
         self.registry.all().iter().map(|binding| binding.flying()).sum()
     }
 
+    /// Looks at once, instead of after the next pause, whether loads of other processes that are
+    /// waited for have ended: for those who hear of that by messages of their own.
+    pub fn wake_waiting(&self) {
+        self.registry.all().iter().for_each(|binding| binding.wake_waiting());
+    }
+
     /// Removes every entry that bears this tag, from every tier, and keeps out what was loaded
     /// before.
     ///

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use super::across::Across;
 use crate::entry::CompressionPolicy;
 use crate::policy::doorkeeper::DoorkeeperOptions;
 use crate::policy::early::EarlyRefresh;
@@ -41,6 +42,8 @@ pub struct NodeDefinition {
     /// How many batches of prefetched nodes are on their way at once. They are begun only while a
     /// place among the loads is left beside theirs; what finds none is not prefetched.
     pub prefetches_max: usize,
+    /// Single flight across processes; `None`: each process loads by itself.
+    pub across: Option<Across>,
     /// What becomes of a load that nobody waits for any more.
     pub abandoned: Abandoned,
     /// What becomes of a copy in memory when another process has changed the value.
@@ -121,6 +124,7 @@ impl NodeDefinition {
             early_refresh: None,
             refreshes_max: 16,
             prefetches_max: 4,
+            across: None,
             abandoned: Abandoned::default(),
             on_peer_change: PeerChange::default(),
             compression: CompressionPolicy::default(),
@@ -203,6 +207,12 @@ impl NodeDefinition {
     /// Sets how many batches of prefetched nodes are on their way at once.
     pub fn prefetches_max(mut self, prefetches_max: usize) -> Self {
         self.prefetches_max = prefetches_max;
+        self
+    }
+
+    /// Lets one process at a time load a node.
+    pub fn across(mut self, across: Across) -> Self {
+        self.across = Some(across);
         self
     }
 

@@ -1,8 +1,10 @@
 //! Nodes: small values that say what is wanted, and the definitions of their types.
 
+mod across;
 mod definition;
 mod dynamic;
 
+pub use across::Across;
 pub use definition::{Abandoned, NodeDefinition, PeerChange, TierDefinition, TierFailure};
 pub use dynamic::DynamicNode;
 

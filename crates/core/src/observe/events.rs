@@ -65,6 +65,11 @@ const LOAD_FAILED: Event = Event {
     fields: &["key", "error"],
     description: "The source failed, panicked or took too long.",
 };
+const LEASE_FAILED: Event = Event {
+    name: "tiers.lease.failed",
+    fields: &["key", "error"],
+    description: "The lease of a load could not be asked for; the node is loaded without it.",
+};
 const INVALIDATION_PENDING: Event = Event {
     name: "tiers.invalidation.pending",
     fields: &["tier", "error"],
@@ -99,6 +104,7 @@ pub const EVENTS: &[Event] = &[
     ENTRY_DAMAGED,
     ENCODE_FAILED,
     LOAD_FAILED,
+    LEASE_FAILED,
     INVALIDATION_PENDING,
     BACKPLANE_FAILED,
     BACKPLANE_SILENT,
@@ -170,6 +176,10 @@ pub(crate) fn encode_failed(key: &Key, error: &dyn Display) {
 
 pub(crate) fn load_failed(key: &Key, error: &dyn Display) {
     event!(LOAD_FAILED, "load failed", key, error);
+}
+
+pub(crate) fn lease_failed(key: &Key, error: &dyn Display) {
+    event!(LEASE_FAILED, "lease could not be asked for", key, error);
 }
 
 pub(crate) fn invalidation_pending(tier: &str, error: &dyn Display) {

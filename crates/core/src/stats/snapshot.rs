@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use super::across::AcrossStats;
 use super::latency::Latency;
 use crate::backplane::BackplaneStats;
 use crate::memory::{MemoryStats, MissRatioCurve};
@@ -42,6 +43,8 @@ pub struct NodeStats {
     pub prefetches_begun: u64,
     /// Nodes that were to be prefetched and found no place.
     pub prefetches_skipped: u64,
+    /// Single flight across processes.
+    pub across: AcrossStats,
     /// Its tiers, memory first.
     pub tiers: Vec<TierStats>,
 }

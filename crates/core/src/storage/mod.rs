@@ -23,6 +23,7 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 
+use crate::atomics::Atomics;
 use crate::backplane::EventLog;
 use crate::fence::Stamp;
 use crate::key::Key;
@@ -106,6 +107,12 @@ pub trait Storage: Debug + Send + Sync + 'static {
     /// # Errors
     /// [`StorageError`] if it could not.
     async fn flush(&self) -> Result<(), StorageError>;
+
+    /// Counters, registers, locks and limits, where
+    /// [`Capabilities::atomics`] says that it offers them.
+    fn atomics(&self) -> Option<&dyn Atomics> {
+        None
+    }
 
     /// Flushes, stops what runs in the background and refuses further calls. Idempotent.
     ///

@@ -36,6 +36,7 @@
 //! What a primary has answered may be lost with it below write concern `majority`, which is the
 //! default here: an entry may be back that had been invalidated, until its time.
 
+mod atomics;
 mod config;
 mod connection;
 mod error;

@@ -33,6 +33,7 @@
 //! processes have to write to one primary: a cluster with several (Galera) does not keep locks
 //! between its nodes, and so no fence.
 
+mod atomics;
 mod config;
 mod connection;
 mod error;

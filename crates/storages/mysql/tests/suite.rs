@@ -60,7 +60,7 @@ impl StorageFactory for Tables {
 
 impl Drop for Table {
     fn drop(&mut self) {
-        let names = ["", "_meta", "_fence", "_tags", "_totals", "_events"];
+        let names = ["", "_meta", "_fence", "_tags", "_totals", "_events", "_atomics"];
         let names = names.map(|end| format!("`{}{end}`", self.name)).join(", ");
         let sql = format!("DROP TABLE IF EXISTS {names}");
         let url = self.url.clone();

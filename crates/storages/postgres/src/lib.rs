@@ -26,6 +26,7 @@
 //! Not promised: an invalidation that a standby had not received when it became the primary may
 //! bring back what it removed, until its time. Reads from a standby are refused.
 
+mod atomics;
 mod config;
 mod connection;
 mod error;

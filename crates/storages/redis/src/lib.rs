@@ -30,6 +30,7 @@
 //! by `INFO` a restart is told. No command that stops the server for long is used, neither `KEYS`
 //! nor `FLUSHALL`.
 
+mod atomics;
 mod config;
 mod connection;
 mod error;

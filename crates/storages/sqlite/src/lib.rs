@@ -32,6 +32,7 @@
 //! may damage the file. Within one process, open a file by this crate only: POSIX drops the locks
 //! of a process on a file when any descriptor of it is closed.
 
+mod atomics;
 mod calls;
 mod config;
 mod connection;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, reason = "a test says what it expects")]
 
+mod atomics;
 mod backplane;
 mod cached;
 mod compatibility;

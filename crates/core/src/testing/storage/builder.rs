@@ -22,7 +22,8 @@ pub struct TestStorageBuilder {
 
 impl Default for TestStorageBuilder {
     fn default() -> Self {
-        let capabilities = Capabilities::new("test", Reach::Shared).volatile().without_eviction();
+        let capabilities =
+            Capabilities::new("test", Reach::Shared).volatile().without_eviction().with_atomics();
         Self {
             store: None,
             clock: Arc::new(ManualClock::new()),
@@ -80,6 +81,12 @@ impl TestStorageBuilder {
     /// How many events its log keeps.
     pub fn events_max(mut self, events_max: usize) -> Self {
         self.log = self.log.with_events_max(events_max);
+        self
+    }
+
+    /// Whether it offers counters, locks and the like.
+    pub fn atomics(mut self, atomics: bool) -> Self {
+        self.capabilities.atomics = atomics;
         self
     }
 

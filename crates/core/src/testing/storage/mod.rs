@@ -1,5 +1,6 @@
 //! A storage in memory for tests: plain, complete, and broken on demand.
 
+mod atomics;
 mod builder;
 mod calls;
 mod events;
@@ -210,6 +211,12 @@ impl TestStorage {
     /// The keys of all that is stored and within its time; counts as no call.
     pub fn keys(&self) -> Vec<Key> {
         self.client.store.lock().keys(self.client.clock.wall())
+    }
+
+    /// How many counters, locks and the like are stored, past their ends or not; counts as no
+    /// call.
+    pub fn atomics_stored(&self) -> usize {
+        self.client.store.lock().slots().len()
     }
 
     /// Loses all entries, as a server does that is restarted without a disk. The fence is made

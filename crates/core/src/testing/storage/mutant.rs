@@ -67,6 +67,18 @@ pub enum Mutant {
     EventsRepeated,
     /// The last event of a page is skipped.
     EventLeftOut,
+    /// Steps on counters, locks and the like read first, and write later.
+    AtomicInTwoSteps,
+    /// A counter's TTL begins anew with each addition.
+    CounterAlwaysRenewed,
+    /// A register is swapped whatever its version is.
+    SwapBlind,
+    /// A lock's token is forgotten when it is given back.
+    TokenForgotten,
+    /// Whoever asks for it gives a lock back.
+    ReleasedByAnyone,
+    /// Clearing a cache takes its counters and locks along.
+    ClearTakesAtomics,
 }
 
 impl Mutant {
@@ -104,5 +116,11 @@ impl Mutant {
         Self::EventsBackwards,
         Self::EventsRepeated,
         Self::EventLeftOut,
+        Self::AtomicInTwoSteps,
+        Self::CounterAlwaysRenewed,
+        Self::SwapBlind,
+        Self::TokenForgotten,
+        Self::ReleasedByAnyone,
+        Self::ClearTakesAtomics,
     ];
 }

@@ -8,6 +8,7 @@ use super::calls::Operation;
 use super::faults::ReadDamage;
 use super::mutant::Mutant;
 use super::table::Rules;
+use crate::atomics::Atomics;
 use crate::backplane::EventLog;
 use crate::fence::Stamp;
 use crate::key::Key;
@@ -29,7 +30,7 @@ impl TestStorage {
         }
     }
 
-    fn breaks(&self, mutant: Mutant) -> bool {
+    pub(super) fn breaks(&self, mutant: Mutant) -> bool {
         self.client.mutant == Some(mutant)
     }
 
@@ -41,7 +42,11 @@ impl TestStorage {
     }
 
     /// Counts the call, and lets happen to it what was planned before it is carried out.
-    async fn begin(&self, operation: Operation, keys: usize) -> Result<(), StorageError> {
+    pub(super) async fn begin(
+        &self,
+        operation: Operation,
+        keys: usize,
+    ) -> Result<(), StorageError> {
         self.client.calls.count(operation, keys);
         self.refuse_if_closed(operation)?;
         self.wait(operation).await;
@@ -63,7 +68,11 @@ impl TestStorage {
     }
 
     /// Lets happen to an answer what was planned.
-    async fn finish<T>(&self, operation: Operation, answer: T) -> Result<T, StorageError> {
+    pub(super) async fn finish<T>(
+        &self,
+        operation: Operation,
+        answer: T,
+    ) -> Result<T, StorageError> {
         if let Some(gate) = self.client.faults.answer_gate(operation) {
             gate.pass().await;
         }
@@ -124,7 +133,7 @@ impl TestStorage {
 }
 
 /// Gives other tasks their turn, so that what a mutant does in two steps is seen between them.
-async fn pause() {
+pub(super) async fn pause() {
     for _ in 0..4 {
         tokio::task::yield_now().await;
     }
@@ -234,6 +243,10 @@ impl Storage for TestStorage {
         self.begin(Operation::Stats, 0).await?;
         let stats = self.client.store.lock().stats();
         self.finish(Operation::Stats, stats).await
+    }
+
+    fn atomics(&self) -> Option<&dyn Atomics> {
+        self.client.capabilities.atomics.then_some(self)
     }
 
     async fn flush(&self) -> Result<(), StorageError> {

@@ -39,6 +39,8 @@ pub enum Need {
     Events,
     /// A bound on events that is small enough to pass: [`Setup::events_max`] is followed.
     SmallLog,
+    /// Counters, locks and the like: [`Capabilities::atomics`](crate::storage::Capabilities::atomics).
+    Atomics,
     /// Statistics of nothing but the case's own entries: [`Isolation::Store`].
     OwnStore,
 }
@@ -113,7 +115,7 @@ impl Case {
             Need::SecondClient => factory.clients() == Clients::One,
             Need::OwnStore => factory.isolation() == Isolation::Prefix,
             Need::Persistence | Need::Scan | Need::SmallValues | Need::Eviction => false,
-            Need::Events | Need::SmallLog => false,
+            Need::Events | Need::SmallLog | Need::Atomics => false,
         };
         if let Some(need) = self.needs.iter().find(unmet) {
             return Ok(Verdict::Ignored(*need));
@@ -162,6 +164,7 @@ impl Case {
             Need::SmallValues => capabilities.value_bytes_max > SMALL_VALUE_BYTES,
             Need::Eviction => !capabilities.evicts,
             Need::Events => storage.events().is_none(),
+            Need::Atomics => !capabilities.atomics,
             Need::ManualTime | Need::SecondClient | Need::OwnStore | Need::SmallLog => false,
         })
     }
@@ -184,6 +187,7 @@ impl fmt::Display for Need {
             Self::Eviction => "the storage does not evict",
             Self::Events => "the storage has no log of events",
             Self::SmallLog => "the log's bound cannot be made small",
+            Self::Atomics => "the storage offers no counters, locks or leases",
             Self::OwnStore => "the stores of all cases share one server",
         })
     }

@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use cache_core::atomics::Atomics;
 use cache_core::backplane::EventLog;
 use cache_core::fence::Stamp;
 use cache_core::key::Key;
@@ -142,6 +143,10 @@ impl Storage for MongoDb {
     }
 
     /// Writes which entries were used. What was answered is as durable as the write concern says.
+    fn atomics(&self) -> Option<&dyn Atomics> {
+        Some(self)
+    }
+
     async fn flush(&self) -> Result<(), StorageError> {
         self.shared().open_while("flush", self.shared().write_accesses()).await
     }

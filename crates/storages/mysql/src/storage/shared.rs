@@ -45,8 +45,9 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(super) fn new(options: MySqlOptions) -> Self {
-        let capabilities =
-            Capabilities::new(SCHEME, Reach::Shared).with_value_bytes_max(options.value_bytes_max);
+        let capabilities = Capabilities::new(SCHEME, Reach::Shared)
+            .with_value_bytes_max(options.value_bytes_max)
+            .with_atomics();
         let statements = Statements::new(&options.table);
         Self {
             capabilities,

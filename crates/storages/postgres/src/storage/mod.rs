@@ -11,6 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use cache_core::atomics::Atomics;
 use cache_core::backplane::EventLog;
 use cache_core::fence::Stamp;
 use cache_core::key::Key;
@@ -130,6 +131,10 @@ impl Storage for Postgres {
 
     async fn stats(&self) -> Result<StorageStats, StorageError> {
         self.shared().stats().await
+    }
+
+    fn atomics(&self) -> Option<&dyn Atomics> {
+        Some(self)
     }
 
     async fn flush(&self) -> Result<(), StorageError> {

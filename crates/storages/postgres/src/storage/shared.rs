@@ -35,8 +35,9 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(super) fn new(options: PostgresOptions) -> Self {
-        let capabilities =
-            Capabilities::new(SCHEME, Reach::Shared).with_value_bytes_max(options.value_bytes_max);
+        let capabilities = Capabilities::new(SCHEME, Reach::Shared)
+            .with_value_bytes_max(options.value_bytes_max)
+            .with_atomics();
         Self {
             capabilities,
             statements: Statements::new(&options.schema, &options.table),

@@ -5,6 +5,7 @@ mod backoff;
 mod channel;
 mod link;
 mod nodes;
+mod once;
 mod tls;
 
 pub(crate) use channel::{Connector, Routed};

@@ -1,6 +1,7 @@
 //! Names of keys. Everything of a bucket bears the bucket's number as hash tag, so that a script
 //! finds it in one slot of a cluster.
 
+use cache_core::atomics::AtomicName;
 use cache_core::fence::CELL_FUNCTION;
 use cache_core::key::{Key, Tag};
 
@@ -58,6 +59,11 @@ impl Names {
 
     pub(crate) fn counter(&self, bucket: Bucket) -> String {
         format!("{}counter", self.head(bucket))
+    }
+
+    /// A counter, a lock or the like, in the bucket of its name.
+    pub(crate) fn atomic(&self, name: &AtomicName) -> String {
+        format!("{}a:{}", self.head(self.bucket_of(name.key())), name.as_str())
     }
 
     pub(crate) fn entry(&self, key: &Key) -> String {

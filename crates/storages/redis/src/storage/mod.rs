@@ -9,6 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use cache_core::atomics::Atomics;
 use cache_core::backplane::EventLog;
 use cache_core::fence::Stamp;
 use cache_core::key::Key;
@@ -127,6 +128,10 @@ impl Storage for Redis {
     /// configured to.
     async fn flush(&self) -> Result<(), StorageError> {
         if self.shared.connections.is_closed() { Err(closed("flush")) } else { Ok(()) }
+    }
+
+    fn atomics(&self) -> Option<&dyn Atomics> {
+        Some(self)
     }
 
     async fn close(&self) -> Result<(), StorageError> {

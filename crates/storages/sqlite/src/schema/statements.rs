@@ -57,6 +57,12 @@ pub(crate) struct Statements {
     pub(crate) sample_insert: String,
     pub(crate) samples_delete: String,
     pub(crate) samples: String,
+    /// What stands under a name: a counter, a lock or the like.
+    pub(crate) atomic: String,
+    pub(crate) atomic_put: String,
+    pub(crate) atomic_delete: String,
+    /// Those past their ends.
+    pub(crate) atomics_delete: String,
 }
 
 /// The columns of an entry, in the order in which they are read, up to its value.
@@ -76,8 +82,9 @@ impl Statements {
             Place::Outside => "CASE WHEN length(e.value) <= ?2 THEN e.value END",
         };
         let entries = format!("\"{table}\"");
-        let [tags, fence, meta, stats, removed] =
-            ["tags", "fence", "meta", "stats", "removed"].map(|end| format!("\"{table}_{end}\""));
+        let [tags, fence, meta, stats, removed, atomics] =
+            ["tags", "fence", "meta", "stats", "removed", "atomics"]
+                .map(|end| format!("\"{table}_{end}\""));
         Self {
             place,
             get: format!(
@@ -194,6 +201,20 @@ impl Statements {
                 "SELECT timestamp, operation, calls, hits, misses, failures, total_us, \
                  longest_us, entries, payload_bytes, stored_bytes FROM {stats} \
                  WHERE timestamp >= ?1 ORDER BY timestamp, id LIMIT ?2"
+            ),
+            atomic: format!(
+                "SELECT number, value, until_us, expires_us FROM {atomics} WHERE name = ?1"
+            ),
+            atomic_put: format!(
+                "INSERT INTO {atomics} VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (name) DO UPDATE \
+                 SET number = excluded.number, value = excluded.value, \
+                 until_us = excluded.until_us, expires_us = excluded.expires_us"
+            ),
+            atomic_delete: format!("DELETE FROM {atomics} WHERE name = ?1"),
+            atomics_delete: format!(
+                "DELETE FROM {atomics} WHERE name IN (SELECT name FROM {atomics} \
+                 WHERE expires_us <= ?1 AND expires_us < 9223372036854775807 \
+                 ORDER BY expires_us LIMIT ?2)"
             ),
         }
     }

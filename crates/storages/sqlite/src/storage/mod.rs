@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use cache_core::atomics::Atomics;
 use cache_core::backplane::EventLog;
 use cache_core::clock::Timestamp;
 use cache_core::fence::Stamp;
@@ -168,6 +169,10 @@ impl Storage for Sqlite {
 
     async fn stats(&self) -> Result<StorageStats, StorageError> {
         self.shared().stats().await
+    }
+
+    fn atomics(&self) -> Option<&dyn Atomics> {
+        Some(self)
     }
 
     async fn flush(&self) -> Result<(), StorageError> {

@@ -1,5 +1,6 @@
 //! The cases, by theme.
 
+mod atomics;
 mod cancellation;
 mod concurrency;
 mod conditional;
@@ -11,6 +12,7 @@ mod fence_tags;
 mod invalidate;
 mod lifecycle;
 mod limits;
+mod locks;
 mod maintain;
 mod pattern;
 mod read;
@@ -40,6 +42,8 @@ pub fn cases() -> Vec<Case> {
         evict::cases(),
         maintain::cases(),
         lifecycle::cases(),
+        atomics::cases(),
+        locks::cases(),
         reopen::cases(),
         events::cases(),
         cancellation::cases(),
