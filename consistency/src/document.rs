@@ -15,10 +15,8 @@ pub(crate) const KEYS: usize = 48;
 pub(crate) const OWNED_FROM: usize = 40;
 /// How many tags the keys of a chain share.
 pub(crate) const GROUPS: usize = 6;
-/// How long what only its own process can invalidate lives.
-pub(crate) const LOCAL_TTL: Duration = Duration::from_millis(400);
-/// How long what all can invalidate lives: longer than any run.
-const SHARED_TTL: Duration = Duration::from_secs(3600);
+/// How long documents live: longer than any run, so that nothing ends but by invalidation.
+const TTL: Duration = Duration::from_secs(3600);
 
 /// A way through tiers.
 #[derive(Debug)]
@@ -58,9 +56,8 @@ impl Chain {
 
     /// How its documents are cached, through these of its tiers.
     pub(crate) fn definition(&self, tiers: impl Iterator<Item = &'static str>) -> NodeDefinition {
-        let ttl = |name: &str| if is_local(name) { LOCAL_TTL } else { SHARED_TTL };
         NodeDefinition::new(self.name, format!("{}:{{key}}", self.name))
-            .tiers(tiers.map(|name| TierDefinition::new(name).ttl(ttl(name))))
+            .tiers(tiers.map(|name| TierDefinition::new(name).ttl(TTL)))
             .load_timeout(Some(Duration::from_secs(2)))
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
+use tiers::backplane::Backplane;
 use tiers::cache::{Cache, Invalidation};
 use tiers::error::Error;
 use tiers::handle::Handle;
@@ -23,6 +24,10 @@ use crate::source::Source;
 const TASKS: usize = 8;
 /// How many operations a process does between two reports.
 const REPORT_EVERY: u64 = 50;
+/// How often a process tells that it is there.
+const HEARTBEAT: Duration = Duration::from_millis(250);
+/// How long a process believes its memory while it hears nothing.
+const SILENT_AFTER: Duration = Duration::from_secs(1);
 /// How long a process waits for one operation before it says that the cache hangs.
 const HANGS_AFTER: Duration = Duration::from_secs(60);
 
@@ -343,6 +348,10 @@ fn tier_names() -> Vec<&'static str> {
 
 async fn open_cache(options: &Options, tiers: &[&'static str]) -> anyhow::Result<Cache> {
     let mut builder = Cache::builder().prefix(format!("run-{}", options.seed));
+    if tiers.contains(&tier::REDIS) && tiers.contains(&tier::MEMORY) {
+        let backplane = Backplane::on(tier::REDIS).heartbeat(HEARTBEAT).silent_after(SILENT_AFTER);
+        builder = builder.backplane(backplane);
+    }
     for name in tiers {
         let in_folder = |file: String| {
             format!(

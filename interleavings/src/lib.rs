@@ -19,6 +19,8 @@ mod sync {
 #[cfg(all(test, shuttle))]
 mod abandoned;
 #[cfg(all(test, shuttle))]
+mod backplane;
+#[cfg(all(test, shuttle))]
 mod check;
 #[cfg(all(test, shuttle))]
 mod closing;
@@ -30,6 +32,8 @@ mod engine;
 mod flights;
 #[cfg(all(test, shuttle))]
 mod invalidations;
+#[cfg(all(test, shuttle))]
+mod leases;
 #[cfg(all(test, shuttle))]
 mod pending;
 #[cfg(all(test, shuttle))]

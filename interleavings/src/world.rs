@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicU64 as Untracked;
 use std::time::Duration;
 
 use bytes::Bytes;
+use cache_core::backplane::{Backplane, InProcessLog};
 use cache_core::cache::{Cache, Invalidation};
 use cache_core::clock::{Clock, ManualClock, Tick, Timestamp};
 use cache_core::entry::Codec;
@@ -16,7 +17,7 @@ use cache_core::node::{Node, NodeDefinition, TierDefinition};
 use cache_core::source::{LoadError, Loaded, Source};
 use cache_core::testing::TestStorage;
 use cache_memory::Memory;
-use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::future::{BoxFuture, FutureExt, pending};
 use shuttle::future::{JoinHandle, spawn, yield_now};
 use shuttle::sync::atomic::{AtomicU64, Ordering};
 
@@ -45,7 +46,7 @@ impl Node for Item {
     }
 }
 
-/// A time that stands still; sleeps let others go on, and end.
+/// A time that stands still; sleeps let others go on, and end: but those of an hour and more.
 #[derive(Debug, Default)]
 pub(crate) struct Stopped(ManualClock);
 
@@ -62,10 +63,13 @@ impl Clock for Stopped {
         Duration::ZERO
     }
 
-    fn sleep(&self, _: Duration) -> BoxFuture<'static, ()> {
-        yield_now().boxed()
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        if duration >= ENDLESS { pending().boxed() } else { yield_now().boxed() }
     }
 }
+
+/// A sleep that never ends.
+pub(crate) const ENDLESS: Duration = Duration::from_secs(3_600);
 
 /// The source: a version that only grows, the same for all items.
 #[derive(Clone)]
@@ -137,7 +141,7 @@ pub(crate) struct Process {
 }
 
 /// Two processes over the same source and storages. The second has no memory: no messages go
-/// between them yet, and its memory would be bounded by its TTL alone.
+/// between them, and its memory would be bounded by its TTL alone.
 #[derive(Clone)]
 pub(crate) struct World {
     pub(crate) a: Process,
@@ -154,7 +158,7 @@ impl World {
     pub(crate) async fn new(warm: Warm) -> Self {
         let (near, far) = (TestStorage::new(), TestStorage::new());
         let source = versions();
-        let b = Process::new(&near, &far, &source, false);
+        let b = Process::new(&near, &far, &source, false, None);
         match warm {
             Warm::Nothing => {}
             Warm::All => assert_eq!(b.get().await, 1),
@@ -163,7 +167,26 @@ impl World {
                 near.lose_everything();
             }
         }
-        let a = Process::new(&near, &far, &source, true);
+        let a = Process::new(&near, &far, &source, true, None);
+        Self { a, b, source }
+    }
+
+    /// Two processes with memory each, which hear of each other by this log.
+    pub(crate) async fn following(log: &InProcessLog, warm: Warm) -> Self {
+        let (near, far) = (TestStorage::new(), TestStorage::new());
+        let source = versions();
+        let process = || Process::new(&near, &far, &source, true, Some(log));
+        let (a, b) = (process(), process());
+        for process in [&a, &b] {
+            process.cache.backplane_joined().await;
+        }
+        match warm {
+            Warm::Nothing => {}
+            Warm::Far | Warm::All => assert_eq!(b.get().await, 1),
+        }
+        if matches!(warm, Warm::Far) {
+            near.lose_everything();
+        }
         Self { a, b, source }
     }
 
@@ -185,12 +208,25 @@ impl World {
 }
 
 impl Process {
-    fn new(near: &TestStorage, far: &TestStorage, source: &Versions, with_memory: bool) -> Self {
+    fn new(
+        near: &TestStorage,
+        far: &TestStorage,
+        source: &Versions,
+        with_memory: bool,
+        log: Option<&InProcessLog>,
+    ) -> Self {
         let (near, far) = (near.second_client(), far.second_client());
         let mut builder = Cache::builder()
             .clock(Arc::new(Stopped::default()))
             .storage("near", near.clone())
             .storage("far", far.clone());
+        if let Some(log) = log {
+            let backplane = Backplane::from(log.clone())
+                .heartbeat(ENDLESS)
+                .silent_after(2 * ENDLESS)
+                .append_timeout(ENDLESS);
+            builder = builder.backplane(backplane);
+        }
         let mut definition = Item::definition();
         if with_memory {
             builder = builder.storage("memory", memory());

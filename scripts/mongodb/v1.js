@@ -28,3 +28,10 @@ db.getCollection("{collection}").createIndex(
   { used_at: 1, payload_bytes: 1 },
   { name: "used_at" },
 );
+
+// Counters, registers, locks and limits, in a collection of their own.
+db.createCollection("{collection}.atomics");
+db.getCollection("{collection}.atomics").createIndex(
+  { clean_at: 1 },
+  { name: "clean_at", expireAfterSeconds: 0 },
+);

@@ -13,11 +13,15 @@
 //! | [`fence`] | what keeps old loads from being stored after an invalidation |
 //! | [`policy`] | lifetimes, jitter, doorkeeper, size routing: pure |
 //! | [`cache`], [`handle`] | the engine, and what programs call |
+//! | [`backplane`] | how other processes hear of invalidations |
+//! | [`atomics`] | counters, registers, locks and rate limiters, on the storages that can |
 //! | [`stats`], [`observe`] | counters and latencies per node type and tier; metrics, spans, events |
 //! | [`clock`], [`error`] | injected time; what can go wrong |
 //! | [`config`] | reading the options of a storage's URL |
 //! | `testing` (feature `testing`) | the behaviour suite for storages, and doubles for tests |
 
+pub mod atomics;
+pub mod backplane;
 pub mod cache;
 pub mod clock;
 pub mod config;

@@ -63,6 +63,7 @@ use proc_macro::TokenStream;
 /// | `early_refresh(share = 0.8)` or `early_refresh(beta = 1.0)` | entries are loaded again behind their readers before they end: once this share of the TTL has passed, or at random near the end (XFetch) | not before their end |
 /// | `refreshes_max = 4` | how many refreshes run at once behind readers | 16 |
 /// | `prefetches_max = 2` | how many batches of prefetched nodes are on their way at once | 4 |
+/// | `across = "redis"` or `across(storage = "redis", ttl = "10s", wait_max = "60s")` | one process at a time loads a node, under a lease in this storage: one that dies leaves it after `ttl`, and nobody waits longer than `wait_max` for another | each process loads by itself; `ttl` is 10 s, `wait_max` 60 s |
 /// | `abandoned = cancel` | what becomes of a load that nobody waits for any more: `finish` or `cancel` | `finish` |
 /// | `decoded_bytes_max = 1048576` | the largest value that is decoded, in bytes before compression | 64 MiB |
 /// | `weight = path::to::function` | what a value weighs in a memory bounded by bytes: a function from `&User` to `u64` | the size of the type |

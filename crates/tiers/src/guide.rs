@@ -11,6 +11,8 @@ macro_rules! pages {
 
 #[cfg(all(feature = "memory", feature = "sqlite", feature = "msgpack", feature = "macros"))]
 pages! {
+    backplane "backplane.md"
+    atomics "atomics.md"
     cancellation "cancellation.md"
     errors "errors.md"
     from_cacheme "from-cacheme.md"
@@ -20,6 +22,7 @@ pages! {
     observability "observability.md"
     mysql "mysql.md"
     redis "redis.md"
+    single_flight "single-flight.md"
     postgres "postgres.md"
     sqlite "sqlite.md"
     tiers "tiers.md"

@@ -1,5 +1,6 @@
 //! What most programs use.
 
+pub use cache_core::backplane::Backplane;
 pub use cache_core::cache::{Cache, Invalidation};
 pub use cache_core::entry::{Codec, Compression, CompressionPolicy};
 pub use cache_core::error::{ConfigError, Error};

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+use super::across::AcrossLeases;
 use super::behind::Behind;
 use super::binding::{Binding, MemoryTier, StorageTier};
 use super::registered::{Registered, RegisteredMemory};
@@ -52,6 +53,7 @@ pub(super) fn bind<N: Node>(
             return Err(unknown_storage(shared, &definition.name, &tier.storage));
         }
     }
+    let across = across(shared, &definition, &tiers)?;
     let far_first = order(shared, &definition.name, &tiers)?;
     let cancels = definition.abandoned == Abandoned::Cancel;
     Ok(Binding {
@@ -69,6 +71,7 @@ pub(super) fn bind<N: Node>(
         loads: Arc::new(Semaphore::new(definition.loads_max.min(Semaphore::MAX_PERMITS))),
         doorkeeper: definition.doorkeeper.map(Doorkeeper::new),
         behind: Behind::new(&definition),
+        across,
         static_tags,
         recorder: NodeRecorder::new(),
         definition,
@@ -165,13 +168,10 @@ fn find_storage(shared: &Shared, name: &str) -> Option<Arc<Registered>> {
 }
 
 fn unknown_storage(shared: &Shared, node: &str, storage: &str) -> ConfigError {
-    let memories = shared.memories.iter().map(|memory| &*memory.name);
-    let storages = shared.storages.iter().map(|storage| &*storage.name);
-    let registered: Vec<&str> = memories.chain(storages).collect();
     ConfigError::UnknownStorage {
         node: node.to_owned(),
         storage: storage.to_owned(),
-        registered: if registered.is_empty() { "none".to_owned() } else { registered.join(", ") },
+        registered: shared.registered_names(),
     }
 }
 
@@ -200,6 +200,26 @@ fn storage_tier(found: Arc<Registered>, tier: &TierDefinition) -> StorageTier {
 
 fn size_range(tier: &TierDefinition) -> SizeRange {
     SizeRange { bytes_min: tier.value_bytes_min, bytes_max: tier.value_bytes_max }
+}
+
+/// Where the leases of its loads are kept, if it asks for them.
+fn across(
+    shared: &Arc<Shared>,
+    definition: &NodeDefinition,
+    tiers: &[StorageTier],
+) -> Result<Option<AcrossLeases>, ConfigError> {
+    let Some(options) = &definition.across else { return Ok(None) };
+    let context = format!("node `{}`", definition.name);
+    if let Some((name, problem)) = options.problem() {
+        return Err(option(&context, name, problem));
+    }
+    if tiers.is_empty() {
+        let problem = "needs a storage among the tiers, by which the others get the value";
+        return Err(option(&context, "across", problem));
+    }
+    let storage = find_storage(shared, &options.storage)
+        .ok_or_else(|| unknown_storage(shared, &definition.name, &options.storage))?;
+    AcrossLeases::new(shared, &storage, options).map(Some)
 }
 
 /// Fits the chain into the cache's order of tiers; gives the places of its tiers, farthest first.

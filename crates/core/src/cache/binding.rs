@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
+use super::across::AcrossLeases;
 use super::behind::Behind;
 use super::registered::Registered;
 use super::shared::Shared;
@@ -46,6 +47,8 @@ pub(crate) struct Binding<N: Node> {
     pub(crate) loads: Arc<Semaphore>,
     pub(crate) doorkeeper: Option<Doorkeeper>,
     pub(crate) behind: Behind,
+    /// Leases under which nodes are loaded.
+    pub(crate) across: Option<AcrossLeases>,
     pub(crate) static_tags: Vec<Tag>,
     pub(crate) recorder: NodeRecorder,
 }
@@ -341,7 +344,11 @@ impl<N: Node> Binding<N> {
     pub(crate) fn stats(&self) -> NodeStats {
         let memory = self.memory.as_ref().map(|memory| memory.recorder.snapshot());
         let storages = self.tiers.iter().map(|tier| tier.recorder.snapshot()).collect();
-        self.recorder.snapshot(&self.definition.name, memory, storages)
+        let mut stats = self.recorder.snapshot(&self.definition.name, memory, storages);
+        if let Some(across) = &self.across {
+            stats.across = across.recorder.snapshot();
+        }
+        stats
     }
 
     /// The storages of this binding in the order in which changes go through them.

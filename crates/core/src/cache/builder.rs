@@ -6,6 +6,8 @@ use super::backend::Backend;
 use super::registered::{Registered, RegisteredMemory};
 use super::shared::Shared;
 use super::whole::Cache;
+use crate::atomics::InProcessAtomics;
+use crate::backplane::{Announcer, Backplane, Log, LogChoice};
 use crate::clock::{Clock, SystemClock};
 use crate::error::ConfigError;
 use crate::key::validate_name;
@@ -19,6 +21,7 @@ pub struct CacheBuilder {
     clock: Arc<dyn Clock>,
     runtime: Option<Runtime>,
     times_memory_reads: bool,
+    backplane: Option<Backplane>,
     #[cfg(feature = "metrics")]
     metrics_interval: Option<Duration>,
 }
@@ -31,6 +34,7 @@ impl CacheBuilder {
             clock: Arc::new(SystemClock),
             runtime: None,
             times_memory_reads: false,
+            backplane: None,
             #[cfg(feature = "metrics")]
             metrics_interval: None,
         }
@@ -67,6 +71,28 @@ impl CacheBuilder {
     /// always.
     pub fn time_memory_reads(mut self, timed: bool) -> Self {
         self.times_memory_reads = timed;
+        self
+    }
+
+    /// Lets this cache hear of what others with the same prefix invalidate, and tells them: by the
+    /// log of a registered storage, which is given by its name, or by one of its own.
+    ///
+    /// Without it, what this process has in memory, and in storages of its host, may be what others
+    /// have changed until its TTL ends.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// use cache_core::backplane::InProcessLog;
+    /// use cache_core::cache::Cache;
+    ///
+    /// let log = InProcessLog::new();
+    /// let cache = Cache::builder().backplane(log.clone()).build()?;
+    /// let other = Cache::builder().backplane(log).build()?;
+    /// # let _ = (cache, other);
+    /// # Ok::<(), cache_core::error::ConfigError>(()) }).unwrap();
+    /// ```
+    pub fn backplane(mut self, backplane: impl Into<Backplane>) -> Self {
+        self.backplane = Some(backplane.into());
         self
     }
 
@@ -107,7 +133,8 @@ impl CacheBuilder {
             }
             match backend {
                 Backend::Memory(engine) => {
-                    memories.push(RegisteredMemory { name: name.into(), engine });
+                    let atomics = Arc::new(InProcessAtomics::new(Arc::clone(&self.clock)));
+                    memories.push(RegisteredMemory { name: name.into(), engine, atomics });
                 }
                 Backend::Storage(storage) => {
                     storages.push(Arc::new(Registered::new(&name, storage)));
@@ -118,14 +145,53 @@ impl CacheBuilder {
             Some(runtime) => runtime,
             None => Runtime::try_current().map_err(|_| ConfigError::NoRuntime)?,
         };
+        let announcer = match self.backplane {
+            Some(backplane) => {
+                backplane.validate()?;
+                let log = find_log(&backplane, &storages)?;
+                let clock = Arc::clone(&self.clock);
+                Some(Announcer::new(log, &self.prefix, backplane, clock))
+            }
+            None => None,
+        };
         let times_memory_reads = self.times_memory_reads;
-        let shared =
-            Shared::new(self.prefix, self.clock, runtime, storages, memories, times_memory_reads);
+        let shared = Shared::new(
+            self.prefix,
+            self.clock,
+            runtime,
+            storages,
+            memories,
+            times_memory_reads,
+            announcer,
+        );
         let cache = Cache::new(shared);
         #[cfg(feature = "metrics")]
         if let Some(interval) = self.metrics_interval {
             cache.publish_every(interval);
         }
         Ok(cache)
+    }
+}
+
+fn find_log(backplane: &Backplane, storages: &[Arc<Registered>]) -> Result<Log, ConfigError> {
+    let refuse = |problem: String| ConfigError::Option {
+        context: "cache".to_owned(),
+        option: "backplane".to_owned(),
+        problem,
+    };
+    match &backplane.log {
+        LogChoice::Own(log) => Ok(Log::Own(Arc::clone(log))),
+        LogChoice::Storage(name) => {
+            let storage = storages.iter().find(|storage| *storage.name == **name);
+            let unknown = || refuse(format!("names the storage `{name}`, which is not registered"));
+            let storage = storage.ok_or_else(unknown)?;
+            if storage.events().is_none() {
+                return Err(refuse(format!(
+                    "names the storage `{name}`, which has no log of events"
+                )));
+            }
+            storage.carries_log();
+            Ok(Log::Storage(Arc::clone(storage)))
+        }
     }
 }

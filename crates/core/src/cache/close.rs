@@ -16,6 +16,12 @@ pub enum CloseError {
         /// What each of them said.
         failures: Vec<StorageError>,
     },
+    /// Invalidations had not been told to other processes, and will not be.
+    #[error("{count} events had not been told to other processes and are lost")]
+    Unannounced {
+        /// How many events.
+        count: usize,
+    },
     /// Invalidations had not reached every storage, and are lost.
     #[error("{count} invalidations had not reached `{storage}` and are lost")]
     PendingInvalidations {
@@ -44,6 +50,11 @@ async fn finish(shared: &Arc<Shared>, grace: Duration) -> Result<(), CloseError>
     }
     let mut failures = Vec::new();
     let mut lost = None;
+    if let Some(announcer) = &shared.announcer
+        && !announcer.append_unsent().await
+    {
+        lost = Some(CloseError::Unannounced { count: announcer.unsent() });
+    }
     for storage in &shared.storages {
         let count = storage.pending.len();
         if count > 0 {

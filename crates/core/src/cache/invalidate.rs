@@ -1,5 +1,6 @@
 //! Invalidation across tiers: the process' own fence and memory first, then the shared storages
-//! from the farthest to the nearest, then the local ones, then the process once more.
+//! from the farthest to the nearest, then the local ones, then other processes, then this one once
+//! more.
 //!
 //! Nearest first would be wrong: a reader that misses the near tier after its invalidation could
 //! read the old value from the far one and carry it nearer with a stamp that looks new.
@@ -9,10 +10,12 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use futures_util::future::join;
 
 use super::pending::Waiting;
 use super::registered::Registered;
 use super::shared::Shared;
+use crate::backplane::{Announcement, Cause};
 use crate::memory::{MemoryEntry, MemoryKey, MemorySelector};
 use crate::observe;
 use crate::storage::{InvalidationMode, Selector, StorageError};
@@ -28,6 +31,11 @@ pub struct Invalidation {
     /// this process does not read what it names from them; other processes may. A process that
     /// ends before it lands loses it.
     pub pending: Vec<PendingInvalidation>,
+    /// Why other processes could not be told, where there is a
+    /// [`Backplane`](crate::backplane::Backplane) and its log did not take the event. It is appended
+    /// as soon as the log takes it; until then their memory may hold what this names, for as long as
+    /// its TTL at most. The storages hold it no more: this makes nothing pending.
+    pub unannounced: Option<StorageError>,
 }
 
 /// A storage that an invalidation has not reached.
@@ -79,28 +87,49 @@ pub(crate) async fn invalidate(
     selector: Selector,
     mode: InvalidationMode,
 ) -> Invalidation {
+    let announcement = shared.announce(&selector, mode, Cause::Invalidated);
+    invalidate_announced(shared, reached, selector, mode, &announcement).await
+}
+
+/// As [`invalidate`], told to others as it goes.
+pub(crate) async fn invalidate_announced(
+    shared: &Arc<Shared>,
+    reached: Reached,
+    selector: Selector,
+    mode: InvalidationMode,
+    announcement: &Announcement<'_>,
+) -> Invalidation {
     in_process(shared, reached.key_test.as_ref(), &selector, mode);
-    let done = invalidate_storages(shared, &reached, &selector, mode).await;
+    let mut done = invalidate_storages(shared, &reached, &selector, mode, announcement).await;
+    done.unannounced = announcement.finish().await;
     if !cfg!(mutant = "memory_before_only") {
         in_process(shared, reached.key_test.as_ref(), &selector, mode);
     }
     done
 }
 
-/// The part of the storages, in their order.
+/// The part of the storages, in their order. Others hear that it has begun while the farthest shared
+/// storage is told.
 pub(crate) async fn invalidate_storages(
     shared: &Arc<Shared>,
     reached: &Reached,
     selector: &Selector,
     mode: InvalidationMode,
+    announcement: &Announcement<'_>,
 ) -> Invalidation {
     let mut done = Invalidation::default();
-    for storage in &reached.storages {
-        match storage.invalidate(selector, mode).await {
+    for (at, storage) in reached.storages.iter().enumerate() {
+        let call = storage.invalidate(selector, mode);
+        let told = if at == 0 && storage.is_shared() {
+            join(call, announcement.intent()).await.0
+        } else {
+            call.await
+        };
+        match told {
             Ok(invalidated) => done.entries = done.entries.max(invalidated.entries),
             Err(error) => {
                 observe::invalidation_pending(&storage.name, &error);
-                queue(shared, storage, &reached.key_test, selector, mode);
+                leave_to_replay(shared, storage, &reached.key_test, selector, mode);
                 let storage = storage.name.to_string();
                 done.pending.push(PendingInvalidation { storage, error });
             }
@@ -157,12 +186,14 @@ pub(crate) fn in_process(
 pub(crate) fn leave_pending(shared: &Arc<Shared>, reached: &Reached, selector: &Selector) {
     const MODE: InvalidationMode = InvalidationMode::Remove;
     in_process(shared, reached.key_test.as_ref(), selector, MODE);
+    shared.announce(selector, MODE, Cause::Invalidated).leave();
     for storage in &reached.storages {
-        queue(shared, storage, &reached.key_test, selector, MODE);
+        leave_to_replay(shared, storage, &reached.key_test, selector, MODE);
     }
 }
 
-fn queue(
+/// A storage that could not be told is told later, and neither read nor filled until then.
+pub(crate) fn leave_to_replay(
     shared: &Arc<Shared>,
     storage: &Arc<Registered>,
     key_test: &Option<KeyTest>,
@@ -206,6 +237,11 @@ async fn land(shared: &Shared, storage: &Arc<Registered>, waiting: &Waiting) -> 
             if tier.invalidate(&waiting.selector, waiting.mode).await.is_err() {
                 return false;
             }
+        }
+        if storage.is_shared() {
+            // What others were told when this began was too early for them.
+            let announcement = shared.announce(&waiting.selector, waiting.mode, Cause::Invalidated);
+            let _ = announcement.finish().await;
         }
         in_process(shared, waiting.key_test.as_ref(), &waiting.selector, waiting.mode);
     }

@@ -3,10 +3,13 @@
 //! - `builder`: names, storages, clock and runtime become a [`Cache`].
 //! - `bind`: a definition is checked against them and becomes a binding.
 //! - `binding`: what a handle works on. `registered`: a storage under its name.
+//! - `across`: single flight across processes. `atomics`: counters, locks and the like.
 //! - `behind`, `stale`: refreshes behind readers, and entries of memory past their freshness.
 //! - `invalidate`, `pending`: invalidation across tiers, and what could not be reached.
 //! - `close`: finishing or aborting what runs, flushing, refusing.
 
+mod across;
+mod atomics;
 mod backend;
 mod behind;
 mod bind;
@@ -24,13 +27,19 @@ mod shared;
 mod stale;
 mod whole;
 
+pub(crate) use across::AcrossLeases;
 pub use backend::Backend;
 pub(crate) use behind::RETRY;
 pub(crate) use binding::{Binding, InMemory, MemoryFill, StorageTier, typed};
 pub use builder::CacheBuilder;
 pub use close::CloseError;
 pub use invalidate::{Invalidation, PendingInvalidation};
-pub(crate) use invalidate::{KeyTest, Reached, invalidate, invalidate_storages, leave_pending};
+pub(crate) use invalidate::{
+    KeyTest, Reached, in_process, invalidate, invalidate_announced, invalidate_storages,
+    leave_pending, leave_to_replay,
+};
 pub(crate) use registered::Registered;
+pub(crate) use registry::Registry;
+pub(crate) use shared::Shared;
 pub(crate) use stale::StaleTimes;
 pub use whole::Cache;

@@ -13,27 +13,31 @@ pub(crate) struct TierOrder {
     storages: Vec<Arc<Registered>>,
     /// Pairs of positions in `storages`: the first is asked right before the second.
     steps: RwLock<Vec<(usize, usize)>>,
+    /// The same as other processes have announced it.
+    announced: RwLock<Vec<(usize, usize)>>,
 }
 
 /// The names of two storages that other chains go through the other way round.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct OrderConflict {
-    pub(super) near: String,
-    pub(super) far: String,
+pub(crate) struct OrderConflict {
+    pub(crate) near: String,
+    pub(crate) far: String,
 }
 
 impl TierOrder {
     pub(super) fn new(storages: Vec<Arc<Registered>>) -> Self {
-        Self { storages, steps: RwLock::default() }
+        Self { storages, steps: RwLock::default(), announced: RwLock::default() }
     }
 
     /// Adds a chain, nearest first.
     pub(super) fn add(&self, chain: &[Arc<Registered>]) -> Result<(), OrderConflict> {
         let mut steps = self.steps.write();
         let mut added = steps.clone();
+        let announced = self.announced.read();
         for pair in chain.windows(2) {
             let (near, far) = (self.position(&pair[0]), self.position(&pair[1]));
-            if reaches(&added, far, near) {
+            let all = [&added[..], &announced[..]].concat();
+            if reaches(&all, far, near) {
                 return Err(OrderConflict {
                     near: pair[0].name.to_string(),
                     far: pair[1].name.to_string(),
@@ -45,6 +49,41 @@ impl TierOrder {
         }
         *steps = added;
         Ok(())
+    }
+
+    /// Pairs of shared storages, the nearer one first, for other processes.
+    pub(crate) fn announced(&self) -> Vec<(String, String)> {
+        let steps = self.steps.read();
+        let shared = |at: &usize| self.storages[*at].is_shared();
+        let mut pairs = Vec::new();
+        for near in (0..self.storages.len()).filter(shared) {
+            for far in (0..self.storages.len()).filter(shared) {
+                if near != far && reaches(&steps, near, far) {
+                    let name = |at: usize| self.storages[at].name.to_string();
+                    pairs.push((name(near), name(far)));
+                }
+            }
+        }
+        pairs
+    }
+
+    /// Sets the pairs that other processes announce; chains that run against them are refused from
+    /// now on. Gives those that a chain of this process runs against already.
+    pub(crate) fn set_announced(&self, pairs: &[(String, String)]) -> Vec<OrderConflict> {
+        let find = |name: &String| {
+            self.storages.iter().position(|one| *one.name == **name && one.is_shared())
+        };
+        let known = pairs.iter().filter_map(|(near, far)| Some((find(near)?, find(far)?)));
+        let announced: Vec<(usize, usize)> = known.filter(|(near, far)| near != far).collect();
+        let steps = self.steps.read();
+        let name = |at: usize| self.storages[at].name.to_string();
+        let conflicts = announced.iter().filter(|(near, far)| reaches(&steps, *far, *near));
+        let conflicts = conflicts
+            .map(|(near, far)| OrderConflict { near: name(*far), far: name(*near) })
+            .collect();
+        drop(steps);
+        *self.announced.write() = announced;
+        conflicts
     }
 
     /// All storages in the order in which an invalidation tells them: the shared ones from the

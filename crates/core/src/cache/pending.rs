@@ -14,6 +14,8 @@ pub(crate) struct Pending {
     count: AtomicUsize,
     /// How many have landed so far.
     landings: AtomicUsize,
+    /// For how many reasons the storage is not asked at all.
+    holds: AtomicUsize,
     state: Mutex<State>,
 }
 
@@ -34,6 +36,15 @@ pub(super) struct Waiting {
     pub(super) key_test: Option<KeyTest>,
 }
 
+/// A storage that is not asked for as long as this lives.
+pub(crate) struct Held<'a>(&'a Pending);
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.release();
+    }
+}
+
 impl Pending {
     /// How many wait.
     pub(crate) fn len(&self) -> usize {
@@ -43,9 +54,30 @@ impl Pending {
     /// Whether an entry with this key and these tags is waiting to be invalidated. Costs one load
     /// where nothing waits.
     pub(crate) fn covers(&self, key: &Key, tags: &Tags) -> bool {
+        if self.holds.load(Ordering::SeqCst) > 0 {
+            return true;
+        }
         self.len() > 0
             && !cfg!(mutant = "pending_read")
             && self.state.lock().waiting.iter().any(|one| one.selector.selects(key, tags))
+    }
+
+    /// From now on the storage counts as holding nothing, until this is [taken
+    /// back](Self::release): it may not have heard of what others have invalidated.
+    pub(crate) fn hold(&self) {
+        self.holds.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Takes back one [`hold`](Self::hold). What was read before is not believed.
+    pub(crate) fn release(&self) {
+        self.landings.fetch_add(1, Ordering::SeqCst);
+        self.holds.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// A [`hold`](Self::hold) that is taken back with the value that this gives.
+    pub(crate) fn held(&self) -> Held<'_> {
+        self.hold();
+        Held(self)
     }
 
     /// How many have landed so far: noted before the storage is read.
@@ -142,6 +174,22 @@ mod tests {
         pending.landed(&pending.next().expect("one waits"));
         assert!(!pending.covers(&key("a"), &Tags::NONE));
         assert!(pending.hides(before, &key("a"), &Tags::NONE));
+        assert!(!pending.hides(pending.landings(), &key("a"), &Tags::NONE));
+    }
+
+    #[test]
+    fn a_held_storage_hides_everything_until_all_have_let_go() {
+        let pending = Pending::default();
+        let before = pending.landings();
+        pending.hold();
+        pending.hold();
+        pending.release();
+        assert!(pending.covers(&key("a"), &Tags::NONE));
+        let meanwhile = pending.landings();
+        pending.release();
+        assert!(!pending.covers(&key("a"), &Tags::NONE));
+        assert!(pending.hides(before, &key("a"), &Tags::NONE));
+        assert!(pending.hides(meanwhile, &key("a"), &Tags::NONE));
         assert!(!pending.hides(pending.landings(), &key("a"), &Tags::NONE));
     }
 

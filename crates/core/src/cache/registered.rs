@@ -1,9 +1,10 @@
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use super::pending::Pending;
+use crate::atomics::InProcessAtomics;
 use crate::error::Error;
 use crate::memory::MemoryEngine;
 use crate::observe;
@@ -20,6 +21,8 @@ pub(crate) struct Registered {
     invalidations: AtomicU64,
     invalidations_failed: AtomicU64,
     invalidate_latency: LatencyRecorder,
+    /// The backplane's log lies in it, so that whoever follows the log reaches it.
+    carries_log: AtomicBool,
     storage: Arc<dyn Storage>,
 }
 
@@ -28,6 +31,8 @@ pub(crate) struct Registered {
 pub(crate) struct RegisteredMemory {
     pub(crate) name: Arc<str>,
     pub(crate) engine: Arc<dyn MemoryEngine>,
+    /// Beside the entries, and of this cache alone.
+    pub(crate) atomics: Arc<InProcessAtomics>,
 }
 
 impl Registered {
@@ -38,12 +43,19 @@ impl Registered {
             invalidations: AtomicU64::new(0),
             invalidations_failed: AtomicU64::new(0),
             invalidate_latency: LatencyRecorder::default(),
+            carries_log: AtomicBool::new(false),
             storage,
         }
     }
 
+    /// Whether every process that this one tells of invalidations reaches it.
     pub(crate) fn is_shared(&self) -> bool {
-        self.capabilities().reach == Reach::Shared
+        self.capabilities().reach == Reach::Shared || self.carries_log.load(Ordering::Relaxed)
+    }
+
+    /// The backplane's log lies in it: all caches that hear of each other share it.
+    pub(super) fn carries_log(&self) {
+        self.carries_log.store(true, Ordering::Relaxed);
     }
 
     /// As the storage itself invalidates, counted and timed.

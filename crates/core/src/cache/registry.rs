@@ -5,11 +5,15 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use parking_lot::RwLock;
 
 use super::binding::Binding;
+use super::invalidate::KeyTest;
+use super::registered::RegisteredMemory;
 use crate::error::ConfigError;
+use crate::flight::prefetch;
 use crate::key::{Key, KeyTemplate};
 use crate::memory::{BindingId, MemoryKey};
-use crate::node::Node;
+use crate::node::{Node, PeerChange};
 use crate::stats::NodeStats;
+use crate::storage::Selector;
 
 /// A binding whose node type has been forgotten.
 pub(super) trait ErasedBinding: Any + Send + Sync {
@@ -22,7 +26,16 @@ pub(super) trait ErasedBinding: Any + Send + Sync {
     fn key_in_memory(&self, key: &MemoryKey) -> Option<Key>;
     /// How many of its loads are in the air.
     fn flying(&self) -> usize;
+    /// Whether it reads again what another process has changed.
+    fn rereads(&self) -> bool;
+    /// What reads one of its nodes again.
+    fn reread(self: Arc<Self>, key: &MemoryKey) -> Option<ReRead>;
+    /// Looks again at once wherever a load of another process is waited for.
+    fn wake_waiting(&self);
 }
+
+/// Reads again, below all other work, what memory has held.
+pub(crate) type ReRead = Box<dyn FnOnce() + Send>;
 
 impl<N: Node> ErasedBinding for Binding<N> {
     fn id(&self) -> BindingId {
@@ -52,11 +65,26 @@ impl<N: Node> ErasedBinding for Binding<N> {
     fn flying(&self) -> usize {
         self.flights.len() + self.refreshes.len()
     }
+
+    fn rereads(&self) -> bool {
+        self.memory.is_some() && self.definition.on_peer_change == PeerChange::ReRead
+    }
+
+    fn reread(self: Arc<Self>, key: &MemoryKey) -> Option<ReRead> {
+        let node = key.downcast::<N>()?.clone();
+        Some(Box::new(move || _ = prefetch(&self, [node])))
+    }
+
+    fn wake_waiting(&self) {
+        if let Some(across) = &self.across {
+            across.woken.notify_waiters();
+        }
+    }
 }
 
 /// All bindings of a cache.
 #[derive(Default)]
-pub(super) struct Registry {
+pub(crate) struct Registry {
     bindings: RwLock<Vec<Arc<dyn ErasedBinding>>>,
 }
 
@@ -121,6 +149,39 @@ impl Registry {
     /// The binding of this type that was made first.
     pub(super) fn first<N: Node>(&self) -> Option<Arc<Binding<N>>> {
         first_of(&self.bindings.read())
+    }
+
+    /// How the entries that a pattern or a namespace names are found in memory, which may be shared
+    /// with another cache, whose entries are not ours to remove.
+    pub(crate) fn key_test(self: &Arc<Self>, selector: &Selector) -> Option<KeyTest> {
+        let registry = Arc::clone(self);
+        match selector.clone() {
+            Selector::Pattern(pattern) => Some(KeyTest::new(move |key| {
+                registry.key_in_memory(key).is_some_and(|key| pattern.matches(&key))
+            })),
+            Selector::Namespace(_) => {
+                let ids: Vec<_> = registry.all().iter().map(|binding| binding.id()).collect();
+                Some(KeyTest::new(move |key| ids.contains(&key.binding)))
+            }
+            _ => None,
+        }
+    }
+
+    /// What memory holds of these keys and is to be read again once it has been dropped.
+    pub(crate) fn rereads(&self, memories: &[RegisteredMemory], keys: &[Key]) -> Vec<ReRead> {
+        let bindings = self.all();
+        let mut rereads = Vec::new();
+        if bindings.iter().any(|binding| binding.rereads()) {
+            for (memory, key) in memories.iter().flat_map(|one| keys.iter().map(move |k| (one, k)))
+            {
+                memory.engine.with_digest(key.digest(), &mut |held| {
+                    let binding = bindings.iter().find(|binding| binding.id() == held.binding);
+                    let binding = binding.filter(|binding| binding.rereads());
+                    rereads.extend(binding.and_then(|binding| Arc::clone(binding).reread(held)));
+                });
+            }
+        }
+        rereads
     }
 
     /// The key of an entry in memory, whichever binding it belongs to.

@@ -8,9 +8,11 @@ use tokio_util::task::TaskTracker;
 use super::close::CloseError;
 use super::order::TierOrder;
 use super::registered::{Registered, RegisteredMemory};
+use crate::backplane::{Announcement, Announcer, Cause};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::fence::Fence;
+use crate::storage::{InvalidationMode, Selector};
 use crate::sync::{AbortHandle, JoinError, Runtime, panic_of};
 
 /// What all bindings of a cache share. It knows no node type.
@@ -26,6 +28,8 @@ pub(crate) struct Shared {
     pub(crate) order: TierOrder,
     /// Whether reads of memory are timed.
     pub(crate) times_memory_reads: bool,
+    /// Tells other processes, where there is a backplane.
+    pub(crate) announcer: Option<Arc<Announcer>>,
     #[cfg(feature = "metrics")]
     pub(crate) publisher: crate::observe::Publisher,
     runtime: Runtime,
@@ -45,6 +49,7 @@ impl Shared {
         storages: Vec<Arc<Registered>>,
         memories: Vec<RegisteredMemory>,
         times_memory_reads: bool,
+        announcer: Option<Arc<Announcer>>,
     ) -> Self {
         Self {
             prefix,
@@ -55,6 +60,7 @@ impl Shared {
             storages,
             memories,
             times_memory_reads,
+            announcer,
             #[cfg(feature = "metrics")]
             publisher: crate::observe::Publisher::default(),
             runtime,
@@ -64,6 +70,21 @@ impl Shared {
             closed: AtomicBool::new(false),
             closed_storages: tokio::sync::OnceCell::new(),
         }
+    }
+
+    /// What is to be told to other processes of an invalidation that begins.
+    pub(crate) fn announce(
+        &self,
+        selector: &Selector,
+        mode: InvalidationMode,
+        cause: Cause,
+    ) -> Announcement<'_> {
+        Announcement::new(self.announcer.as_deref(), selector, mode, cause)
+    }
+
+    /// Cancelled when closing begins.
+    pub(crate) fn closing(&self) -> CancellationToken {
+        self.closing.clone()
     }
 
     pub(crate) fn check_open(&self) -> Result<(), Error> {
@@ -82,11 +103,22 @@ impl Shared {
     }
 
     /// Runs a task that ends when closing begins: it has nothing to finish.
-    pub(crate) fn spawn_until_closing(&self, task: impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn spawn_until_closing(
+        &self,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) -> AbortHandle {
         let closing = self.closing.clone();
         self.spawn(async move {
             let _ = closing.run_until_cancelled_owned(task).await;
-        });
+        })
+    }
+
+    /// The names of all memories and storages, as errors list them.
+    pub(crate) fn registered_names(&self) -> String {
+        let memories = self.memories.iter().map(|memory| &*memory.name);
+        let storages = self.storages.iter().map(|storage| &*storage.name);
+        let registered: Vec<&str> = memories.chain(storages).collect();
+        if registered.is_empty() { "none".to_owned() } else { registered.join(", ") }
     }
 
     /// Runs an operation to its end even if its caller goes away half-way, which would leave some

@@ -6,9 +6,10 @@ use super::bind::bind;
 use super::binding::Binding;
 use super::builder::CacheBuilder;
 use super::close::{CloseError, close};
-use super::invalidate::{Invalidation, KeyTest, Reached, invalidate};
+use super::invalidate::{Invalidation, Reached, invalidate};
 use super::registry::Registry;
 use super::shared::Shared;
+use crate::backplane;
 use crate::error::{ConfigError, Error};
 use crate::handle::Handle;
 use crate::key::{Glob, KeyError, KeyPattern, Tag};
@@ -52,7 +53,11 @@ impl Cache {
     }
 
     pub(super) fn new(shared: Shared) -> Self {
-        Self { shared: Arc::new(shared), registry: Arc::default() }
+        let cache = Self { shared: Arc::new(shared), registry: Arc::default() };
+        if let Some(announcer) = &cache.shared.announcer {
+            backplane::start(&cache.shared, &cache.registry, announcer);
+        }
+        cache
     }
 
     /// Binds a node type to its source, by its own definition.
@@ -133,12 +138,29 @@ impl Cache {
         for storage in &self.shared.storages {
             storages.push(storage.report().await);
         }
-        CacheStats { nodes, memories: memories.collect(), storages }
+        let backplane = self.shared.announcer.as_ref().map(|announcer| announcer.stats());
+        CacheStats { nodes, memories: memories.collect(), storages, backplane }
+    }
+
+    /// Waits until the log of the [`Backplane`](crate::backplane::Backplane) is being read: from
+    /// then on memory hears of what others change. Nothing has to wait for it; what memory held
+    /// before is forgotten. Returns at once where there is no backplane, and never while its log
+    /// cannot be reached.
+    pub async fn backplane_joined(&self) {
+        if let Some(announcer) = &self.shared.announcer {
+            announcer.joined().await;
+        }
     }
 
     /// How many loads are in the air.
     pub fn loads_in_flight(&self) -> usize {
         self.registry.all().iter().map(|binding| binding.flying()).sum()
+    }
+
+    /// Looks at once, instead of after the next pause, whether loads of other processes that are
+    /// waited for have ended: for those who hear of that by messages of their own.
+    pub fn wake_waiting(&self) {
+        self.registry.all().iter().for_each(|binding| binding.wake_waiting());
     }
 
     /// Removes every entry that bears this tag, from every tier, and keeps out what was loaded
@@ -212,27 +234,12 @@ impl Cache {
     async fn invalidate(&self, selector: Selector) -> Result<Invalidation, Error> {
         let shared = Arc::clone(&self.shared);
         let storages = shared.order.far_first();
-        let key_test = self.key_test(&selector);
+        let key_test = self.registry.key_test(&selector);
         let reached = Reached { storages, key_test };
         let operation = async move {
             Ok(invalidate(&shared, reached, selector, InvalidationMode::Remove).await)
         };
         self.shared.run(operation).await
-    }
-
-    fn key_test(&self, selector: &Selector) -> Option<KeyTest> {
-        // A memory may be shared with another cache, whose entries are not ours to remove.
-        let registry = Arc::clone(&self.registry);
-        match selector.clone() {
-            Selector::Pattern(pattern) => Some(KeyTest::new(move |key| {
-                registry.key_in_memory(key).is_some_and(|key| pattern.matches(&key))
-            })),
-            Selector::Namespace(_) => {
-                let ids: Vec<_> = registry.all().iter().map(|binding| binding.id()).collect();
-                Some(KeyTest::new(move |key| ids.contains(&key.binding)))
-            }
-            _ => None,
-        }
     }
 
     fn tags<L: AsRef<str>>(&self, labels: impl IntoIterator<Item = L>) -> Result<Vec<Tag>, Error> {

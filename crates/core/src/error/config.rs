@@ -23,6 +23,20 @@ pub enum ConfigError {
         /// The names there are.
         registered: String,
     },
+    /// A name under which nothing is registered.
+    #[error("the storage `{storage}` is not registered (registered: {registered})")]
+    NotRegistered {
+        /// The name.
+        storage: String,
+        /// The names there are.
+        registered: String,
+    },
+    /// A storage that is asked for a counter, a lock or the like, and offers none.
+    #[error("the storage `{storage}` offers no counters, locks or leases")]
+    NoAtomics {
+        /// The name under which it is registered.
+        storage: String,
+    },
     /// A node type without tiers.
     #[error("node `{node}` has no tiers")]
     NoTiers {

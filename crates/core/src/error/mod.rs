@@ -84,6 +84,12 @@ pub enum Error {
         /// The codec's error.
         source: CodecError,
     },
+    /// A counter would go beyond what 64 bits hold; it is as it was.
+    #[error("the counter {key} would go beyond what 64 bits hold")]
+    Overflow {
+        /// The counter's name.
+        key: Key,
+    },
     /// A node type that is bound when it is first used, as that of a cached function is, could not
     /// be bound.
     #[error(transparent)]
@@ -126,7 +132,8 @@ impl Error {
             | Self::LoadTimeout { key, .. }
             | Self::LoadCycle { key }
             | Self::LoadCancelled { key }
-            | Self::Encode { key, .. } => Some(key),
+            | Self::Encode { key, .. }
+            | Self::Overflow { key } => Some(key),
             Self::Storage { source, .. } => source.key(),
             Self::Key { .. } | Self::Config(_) | Self::Closed => None,
         }

@@ -1,7 +1,7 @@
 use super::{CELLS, cell_of_digest, cell_of_tag};
 use crate::key::Tags;
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// The fence of this process: atomics, 32 KiB, raised by invalidations and read by fills.
 ///
@@ -12,6 +12,8 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 pub struct Fence {
     counter: AtomicU64,
     floor: AtomicU64,
+    /// Nothing is admitted.
+    is_shut: AtomicBool,
     cells: Box<[AtomicU64]>,
     /// Held by whoever raises, so that [`raise_unless_passed`](Self::raise_unless_passed) is one step.
     raising: Mutex<()>,
@@ -29,6 +31,7 @@ impl Fence {
         Self {
             counter: AtomicU64::new(1),
             floor: AtomicU64::new(0),
+            is_shut: AtomicBool::new(false),
             cells: (0..CELLS).map(|_| AtomicU64::new(0)).collect(),
             raising: Mutex::new(()),
         }
@@ -49,6 +52,11 @@ impl Fence {
 
     /// Whether a value whose load began at `stamp` may still be stored.
     pub fn admits(&self, stamp: u64, key_digest: u64, tags: &Tags) -> bool {
+        !self.is_shut.load(Ordering::SeqCst) && self.is_unpassed(stamp, key_digest, tags)
+    }
+
+    /// Whether nothing of it was raised since `stamp`, be the fence shut or not.
+    pub(crate) fn is_unpassed(&self, stamp: u64, key_digest: u64, tags: &Tags) -> bool {
         cfg!(any(mutant = "no_fence", fencing_off)) || self.mark(key_digest, tags) <= stamp
     }
 
@@ -72,6 +80,17 @@ impl Fence {
         mark
     }
 
+    /// From now on nothing may be stored, until the fence is [reopened](Self::reopen).
+    pub(crate) fn shut(&self) {
+        self.is_shut.store(true, Ordering::SeqCst);
+    }
+
+    /// What begins to be loaded from now on may be stored again.
+    pub(crate) fn reopen(&self) {
+        self.raise_floor();
+        self.is_shut.store(false, Ordering::SeqCst);
+    }
+
     /// In one step: notes of which keys neither the key's nor a tag's cell had been raised past
     /// `stamp`, and raises the cells of all of the keys. The caller may store those, and only those,
     /// under the mark that this returns.
@@ -82,7 +101,7 @@ impl Fence {
     ) -> (u64, Vec<bool>) {
         let raising = self.raising.lock();
         let unpassed =
-            entries.clone().map(|(digest, tags)| self.admits(stamp, digest, tags)).collect();
+            entries.clone().map(|(digest, tags)| self.is_unpassed(stamp, digest, tags)).collect();
         let _raising = (!cfg!(mutant = "update_apart")).then_some(raising);
         let mark = self.raise_locked(entries.map(|(digest, _)| cell_of_digest(digest)));
         (mark, unpassed)
@@ -121,6 +140,19 @@ mod tests {
             assert!(!fence.admits(before, key().digest(), &tags));
             assert!(fence.admits(fence.stamp(), key().digest(), &tags));
         }
+    }
+
+    #[test]
+    fn a_shut_fence_admits_nothing_and_a_reopened_one_what_begins_then() {
+        let fence = Fence::new();
+        fence.shut();
+        let while_shut = fence.stamp();
+        assert!(!fence.admits(while_shut, key().digest(), &Tags::NONE));
+        fence.raise_floor();
+        assert!(!fence.admits(fence.stamp(), key().digest(), &Tags::NONE));
+        fence.reopen();
+        assert!(!fence.admits(while_shut, key().digest(), &Tags::NONE));
+        assert!(fence.admits(fence.stamp(), key().digest(), &Tags::NONE));
     }
 
     #[test]

@@ -68,13 +68,35 @@ impl<N: Node> Batch<N> {
     pub(super) fn part(&mut self) -> Vec<Self> {
         let items = std::mem::take(&mut self.items);
         let flying = items.into_iter().filter(|item| !item.led.is_landed());
-        let part = |item| Self {
+        flying.map(|item| self.with(item)).collect()
+    }
+
+    /// Takes these flights out, one batch for each; their places rise.
+    pub(super) fn part_off(&mut self, places: &[usize]) -> Vec<Self> {
+        if places.is_empty() {
+            return Vec::new();
+        }
+        let items = std::mem::take(&mut self.items);
+        let (mut left, mut parted) = (Vec::new(), Vec::with_capacity(places.len()));
+        let mut places = places.iter().peekable();
+        for (at, item) in items.into_iter().enumerate() {
+            if places.next_if(|place| **place == at).is_some() {
+                parted.push(item);
+            } else {
+                left.push(item);
+            }
+        }
+        self.items = left;
+        parted.into_iter().map(|item| self.with(item)).collect()
+    }
+
+    fn with(&self, item: Item<N>) -> Self {
+        Self {
             binding: Arc::clone(&self.binding),
             items: vec![item],
             next: self.next.as_ref().map(|_| Vec::new()),
             turns: self.turns.clone(),
-        };
-        flying.map(part).collect()
+        }
     }
 
     /// The places of the flights that are still in the air.

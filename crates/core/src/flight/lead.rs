@@ -14,6 +14,7 @@ use super::batch::{Batch, Item};
 use super::behind::Places;
 use super::cycle::{LOADING, LeadId, LoadScope};
 use super::fill::{Fills, encode};
+use super::lease::load_across;
 use super::load::{Load, LoadOnce, Place, load};
 use super::map::{FlightKind, Joined, Lead};
 use super::prefetch::prefetch;
@@ -123,7 +124,7 @@ async fn carry<N: Node>(mut batch: Batch<N>, plan: Plan<N>) {
     }
 }
 
-fn land_panicked<N: Node>(batch: &mut Batch<N>, panic: &(dyn Any + Send)) {
+pub(super) fn land_panicked<N: Node>(batch: &mut Batch<N>, panic: &(dyn Any + Send)) {
     let message = panic_message(panic);
     let failed = batch.flying().len() as u64;
     batch.binding.recorder.loads_failed(failed);
@@ -164,7 +165,7 @@ async fn through_tiers<N: Node>(batch: &mut Batch<N>, plan: Plan<N>) {
 }
 
 /// Begins with what the source has named as likely next.
-fn prefetch_next<N: Node>(batch: &mut Batch<N>) {
+pub(super) fn prefetch_next<N: Node>(batch: &mut Batch<N>) {
     if let Some(next) = batch.next.take().filter(|next| !next.is_empty()) {
         prefetch(&batch.binding, next);
     }
@@ -179,10 +180,21 @@ fn mark_asked<N: Node>(batch: &Batch<N>) {
 /// Loads what no tier had.
 async fn from_source<N: Node>(batch: &mut Batch<N>, mut once: Option<LoadOnce<N::Value>>) {
     stale::settle(batch, &mut once).await;
-    let flying = batch.flying();
-    if flying.is_empty() {
+    if batch.flying().is_empty() {
         return;
     }
+    let binding = Arc::clone(&batch.binding);
+    // What is asked for by name is to be newer than its call: another's load is no answer to it.
+    let is_refresh = batch.items.iter().any(|item| item.led.is_refresh());
+    match binding.across.as_ref().filter(|_| !is_refresh) {
+        Some(across) => load_across(batch, across, once).await,
+        None => load_flying(batch, once).await,
+    }
+}
+
+/// Calls the source for what is in the air.
+pub(super) async fn load_flying<N: Node>(batch: &mut Batch<N>, once: Option<LoadOnce<N::Value>>) {
+    let flying = batch.flying();
     match load(batch, &flying, once).await {
         Some(loads) => land_loaded(batch, flying, loads).await,
         None => one_by_one(batch).await,

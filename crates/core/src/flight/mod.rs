@@ -6,6 +6,7 @@
 //! - [`lead`]: the task that carries a batch of flights through the tiers and the source.
 //! - [`read`], [`load`], [`fill`]: its three parts.
 //! - [`behind`]: flights behind readers, who have been answered already.
+//! - [`lease`]: loads under leases, of which one process has one at a time.
 //! - [`prefetch`]: flights for what may be wanted next.
 //! - [`stale`]: copies past their freshness: when they answer, and what is checked before.
 
@@ -16,6 +17,7 @@ mod cycle;
 mod decode;
 mod fill;
 mod lead;
+mod lease;
 mod load;
 mod map;
 mod prefetch;

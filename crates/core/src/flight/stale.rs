@@ -224,7 +224,7 @@ async fn serve<N: Node>(batch: &mut Batch<N>, at: usize, pause: Option<Duration>
     }
     let item = &batch.items[at];
     let begun = item.led.flight.begun;
-    if !binding.cache.fence.admits(begun, item.key.digest(), &stale.tags) {
+    if !binding.cache.fence.is_unpassed(begun, item.key.digest(), &stale.tags) {
         return false;
     }
     let Previous { value, created } = stale.previous;

@@ -1,8 +1,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use futures_util::future::join;
+
 use super::Handle;
 use super::options::SetOptions;
+use crate::backplane::{Announcement, Cause};
 use crate::cache::{Binding, MemoryFill, Reached, Registered, invalidate_storages};
 use crate::clock::Timestamp;
 use crate::entry::Entry;
@@ -174,15 +177,25 @@ pub(super) async fn store<N: Node>(
         for (change, result) in changes.iter().zip(&mut results) {
             *result = Ok(into_memory_only(binding, change, claim));
         }
+        let keys = changes.iter().map(|change| change.key.clone()).collect();
+        let selector = Selector::Keys(keys);
+        let mode = InvalidationMode::Remove;
+        let _ = binding.cache.announce(&selector, mode, Cause::Changed).finish().await;
         return results;
     }
     let fence = &binding.cache.fence;
     let begun = fence.raise(changes.iter().map(|change| cell_of_key(&change.key)));
     changes.iter().for_each(|change| binding.remove_from_memory(&change.node));
+    let keys = changes.iter().map(|change| change.key.clone()).collect();
+    let selector = Selector::Keys(keys);
+    let mode = InvalidationMode::Remove;
+    let announcement = binding.cache.announce(&selector, mode, Cause::Changed);
     // Once a change has found its storage, the nearer ones are only invalidated.
     let mut settled = vec![false; changes.len()];
-    for at in &binding.far_first {
+    for (step, at) in binding.far_first.iter().enumerate() {
         let tier = &binding.tiers[*at];
+        // Others hear that it has begun while the farthest shared storage is told.
+        let mut intent = (step == 0 && tier.storage.is_shared()).then(|| announcement.intent());
         let now = binding.cache.clock.wall();
         let mut writes = Vec::new();
         let mut written = Vec::new();
@@ -220,7 +233,11 @@ pub(super) async fn store<N: Node>(
         }
         if !writes.is_empty() {
             let bytes: Vec<u64> = writes.iter().map(payload_bytes).collect();
-            let outcomes = outcomes(tier.write(writes).await, written.len());
+            let written_to = match intent.take() {
+                Some(intent) => join(tier.write(writes), intent).await.0,
+                None => tier.write(writes).await,
+            };
+            let outcomes = outcomes(written_to, written.len());
             for ((place, outcome), bytes) in written.into_iter().zip(outcomes).zip(bytes) {
                 match outcome {
                     Ok(Outcome::Stored) => {
@@ -245,9 +262,15 @@ pub(super) async fn store<N: Node>(
             }
         }
         if !only_invalidated.is_empty() {
-            invalidate_in(binding, &tier.storage, only_invalidated).await;
+            let invalidation = invalidate_in(binding, &tier.storage, only_invalidated);
+            match intent {
+                Some(intent) => drop(join(invalidation, intent).await),
+                None => invalidation.await,
+            }
         }
     }
+    // That others could not be told is counted, and they are told later.
+    let _ = announcement.finish().await;
     finish_in_memory(binding, changes, &results, begun, claim);
     results
 }
@@ -283,6 +306,7 @@ async fn invalidate_in<N: Node>(
         &reached,
         &Selector::Keys(keys),
         InvalidationMode::Remove,
+        &Announcement::silent(),
     )
     .await;
 }

@@ -39,6 +39,15 @@ pub trait MemoryEngine: Debug + Send + Sync + 'static {
     /// Shows every entry, in no order; one that comes or goes meanwhile may be left out.
     fn for_each(&self, visit: &mut dyn FnMut(&MemoryKey, &Arc<MemoryEntry>));
 
+    /// Shows the keys of entries whose key text has this digest. As it stands it looks at all.
+    fn with_digest(&self, digest: u64, visit: &mut dyn FnMut(&MemoryKey)) {
+        self.for_each(&mut |key, entry| {
+            if entry.digest == digest {
+                visit(key);
+            }
+        });
+    }
+
     /// Does the work that was put off: evictions, expired entries.
     fn maintain(&self);
 

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use super::across::Across;
 use crate::entry::CompressionPolicy;
 use crate::policy::doorkeeper::DoorkeeperOptions;
 use crate::policy::early::EarlyRefresh;
@@ -41,8 +42,12 @@ pub struct NodeDefinition {
     /// How many batches of prefetched nodes are on their way at once. They are begun only while a
     /// place among the loads is left beside theirs; what finds none is not prefetched.
     pub prefetches_max: usize,
+    /// Single flight across processes; `None`: each process loads by itself.
+    pub across: Option<Across>,
     /// What becomes of a load that nobody waits for any more.
     pub abandoned: Abandoned,
+    /// What becomes of a copy in memory when another process has changed the value.
+    pub on_peer_change: PeerChange,
     /// How stored payloads are compressed.
     pub compression: CompressionPolicy,
     /// The largest value that is decoded, in bytes before compression.
@@ -77,6 +82,17 @@ pub enum TierFailure {
     Error,
 }
 
+/// What becomes of a copy in memory when another process has changed the value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum PeerChange {
+    /// It goes, and whoever wants the value next reads it.
+    #[default]
+    Drop,
+    /// It goes, and what memory held is read again at once, below all other work, as a
+    /// [prefetch](crate::handle::Handle::prefetch).
+    ReRead,
+}
+
 /// What becomes of a load that nobody waits for any more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Abandoned {
@@ -108,7 +124,9 @@ impl NodeDefinition {
             early_refresh: None,
             refreshes_max: 16,
             prefetches_max: 4,
+            across: None,
             abandoned: Abandoned::default(),
+            on_peer_change: PeerChange::default(),
             compression: CompressionPolicy::default(),
             decoded_bytes_max: 64 << 20,
         }
@@ -192,9 +210,22 @@ impl NodeDefinition {
         self
     }
 
+    /// Lets one process at a time load a node.
+    pub fn across(mut self, across: Across) -> Self {
+        self.across = Some(across);
+        self
+    }
+
     /// Sets what becomes of a load that nobody waits for any more.
     pub fn abandoned(mut self, abandoned: Abandoned) -> Self {
         self.abandoned = abandoned;
+        self
+    }
+
+    /// Sets what becomes of a copy in memory when another process has set or updated the value, as
+    /// the [`Backplane`](crate::backplane::Backplane) tells.
+    pub fn on_peer_change(mut self, change: PeerChange) -> Self {
+        self.on_peer_change = change;
         self
     }
 

@@ -1,9 +1,11 @@
 //! Nodes: small values that say what is wanted, and the definitions of their types.
 
+mod across;
 mod definition;
 mod dynamic;
 
-pub use definition::{Abandoned, NodeDefinition, TierDefinition, TierFailure};
+pub use across::Across;
+pub use definition::{Abandoned, NodeDefinition, PeerChange, TierDefinition, TierFailure};
 pub use dynamic::DynamicNode;
 
 use std::hash::Hash;

@@ -65,17 +65,52 @@ const LOAD_FAILED: Event = Event {
     fields: &["key", "error"],
     description: "The source failed, panicked or took too long.",
 };
+const LEASE_FAILED: Event = Event {
+    name: "tiers.lease.failed",
+    fields: &["key", "error"],
+    description: "The lease of a load could not be asked for; the node is loaded without it.",
+};
 const INVALIDATION_PENDING: Event = Event {
     name: "tiers.invalidation.pending",
     fields: &["tier", "error"],
     description: "An invalidation has not reached a storage, and is tried again.",
 };
+const BACKPLANE_FAILED: Event = Event {
+    name: "tiers.backplane.failed",
+    fields: &["operation", "error"],
+    description: "The log of the backplane could not be read, or has begun not to take events; it is tried again.",
+};
+const BACKPLANE_SILENT: Event = Event {
+    name: "tiers.backplane.silent",
+    fields: &["cache"],
+    description: "The log of the backplane could not be read for too long: memory is not asked until it can.",
+};
+const BACKPLANE_GAP: Event = Event {
+    name: "tiers.backplane.gap",
+    fields: &["cache"],
+    description: "Events of the backplane were missed: memory is forgotten.",
+};
+const BACKPLANE_ORDER: Event = Event {
+    name: "tiers.backplane.order",
+    fields: &["near", "far"],
+    description: "Another process goes through two shared storages the other way round.",
+};
 
 /// Every span.
 pub const SPANS: &[Span] = &[LOAD, TIER];
 /// Every event.
-pub const EVENTS: &[Event] =
-    &[TIER_FAILED, ENTRY_DAMAGED, ENCODE_FAILED, LOAD_FAILED, INVALIDATION_PENDING];
+pub const EVENTS: &[Event] = &[
+    TIER_FAILED,
+    ENTRY_DAMAGED,
+    ENCODE_FAILED,
+    LOAD_FAILED,
+    LEASE_FAILED,
+    INVALIDATION_PENDING,
+    BACKPLANE_FAILED,
+    BACKPLANE_SILENT,
+    BACKPLANE_GAP,
+    BACKPLANE_ORDER,
+];
 
 /// An event at level `warn`; nothing where the feature is off.
 macro_rules! event {
@@ -143,6 +178,26 @@ pub(crate) fn load_failed(key: &Key, error: &dyn Display) {
     event!(LOAD_FAILED, "load failed", key, error);
 }
 
+pub(crate) fn lease_failed(key: &Key, error: &dyn Display) {
+    event!(LEASE_FAILED, "lease could not be asked for", key, error);
+}
+
 pub(crate) fn invalidation_pending(tier: &str, error: &dyn Display) {
     event!(INVALIDATION_PENDING, "invalidation is pending", tier, error);
+}
+
+pub(crate) fn backplane_failed(operation: &'static str, error: &dyn Display) {
+    event!(BACKPLANE_FAILED, "backplane failed", operation, error);
+}
+
+pub(crate) fn backplane_silent(cache: &str) {
+    event!(BACKPLANE_SILENT, "backplane is silent", cache);
+}
+
+pub(crate) fn backplane_gap(cache: &str) {
+    event!(BACKPLANE_GAP, "backplane has a gap", cache);
+}
+
+pub(crate) fn backplane_order(near: &str, far: &str) {
+    event!(BACKPLANE_ORDER, "storages in another order", near, far);
 }

@@ -62,6 +62,8 @@ labels! {
     HIT_OR_MISS = "outcome" ["hit", "miss"];
     SUCCESS_OR_FAILURE = "outcome" ["success", "failure"];
     BEGUN_OR_SKIPPED = "outcome" ["begun", "skipped"];
+    LEASE = "outcome" ["taken", "failed", "lost"];
+    WAIT = "outcome" ["waited", "spared", "timed_out"];
     FILL = "outcome" ["stored", "refused", "skipped"];
     OPERATION = "operation" ["get", "get_many", "write"];
     CAUSE = "cause" ["expired", "size", "replaced", "explicit"];
@@ -98,6 +100,10 @@ metrics! {
         "Refreshes due behind readers: begun, or skipped for there was no place.";
     PREFETCHES: Counter "tiers_prefetches_total" [CACHE, NODE, BEGUN_OR_SKIPPED]
         "Nodes that were to be prefetched: begun, or skipped for there was no place.";
+    LEASES: Counter "tiers_leases_total" [CACHE, NODE, LEASE]
+        "Loads under single flight across processes: taken, failed for the storage could not be asked, lost while the load ran.";
+    LEASE_WAITS: Counter "tiers_lease_waits_total" [CACHE, NODE, WAIT]
+        "Loads that another process may have spared: waited for it, spared by it, or timed out.";
     ENCODE_FAILURES: Counter "tiers_encode_failures_total" [CACHE, NODE]
         "Values that could not be encoded and so reached no storage.";
     LOAD_DURATION: Histogram "tiers_load_duration_seconds" [CACHE, NODE]

@@ -10,7 +10,8 @@ mod publish;
 
 pub use events::{EVENTS, Event, SPANS, Span};
 pub(crate) use events::{
-    encode_failed, entry_damaged, in_load_span, in_tier_span, invalidation_pending, load_failed,
+    backplane_failed, backplane_gap, backplane_order, backplane_silent, encode_failed,
+    entry_damaged, in_load_span, in_tier_span, invalidation_pending, lease_failed, load_failed,
     tier_failed,
 };
 pub use metrics::{Label, METRICS, Metric, MetricKind};

@@ -72,6 +72,13 @@ impl To<'_> {
         self.counter(&REFRESHES, &[node, "skipped"], stats.refreshes_skipped);
         self.counter(&PREFETCHES, &[node, "begun"], stats.prefetches_begun);
         self.counter(&PREFETCHES, &[node, "skipped"], stats.prefetches_skipped);
+        let across = &stats.across;
+        self.counter(&LEASES, &[node, "taken"], across.leases);
+        self.counter(&LEASES, &[node, "failed"], across.failed);
+        self.counter(&LEASES, &[node, "lost"], across.lost);
+        self.counter(&LEASE_WAITS, &[node, "waited"], across.waited);
+        self.counter(&LEASE_WAITS, &[node, "spared"], across.spared);
+        self.counter(&LEASE_WAITS, &[node, "timed_out"], across.timed_out);
         self.counter(&ENCODE_FAILURES, &[node], stats.encode_failures);
         self.histogram(&LOAD_DURATION, &[node], &stats.load_latency);
         stats.tiers.iter().for_each(|tier| self.tier(node, tier));

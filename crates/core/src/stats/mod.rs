@@ -1,10 +1,13 @@
 //! Counters and latencies per node type and tier: one relaxed addition on a hit, read as a snapshot.
 
+mod across;
 mod counters;
 mod latency;
 mod recorder;
 mod snapshot;
 
+pub(crate) use across::AcrossRecorder;
+pub use across::AcrossStats;
 pub(crate) use latency::LatencyRecorder;
 pub use latency::{Latency, LatencyBucket};
 pub(crate) use recorder::{NodeRecorder, TierRecorder};

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::across::AcrossStats;
 use super::counters::Counters;
 use super::latency::LatencyRecorder;
 use super::snapshot::{NodeStats, TierStats};
@@ -112,6 +113,7 @@ impl NodeRecorder {
             refreshes_skipped,
             prefetches_begun,
             prefetches_skipped,
+            across: AcrossStats::default(),
             tiers: memory.into_iter().chain(storages).collect(),
         }
     }

@@ -1,6 +1,8 @@
 use std::time::Duration;
 
+use super::across::AcrossStats;
 use super::latency::Latency;
+use crate::backplane::BackplaneStats;
 use crate::memory::{MemoryStats, MissRatioCurve};
 use crate::storage::{StorageError, StorageStats};
 
@@ -41,6 +43,8 @@ pub struct NodeStats {
     pub prefetches_begun: u64,
     /// Nodes that were to be prefetched and found no place.
     pub prefetches_skipped: u64,
+    /// Single flight across processes.
+    pub across: AcrossStats,
     /// Its tiers, memory first.
     pub tiers: Vec<TierStats>,
 }
@@ -90,6 +94,8 @@ pub struct CacheStats {
     pub memories: Vec<MemoryStorageStats>,
     /// Every other storage.
     pub storages: Vec<StorageReport>,
+    /// The backplane, where there is one.
+    pub backplane: Option<BackplaneStats>,
 }
 
 /// One memory's own figures.

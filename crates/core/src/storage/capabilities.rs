@@ -23,10 +23,14 @@ pub struct Capabilities {
     pub scan: bool,
     /// Whether it holds a bound on entries or bytes by removing those used least recently.
     pub evicts: bool,
+    /// Whether it offers counters, registers, locks and limits:
+    /// [`Storage::atomics`](super::Storage::atomics).
+    pub atomics: bool,
 }
 
 impl Capabilities {
-    /// A persistent storage that can do everything and takes values of up to 1 GiB less one byte.
+    /// A persistent storage that can do everything with entries, offers nothing beside them, and
+    /// takes values of up to 1 GiB less one byte.
     pub const fn new(scheme: &'static str, reach: Reach) -> Self {
         Self {
             scheme,
@@ -35,6 +39,7 @@ impl Capabilities {
             persistent: true,
             scan: true,
             evicts: true,
+            atomics: false,
         }
     }
 
@@ -47,6 +52,12 @@ impl Capabilities {
     /// Entries die with the process.
     pub const fn volatile(mut self) -> Self {
         self.persistent = false;
+        self
+    }
+
+    /// Offers counters, registers, locks and limits.
+    pub const fn with_atomics(mut self) -> Self {
+        self.atomics = true;
         self
     }
 

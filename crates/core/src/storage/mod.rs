@@ -23,6 +23,8 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 
+use crate::atomics::Atomics;
+use crate::backplane::EventLog;
 use crate::fence::Stamp;
 use crate::key::Key;
 
@@ -106,9 +108,21 @@ pub trait Storage: Debug + Send + Sync + 'static {
     /// [`StorageError`] if it could not.
     async fn flush(&self) -> Result<(), StorageError>;
 
+    /// Counters, registers, locks and limits, where
+    /// [`Capabilities::atomics`] says that it offers them.
+    fn atomics(&self) -> Option<&dyn Atomics> {
+        None
+    }
+
     /// Flushes, stops what runs in the background and refuses further calls. Idempotent.
     ///
     /// # Errors
     /// [`StorageError`] if flushing failed; the storage is closed all the same.
     async fn close(&self) -> Result<(), StorageError>;
+
+    /// A log of events beside the entries, for a [`Backplane`](crate::backplane::Backplane), where
+    /// the storage has one. It ends with [`close`](Self::close), too.
+    fn events(&self) -> Option<&dyn EventLog> {
+        None
+    }
 }

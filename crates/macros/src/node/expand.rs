@@ -133,6 +133,12 @@ impl Expansion<'_> {
             let prefetches = proc_macro2::Literal::u64_unsuffixed(prefetches);
             quote!(.prefetches_max(#prefetches))
         });
+        let across = options.across.as_ref().map(|across| {
+            let storage = &across.storage;
+            let ttl = across.ttl.map(duration).map(|ttl| quote!(.ttl(#ttl)));
+            let wait_max = across.wait_max.map(duration).map(|wait| quote!(.wait_max(#wait)));
+            quote!(.across(#core::node::Across::new(#storage) #ttl #wait_max))
+        });
         let loads_max = options.loads_max.map(|loads| {
             let loads = proc_macro2::Literal::u64_unsuffixed(loads);
             quote!(.loads_max(#loads))
@@ -160,6 +166,7 @@ impl Expansion<'_> {
                 #early_refresh
                 #refreshes_max
                 #prefetches_max
+                #across
                 #(#abandoned)*
                 #compression
                 #decoded_bytes_max

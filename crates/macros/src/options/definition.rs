@@ -4,6 +4,7 @@ use proc_macro2::Span;
 use syn::parse::ParseStream;
 use syn::{ExprPath, Ident, LitStr, Path};
 
+use super::across::{self, Across};
 use super::list::{OptionList, each, in_parentheses};
 use super::stale::{self, EarlyRefresh, Stale};
 use super::tier::{self, TierOptions};
@@ -31,6 +32,7 @@ pub(crate) struct DefinitionOptions {
     pub(crate) early_refresh: Option<EarlyRefresh>,
     pub(crate) refreshes_max: Option<u64>,
     pub(crate) prefetches_max: Option<u64>,
+    pub(crate) across: Option<Across>,
     /// The variant of `Abandoned`.
     pub(crate) abandoned: Option<Ident>,
     pub(crate) decoded_bytes_max: Option<u64>,
@@ -83,6 +85,7 @@ impl DefinitionOptions {
         "early_refresh",
         "refreshes_max",
         "prefetches_max",
+        "across",
         "abandoned",
         "decoded_bytes_max",
         "name",
@@ -126,6 +129,7 @@ impl DefinitionOptions {
             "prefetches_max" => {
                 self.prefetches_max = Some(value::integer(input, 1..=u64::from(u32::MAX))?.0);
             }
+            "across" => self.across = across::across(input, errors)?,
             "abandoned" => {
                 let words = [("finish", "Finish"), ("cancel", "Cancel")];
                 self.abandoned = Some(value::word(input, &words)?);

@@ -1,6 +1,7 @@
 //! What stands inside of an attribute: lists of options, their values, and the options that every
 //! attribute which defines a node shares.
 
+mod across;
 mod definition;
 mod list;
 mod name;

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use cache_core::entry::{Compression, CompressionPolicy};
-use cache_core::node::{Abandoned, Node, NodeDefinition, TierDefinition, TierFailure};
+use cache_core::node::{Abandoned, Across, Node, NodeDefinition, TierDefinition, TierFailure};
 use cache_core::policy::doorkeeper::DoorkeeperOptions;
 use cache_core::policy::early::EarlyRefresh;
 use cache_core::policy::stale::StaleOptions;
@@ -49,6 +49,7 @@ fn what_is_not_said_is_left_to_the_defaults_of_core() {
     early_refresh(share = 0.8),
     refreshes_max = 8,
     prefetches_max = 2,
+    across(storage = "redis", ttl = "5s", wait_max = "20s"),
     abandoned = cancel,
     decoded_bytes_max = 4096,
 )]
@@ -88,6 +89,7 @@ fn every_option_reaches_the_definition() {
         .early_refresh(EarlyRefresh::AtShare(0.8))
         .refreshes_max(8)
         .prefetches_max(2)
+        .across(Across::new("redis").ttl(Duration::from_secs(5)).wait_max(Duration::from_secs(20)))
         .abandoned(Abandoned::Cancel)
         .compression(CompressionPolicy::new(Compression::Lz4).above(2048))
         .decoded_bytes_max(4096);
@@ -96,12 +98,13 @@ fn every_option_reaches_the_definition() {
 
 #[derive(Node, Clone, PartialEq, Eq, Hash)]
 #[node(key = "early", value = String, tiers(memory), early_refresh(beta = 1.5))]
-#[node(stale(if_error = "1m"))]
+#[node(stale(if_error = "1m"), across = "shared")]
 struct Early;
 
 #[test]
 fn what_is_left_out_of_the_stale_options_has_its_default() {
     let early = Early::definition();
+    assert_eq!(early.across, Some(Across::new("shared")));
     assert_eq!(early.early_refresh, Some(EarlyRefresh::XFetch { beta: 1.5 }));
     assert_eq!(early.stale, StaleOptions::new().if_error(Duration::from_secs(60)));
 }

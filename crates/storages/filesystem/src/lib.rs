@@ -26,6 +26,7 @@
 //! Files are read and written by the runtime's threads for blocking work. Several processes of one
 //! host may use a folder. As SQLite itself it is not for network file systems.
 
+mod atomics;
 mod config;
 mod error;
 mod fence;

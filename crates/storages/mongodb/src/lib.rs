@@ -17,6 +17,8 @@
 //!   [`maintain`](cache_core::storage::Storage::maintain) clean up behind.
 //! - Entries and bytes are bounded: what was used least recently goes, in batches. Both are
 //!   estimates of the server, looked at from time to time, and may be passed in between.
+//! - It has a log of events for a [backplane](cache_core::backplane): a second collection, looked at
+//!   every [`events_interval`](MongoDbOptions::events_interval).
 //! - No transaction is needed: see [how a fill is fenced](#fences).
 //!
 //! Written for MongoDB 6 and later, replica sets and single servers. The collection must not be
@@ -34,9 +36,11 @@
 //! What a primary has answered may be lost with it below write concern `majority`, which is the
 //! default here: an entry may be back that had been invalidated, until its time.
 
+mod atomics;
 mod config;
 mod connection;
 mod error;
+mod events;
 mod fence;
 mod invalidate;
 mod maintain;

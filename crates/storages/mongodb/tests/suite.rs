@@ -51,6 +51,9 @@ impl StorageFactory for Collections {
         if let Some(bytes_max) = setup.bytes_max() {
             options = options.max_bytes(bytes_max);
         }
+        if let Some(events_max) = setup.events_max() {
+            options = options.events_max(events_max);
+        }
         Ok(options.open().await?.into_storage())
     }
 }
@@ -64,7 +67,10 @@ impl Drop for Store {
             runtime.block_on(async {
                 let client = Client::with_uri_str(&url).await?;
                 let database = client.database(&database);
-                database.collection::<mongodb::bson::Document>(&collection).drop().await?;
+                let events = format!("{collection}_events");
+                for name in [&collection, &events] {
+                    database.collection::<mongodb::bson::Document>(name).drop().await?;
+                }
                 client.shutdown().immediate(true).await;
                 Ok::<_, Failure>(())
             })

@@ -23,6 +23,8 @@
 //!   `innodb_flush_log_at_trx_commit`.
 //! - Expiry is by the server's clock. Entries and bytes are bounded; those used least recently are
 //!   evicted, by any number of processes side by side.
+//! - It has a log of events for a [backplane](cache_core::backplane): a table, made when it is first
+//!   used, and looked at every [`events_interval`](MySqlOptions::events_interval).
 //! - What fails for a while (a deadlock, a failover, a lost connection) is tried again within the
 //!   [`timeout`](MySqlOptions::timeout); what does not is an error that says so.
 //!
@@ -31,9 +33,11 @@
 //! processes have to write to one primary: a cluster with several (Galera) does not keep locks
 //! between its nodes, and so no fence.
 
+mod atomics;
 mod config;
 mod connection;
 mod error;
+mod events;
 mod fence;
 mod invalidate;
 mod maintain;

@@ -51,13 +51,16 @@ impl StorageFactory for Tables {
             options =
                 options.max_entries(entries_max).max_bytes(bytes_max).access_interval(exactly);
         }
+        if let Some(events_max) = setup.events_max() {
+            options = options.events_max(events_max);
+        }
         Ok(options.open().await?.into_storage())
     }
 }
 
 impl Drop for Table {
     fn drop(&mut self) {
-        let names = ["", "_meta", "_fence", "_tags", "_totals"];
+        let names = ["", "_meta", "_fence", "_tags", "_totals", "_events", "_atomics"];
         let names = names.map(|end| format!("`{}{end}`", self.name)).join(", ");
         let sql = format!("DROP TABLE IF EXISTS {names}");
         let url = self.url.clone();

@@ -20,13 +20,17 @@
 //!   recently are evicted, by any number of processes side by side.
 //! - What fails for a while (a deadlock, a failover, a lost connection) is tried again within the
 //!   [`timeout`](PostgresOptions::timeout); what does not is an error that says so.
+//! - It has a log of events for a [backplane](cache_core::backplane): a table, made when it is first
+//!   used; readers are woken by `NOTIFY`.
 //!
 //! Not promised: an invalidation that a standby had not received when it became the primary may
 //! bring back what it removed, until its time. Reads from a standby are refused.
 
+mod atomics;
 mod config;
 mod connection;
 mod error;
+mod events;
 mod fence;
 mod invalidate;
 mod maintain;

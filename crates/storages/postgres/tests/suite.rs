@@ -51,6 +51,9 @@ impl StorageFactory for Schemas {
             options =
                 options.max_entries(entries_max).max_bytes(bytes_max).access_interval(exactly);
         }
+        if let Some(events_max) = setup.events_max() {
+            options = options.events_max(events_max);
+        }
         Ok(options.open().await?.into_storage())
     }
 }

@@ -131,6 +131,19 @@ pub(crate) fn is_transient(source: &RedisError) -> bool {
     kind_of(source) == StorageErrorKind::Unavailable && !source.is_timeout()
 }
 
+/// Whether the server itself has said that it did nothing, and may do it a moment later.
+pub(crate) fn is_refused_for_now(source: &RedisError) -> bool {
+    let is_answer = !matches!(
+        source.kind(),
+        ErrorKind::Io
+            | ErrorKind::Parse
+            | ErrorKind::ClusterConnectionNotFound
+            | ErrorKind::MasterNameNotFoundBySentinel
+            | ErrorKind::NoValidReplicasFoundBySentinel
+    );
+    is_answer && is_transient(source)
+}
+
 /// What the driver tells only in words.
 trait Words {
     /// Whether TLS ended because one side did not trust the other.
@@ -175,6 +188,17 @@ mod tests {
         assert_eq!(kind("\"NOAUTH\": Authentication required."), StorageErrorKind::Denied);
         assert_eq!(kind("Connection refused (os error 111)"), StorageErrorKind::Unavailable);
         assert!(!is_transient(&of_all("\"WRONGPASS\": invalid username-password pair")));
+    }
+
+    #[test]
+    fn only_an_answer_says_that_nothing_was_done() {
+        let answer = |code: &str| make_extension_error(code.to_owned(), None);
+        assert!(is_refused_for_now(&answer("BUSY")) && is_refused_for_now(&answer("READONLY")));
+        assert!(!is_refused_for_now(&answer("OOM")));
+        let broken = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+        assert!(is_transient(&RedisError::from(broken)));
+        let broken = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+        assert!(!is_refused_for_now(&RedisError::from(broken)));
     }
 
     #[test]

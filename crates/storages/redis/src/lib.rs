@@ -22,15 +22,19 @@
 //!   bring an invalidated entry back until its time.
 //! - Patterns and namespaces are found by `SCAN` on every master, which looks at every key there is;
 //!   so does [`stats`](cache_core::storage::Storage::stats).
+//! - It has a log of events for a [backplane](cache_core::backplane): a stream, of which as much is
+//!   kept as [`events_max`](RedisOptions::events_max) says, read on a connection of its own.
 //!
 //! Redis 6 and later, and Valkey. A user of the server's access control list needs, on keys of the
 //! prefix, `+@read +@write +@scripting +@connection +info +time`, and on a Cluster `+cluster|slots`;
 //! by `INFO` a restart is told. No command that stops the server for long is used, neither `KEYS`
 //! nor `FLUSHALL`.
 
+mod atomics;
 mod config;
 mod connection;
 mod error;
+mod events;
 mod fence;
 mod invalidate;
 mod layout;

@@ -32,6 +32,9 @@ impl StorageFactory for Server {
         if let Some(value_bytes_max) = setup.value_bytes_max() {
             options = options.value_bytes_max(value_bytes_max);
         }
+        if let Some(events_max) = setup.events_max() {
+            options = options.events_max(events_max);
+        }
         Ok(options.open().await?.into_storage())
     }
 }

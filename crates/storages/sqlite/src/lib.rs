@@ -17,6 +17,9 @@
 //! - Writes are committed in groups by one thread. An answer comes after the commit.
 //! - The write-ahead log is brought into the file by a thread of its own once it has half of
 //!   [`wal_bytes_max`](SqliteOptions::wal_bytes_max); writes wait where they could take it further.
+//! - It has a log of events for a [backplane](cache_core::backplane) of the processes that share the
+//!   file: a table, made when it is first used, and looked at every
+//!   [`events_interval`](SqliteOptions::events_interval).
 //! - Entries and bytes are bounded, and kept within their bounds by the transaction that would go
 //!   over. What goes are the oldest eighth, by last use, of a random sample of 1,024 entries: in a
 //!   store of no more than that exactly the least recently used, in a larger one near to it.
@@ -29,10 +32,12 @@
 //! may damage the file. Within one process, open a file by this crate only: POSIX drops the locks
 //! of a process on a file when any descriptor of it is closed.
 
+mod atomics;
 mod calls;
 mod config;
 mod connection;
 mod error;
+mod events;
 mod fence;
 #[cfg(all(test, shuttle))]
 mod interleavings;

@@ -34,6 +34,9 @@ impl StorageFactory for Files {
         if let Some(bytes_max) = setup.bytes_max() {
             options = options.max_bytes(bytes_max);
         }
+        if let Some(events_max) = setup.events_max() {
+            options = options.events_max(events_max);
+        }
         Ok(options.open().await?.into_storage())
     }
 }

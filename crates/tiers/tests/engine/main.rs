@@ -2,6 +2,8 @@
 
 #![allow(clippy::expect_used, reason = "a test says what it expects")]
 
+mod atomics;
+mod backplane;
 mod cached;
 mod compatibility;
 mod config;

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use super::TestStorage;
 use super::mutant::Mutant;
 use super::table::Table;
+use crate::backplane::InProcessLog;
 use crate::clock::{Clock, ManualClock};
 use crate::storage::{Capabilities, Reach};
 use crate::sync::Mutex;
@@ -15,12 +16,22 @@ pub struct TestStorageBuilder {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) capabilities: Capabilities,
     pub(super) mutant: Option<Mutant>,
+    pub(super) log: InProcessLog,
+    pub(super) has_events: bool,
 }
 
 impl Default for TestStorageBuilder {
     fn default() -> Self {
-        let capabilities = Capabilities::new("test", Reach::Shared).volatile().without_eviction();
-        Self { store: None, clock: Arc::new(ManualClock::new()), capabilities, mutant: None }
+        let capabilities =
+            Capabilities::new("test", Reach::Shared).volatile().without_eviction().with_atomics();
+        Self {
+            store: None,
+            clock: Arc::new(ManualClock::new()),
+            capabilities,
+            mutant: None,
+            log: InProcessLog::new(),
+            has_events: true,
+        }
     }
 }
 
@@ -61,6 +72,24 @@ impl TestStorageBuilder {
         self
     }
 
+    /// Whether it has a log of events; it has one by default.
+    pub fn events(mut self, has_events: bool) -> Self {
+        self.has_events = has_events;
+        self
+    }
+
+    /// How many events its log keeps.
+    pub fn events_max(mut self, events_max: usize) -> Self {
+        self.log = self.log.with_events_max(events_max);
+        self
+    }
+
+    /// Whether it offers counters, locks and the like.
+    pub fn atomics(mut self, atomics: bool) -> Self {
+        self.capabilities.atomics = atomics;
+        self
+    }
+
     /// Breaks one rule that every storage keeps, to show that the suite finds it.
     #[doc(hidden)]
     pub fn mutant(mut self, mutant: Mutant) -> Self {
@@ -72,6 +101,12 @@ impl TestStorageBuilder {
     pub fn build(self) -> TestStorage {
         let new = || Arc::new(Mutex::new(Table::new(self.clock.wall())));
         let store = self.store.unwrap_or_else(new);
-        TestStorage::on(store, self.clock, self.capabilities, self.mutant)
+        TestStorage::on(
+            store,
+            self.clock,
+            self.capabilities,
+            self.mutant,
+            (self.log, self.has_events),
+        )
     }
 }

@@ -24,6 +24,8 @@ pub enum Operation {
     Flush,
     /// [`Storage::close`](crate::storage::Storage::close).
     Close,
+    /// [`Atomics::apply`](crate::atomics::Atomics::apply).
+    Atomic,
 }
 
 impl Operation {
@@ -40,6 +42,7 @@ impl Operation {
             Self::Stats => "stats",
             Self::Flush => "flush",
             Self::Close => "close",
+            Self::Atomic => "atomic",
         }
     }
 }
@@ -72,6 +75,8 @@ pub struct Calls {
     pub flush: u64,
     /// Calls of `close`.
     pub close: u64,
+    /// Steps on counters, locks and the like.
+    pub atomic: u64,
 }
 
 impl Calls {
@@ -98,6 +103,7 @@ impl Counters {
             Operation::Stats => &mut calls.stats,
             Operation::Flush => &mut calls.flush,
             Operation::Close => &mut calls.close,
+            Operation::Atomic => &mut calls.atomic,
         };
         *counter += 1;
         match operation {

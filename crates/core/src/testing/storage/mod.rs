@@ -1,7 +1,9 @@
 //! A storage in memory for tests: plain, complete, and broken on demand.
 
+mod atomics;
 mod builder;
 mod calls;
+mod events;
 mod faults;
 mod mutant;
 mod operations;
@@ -21,6 +23,7 @@ use self::calls::Counters;
 use self::faults::Faults;
 use self::table::Table;
 use super::gate::Gate;
+use crate::backplane::InProcessLog;
 use crate::clock::Clock;
 use crate::entry::Entry;
 use crate::key::Key;
@@ -61,6 +64,8 @@ struct ClientState {
     calls: Counters,
     faults: Faults,
     closed: std::sync::atomic::AtomicBool,
+    log: InProcessLog,
+    has_events: bool,
 }
 
 impl Default for TestStorage {
@@ -86,6 +91,7 @@ impl TestStorage {
         clock: Arc<dyn Clock>,
         capabilities: Capabilities,
         mutant: Option<Mutant>,
+        (log, has_events): (InProcessLog, bool),
     ) -> Self {
         Self {
             client: Arc::new(ClientState {
@@ -96,6 +102,8 @@ impl TestStorage {
                 calls: Counters::default(),
                 faults: Faults::default(),
                 closed: false.into(),
+                log,
+                has_events,
             }),
         }
     }
@@ -113,6 +121,8 @@ impl TestStorage {
             clock,
             capabilities: client.capabilities.clone(),
             mutant: client.mutant,
+            log: client.log.clone(),
+            has_events: client.has_events,
         }
     }
 
@@ -188,6 +198,11 @@ impl TestStorage {
         self.client.faults.heal();
     }
 
+    /// Every call of its log of events fails from now on, by any client, until this is taken back.
+    pub fn set_events_down(&self, is_down: bool) {
+        self.client.log.set_down(is_down);
+    }
+
     /// What is stored under a key, past its time or not; counts as no call.
     pub fn stored(&self, key: &Key) -> Option<Entry> {
         self.client.store.lock().stored(key)
@@ -198,10 +213,17 @@ impl TestStorage {
         self.client.store.lock().keys(self.client.clock.wall())
     }
 
+    /// How many counters, locks and the like are stored, past their ends or not; counts as no
+    /// call.
+    pub fn atomics_stored(&self) -> usize {
+        self.client.store.lock().slots().len()
+    }
+
     /// Loses all entries, as a server does that is restarted without a disk. The fence is made
     /// anew, with another origin: stamps from before are refused.
     pub fn lose_everything(&self) {
         let now = self.client.clock.wall();
         *self.client.store.lock() = Table::new(now);
+        self.client.log.lose_everything();
     }
 }

@@ -59,6 +59,26 @@ pub enum Mutant {
     KeysFolded,
     /// A scan lists what is past its time.
     ScanListsExpired,
+    /// A reader of the log is not told that it was trimmed past.
+    EventGapHidden,
+    /// Events come in the wrong order.
+    EventsBackwards,
+    /// Events come again and again.
+    EventsRepeated,
+    /// The last event of a page is skipped.
+    EventLeftOut,
+    /// Steps on counters, locks and the like read first, and write later.
+    AtomicInTwoSteps,
+    /// A counter's TTL begins anew with each addition.
+    CounterAlwaysRenewed,
+    /// A register is swapped whatever its version is.
+    SwapBlind,
+    /// A lock's token is forgotten when it is given back.
+    TokenForgotten,
+    /// Whoever asks for it gives a lock back.
+    ReleasedByAnyone,
+    /// Clearing a cache takes its counters and locks along.
+    ClearTakesAtomics,
 }
 
 impl Mutant {
@@ -92,5 +112,15 @@ impl Mutant {
         Self::CloseIgnored,
         Self::KeysFolded,
         Self::ScanListsExpired,
+        Self::EventGapHidden,
+        Self::EventsBackwards,
+        Self::EventsRepeated,
+        Self::EventLeftOut,
+        Self::AtomicInTwoSteps,
+        Self::CounterAlwaysRenewed,
+        Self::SwapBlind,
+        Self::TokenForgotten,
+        Self::ReleasedByAnyone,
+        Self::ClearTakesAtomics,
     ];
 }

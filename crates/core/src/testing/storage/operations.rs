@@ -8,6 +8,8 @@ use super::calls::Operation;
 use super::faults::ReadDamage;
 use super::mutant::Mutant;
 use super::table::Rules;
+use crate::atomics::Atomics;
+use crate::backplane::EventLog;
 use crate::fence::Stamp;
 use crate::key::Key;
 use crate::storage::{
@@ -28,7 +30,7 @@ impl TestStorage {
         }
     }
 
-    fn breaks(&self, mutant: Mutant) -> bool {
+    pub(super) fn breaks(&self, mutant: Mutant) -> bool {
         self.client.mutant == Some(mutant)
     }
 
@@ -40,7 +42,11 @@ impl TestStorage {
     }
 
     /// Counts the call, and lets happen to it what was planned before it is carried out.
-    async fn begin(&self, operation: Operation, keys: usize) -> Result<(), StorageError> {
+    pub(super) async fn begin(
+        &self,
+        operation: Operation,
+        keys: usize,
+    ) -> Result<(), StorageError> {
         self.client.calls.count(operation, keys);
         self.refuse_if_closed(operation)?;
         self.wait(operation).await;
@@ -62,7 +68,11 @@ impl TestStorage {
     }
 
     /// Lets happen to an answer what was planned.
-    async fn finish<T>(&self, operation: Operation, answer: T) -> Result<T, StorageError> {
+    pub(super) async fn finish<T>(
+        &self,
+        operation: Operation,
+        answer: T,
+    ) -> Result<T, StorageError> {
         if let Some(gate) = self.client.faults.answer_gate(operation) {
             gate.pass().await;
         }
@@ -123,7 +133,7 @@ impl TestStorage {
 }
 
 /// Gives other tasks their turn, so that what a mutant does in two steps is seen between them.
-async fn pause() {
+pub(super) async fn pause() {
     for _ in 0..4 {
         tokio::task::yield_now().await;
     }
@@ -235,6 +245,10 @@ impl Storage for TestStorage {
         self.finish(Operation::Stats, stats).await
     }
 
+    fn atomics(&self) -> Option<&dyn Atomics> {
+        self.client.capabilities.atomics.then_some(self)
+    }
+
     async fn flush(&self) -> Result<(), StorageError> {
         self.begin(Operation::Flush, 0).await?;
         self.finish(Operation::Flush, ()).await
@@ -250,5 +264,9 @@ impl Storage for TestStorage {
             Some(kind) => Err(self.error(Operation::Close, kind, "a failure that was asked for")),
             None => self.finish(Operation::Close, ()).await,
         }
+    }
+
+    fn events(&self) -> Option<&dyn EventLog> {
+        self.client.has_events.then_some(self)
     }
 }

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use super::atomics::Slots;
 use super::mutant::Mutant;
 use crate::clock::Timestamp;
 use crate::entry::Entry;
@@ -19,6 +20,7 @@ pub(super) struct Table {
     cells: Vec<u64>,
     origin: u64,
     expired: u64,
+    slots: Slots,
     /// Tags that [`Mutant::TagsNotReplaced`] has left behind; otherwise empty.
     leftover: BTreeMap<Key, Vec<Tag>>,
 }
@@ -56,8 +58,14 @@ impl Table {
             cells: vec![0; CELLS],
             origin: fastrand::u64(..),
             expired: 0,
+            slots: Slots::default(),
             leftover: BTreeMap::new(),
         }
+    }
+
+    /// Counters, locks and the like, which stand beside the entries.
+    pub(super) fn slots(&mut self) -> &mut Slots {
+        &mut self.slots
     }
 
     pub(super) fn stamp(&self) -> Stamp {
@@ -215,6 +223,9 @@ impl Table {
         rules: Rules,
     ) -> u64 {
         let named = self.select(selector, rules);
+        if rules.breaks(Mutant::ClearTakesAtomics) && matches!(selector, Selector::Namespace(_)) {
+            self.slots.clear();
+        }
         // What is past its time goes too, or it would be back if the clock were set back.
         self.entries
             .retain(|key, entry| rules.keeps(entry) || !selects(selector, key, &entry.tags, rules));
@@ -250,6 +261,7 @@ impl Table {
             true => !entry.is_fresh(rules.now.after(std::time::Duration::from_secs(3601))),
             false => !rules.keeps(entry),
         };
+        self.slots.sweep(rules.now);
         let past: Vec<Key> = self
             .entries
             .iter()

@@ -35,6 +35,12 @@ pub enum Need {
     SmallValues,
     /// Bounds that evict, and can be made small: [`Capabilities::evicts`](crate::storage::Capabilities::evicts).
     Eviction,
+    /// A log of events: [`Storage::events`].
+    Events,
+    /// A bound on events that is small enough to pass: [`Setup::events_max`] is followed.
+    SmallLog,
+    /// Counters, locks and the like: [`Capabilities::atomics`](crate::storage::Capabilities::atomics).
+    Atomics,
     /// Statistics of nothing but the case's own entries: [`Isolation::Store`].
     OwnStore,
 }
@@ -54,6 +60,9 @@ pub(super) const SMALL_VALUE_BYTES: u64 = 64 << 10;
 /// The bounds that cases with [`Need::Eviction`] ask for.
 pub(super) const SMALL_ENTRIES: u64 = 64;
 pub(super) const SMALL_BYTES: u64 = 1 << 20;
+
+/// The bound on events that cases with [`Need::SmallLog`] ask for.
+pub(super) const SMALL_EVENTS: u64 = 100;
 
 /// After this long in real time a case is given up.
 const TIME_LIMIT: Duration = Duration::from_secs(120);
@@ -106,6 +115,7 @@ impl Case {
             Need::SecondClient => factory.clients() == Clients::One,
             Need::OwnStore => factory.isolation() == Isolation::Prefix,
             Need::Persistence | Need::Scan | Need::SmallValues | Need::Eviction => false,
+            Need::Events | Need::SmallLog | Need::Atomics => false,
         };
         if let Some(need) = self.needs.iter().find(unmet) {
             return Ok(Verdict::Ignored(*need));
@@ -128,6 +138,7 @@ impl Case {
             value_bytes_max: small.then_some(SMALL_VALUE_BYTES),
             entries_max: bounded.then_some(SMALL_ENTRIES),
             bytes_max: bounded.then_some(SMALL_BYTES),
+            events_max: self.needs.contains(&Need::SmallLog).then_some(SMALL_EVENTS),
         };
         let store = factory.create().await?;
         let room = Arc::new(Room::new(Arc::clone(factory), store, setup, manual));
@@ -152,7 +163,9 @@ impl Case {
             Need::Scan => !capabilities.scan,
             Need::SmallValues => capabilities.value_bytes_max > SMALL_VALUE_BYTES,
             Need::Eviction => !capabilities.evicts,
-            Need::ManualTime | Need::SecondClient | Need::OwnStore => false,
+            Need::Events => storage.events().is_none(),
+            Need::Atomics => !capabilities.atomics,
+            Need::ManualTime | Need::SecondClient | Need::OwnStore | Need::SmallLog => false,
         })
     }
 }
@@ -172,6 +185,9 @@ impl fmt::Display for Need {
             Self::Scan => "the storage does not list keys",
             Self::SmallValues => "the storage's bound on values cannot be made small",
             Self::Eviction => "the storage does not evict",
+            Self::Events => "the storage has no log of events",
+            Self::SmallLog => "the log's bound cannot be made small",
+            Self::Atomics => "the storage offers no counters, locks or leases",
             Self::OwnStore => "the stores of all cases share one server",
         })
     }

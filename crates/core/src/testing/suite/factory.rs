@@ -53,6 +53,7 @@ pub struct Setup {
     pub(super) value_bytes_max: Option<u64>,
     pub(super) entries_max: Option<u64>,
     pub(super) bytes_max: Option<u64>,
+    pub(super) events_max: Option<u64>,
 }
 
 impl Setup {
@@ -72,6 +73,12 @@ impl Setup {
     /// follows it.
     pub fn entries_max(&self) -> Option<u64> {
         self.entries_max
+    }
+
+    /// How many events the log is to keep, more or less, where the case has such a bound. Every
+    /// storage with a log and stores of its own follows it.
+    pub fn events_max(&self) -> Option<u64> {
+        self.events_max
     }
 
     /// The bound on bytes that the store is to be opened with, where the case has one. Followed as

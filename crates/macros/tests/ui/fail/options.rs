@@ -148,4 +148,8 @@ struct Option35;
 #[node(key = "a", value = String, tiers(memory), refreshes_max = 0, prefetches_max = 0)]
 struct Option36;
 
+#[derive(Node, Clone, PartialEq, Eq, Hash)]
+#[node(key = "a", value = String, tiers(memory), across(ttl = "1s"))]
+struct Option37;
+
 fn main() {}

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use cache_core::atomics::Atomics;
 use cache_core::fence::Stamp;
 use cache_core::key::Key;
 use cache_core::storage::{
@@ -32,6 +33,10 @@ pub struct Filesystem {
 }
 
 impl Filesystem {
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
     /// Opens the folder that a URL names, such as `file:///var/cache/audio?max_bytes=64GiB`; see
     /// [`FilesystemOptions::from_url`].
     ///
@@ -184,6 +189,10 @@ impl Storage for Filesystem {
 
     async fn stats(&self) -> Result<StorageStats, StorageError> {
         self.shared.index.stats().await.map_err(of_index)
+    }
+
+    fn atomics(&self) -> Option<&dyn Atomics> {
+        Some(self)
     }
 
     async fn flush(&self) -> Result<(), StorageError> {

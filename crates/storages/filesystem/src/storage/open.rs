@@ -36,7 +36,8 @@ pub(super) async fn open(options: FilesystemOptions) -> Result<Arc<Shared>, Stor
     let values = Arc::clone(&files);
     let index = options.index(files.folder.index_path(), values).open().await.map_err(of_index)?;
     let capabilities = Capabilities::new(SCHEME, Reach::Local)
-        .with_value_bytes_max(options.effective_value_bytes_max());
+        .with_value_bytes_max(options.effective_value_bytes_max())
+        .with_atomics();
     let check = match options.check_on_open {
         CheckOnOpen::Never => false,
         CheckOnOpen::AfterKill => killed,

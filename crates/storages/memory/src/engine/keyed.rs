@@ -150,6 +150,17 @@ impl KeyedEngine {
         }
     }
 
+    pub(super) fn with_digest(&self, digest: u64, visit: &mut dyn FnMut(&MemoryKey)) {
+        for shard in self.shards.shards() {
+            let shard = shard.read();
+            let found = shard.annex().with_digest(digest).filter_map(|slot| shard.pair(slot));
+            let has_digest = |pair: &&(Arc<MemoryKey>, Arc<MemoryEntry>)| pair.1.digest == digest;
+            let keys: Vec<_> = found.filter(has_digest).map(|pair| Arc::clone(&pair.0)).collect();
+            drop(shard);
+            keys.iter().for_each(|key| visit(key));
+        }
+    }
+
     pub(super) fn maintain(&self) {
         self.shards.maintain(now_ms());
     }

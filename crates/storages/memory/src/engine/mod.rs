@@ -166,6 +166,17 @@ impl MemoryEngine for Memory {
         each!(self, engine => engine.for_each(visit));
     }
 
+    fn with_digest(&self, digest: u64, visit: &mut dyn FnMut(&MemoryKey)) {
+        match &self.inner.engine {
+            Kind::Sharded(engine) => engine.with_digest(digest, visit),
+            Kind::Moka(engine) => engine.for_each(&mut |key, entry| {
+                if entry.digest == digest {
+                    visit(key);
+                }
+            }),
+        }
+    }
+
     fn maintain(&self) {
         each!(self, engine => engine.maintain());
     }

@@ -48,6 +48,8 @@ pub struct MongoDbOptions {
     pub(crate) max_entries: u64,
     pub(crate) max_bytes: u64,
     pub(crate) value_bytes_max: u64,
+    pub(crate) events_max: u64,
+    pub(crate) events_interval: Duration,
 }
 
 /// A document takes 16 MiB; key, tags and pending parts stand in it beside the payload.
@@ -79,6 +81,8 @@ impl MongoDbOptions {
             max_entries: 1_000_000,
             max_bytes: 4 << 30,
             value_bytes_max: 8 << 20,
+            events_max: 16_384,
+            events_interval: Duration::from_millis(20),
         }
     }
 
@@ -177,6 +181,20 @@ impl MongoDbOptions {
         self
     }
 
+    /// How many events the log of a [backplane](cache_core::backplane) keeps, 1 at least and a few
+    /// more at times. A process that was cut off for longer forgets what it has in memory. Default
+    /// 16,384.
+    pub fn events_max(mut self, events_max: u64) -> Self {
+        self.events_max = events_max;
+        self
+    }
+
+    /// How often the log of events is looked at by who waits for one. Default 20 ms.
+    pub fn events_interval(mut self, events_interval: Duration) -> Self {
+        self.events_interval = events_interval;
+        self
+    }
+
     /// Connects, checks the collection, and makes it if it is not there. Needs a Tokio runtime.
     ///
     /// # Errors
@@ -223,6 +241,12 @@ impl MongoDbOptions {
             (!unacknowledged, "w", "must not be 0: writes must be answered"),
             (self.max_entries > 0, "max_entries", "must be larger than zero"),
             (self.max_bytes > 0, "max_bytes", "must be larger than zero"),
+            (self.events_max > 0, "events_max", "must be larger than zero"),
+            (
+                self.events_interval.as_millis() > 0,
+                "events_interval",
+                "must be at least a millisecond",
+            ),
             (self.value_bytes_max > 0, "value_bytes_max", "must be larger than zero"),
             (
                 self.value_bytes_max <= VALUE_BYTES_LIMIT,

@@ -18,13 +18,15 @@ fn ours_are_taken_out_and_the_rest_is_the_drivers() {
     let given = options(
         "mongodb://u:p%40ss@h1:27018,h2/shop?collection=prices&create=false&pool_size=3\
          &timeout=250ms&cleanup_interval=off&access_interval=1s&max_entries=5&max_bytes=1MiB\
-         &value_bytes_max=64KiB&replicaSet=rs0&w=2&journal=true&readConcernLevel=majority\
+         &value_bytes_max=64KiB&events_max=500&events_interval=5ms\
+         &replicaSet=rs0&w=2&journal=true&readConcernLevel=majority\
          &appName=a%20b",
     );
     assert_eq!((given.database.as_str(), given.collection.as_str()), ("shop", "prices"));
     assert_eq!((given.create, given.pool_size), (false, Some(3)));
     assert_eq!(given.timeout, Duration::from_millis(250));
     assert_eq!((given.cleanup_interval, given.access_interval), (None, Duration::from_secs(1)));
+    assert_eq!((given.events_max, given.events_interval), (500, Duration::from_millis(5)));
     assert_eq!((given.max_entries, given.max_bytes, given.value_bytes_max), (5, 1 << 20, 64 << 10));
     let concern = given.write_concern.clone().unwrap();
     assert_eq!((concern.w, concern.journal), (Some(Acknowledgment::Nodes(2)), Some(true)));

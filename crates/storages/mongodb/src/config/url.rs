@@ -18,7 +18,7 @@ impl MongoDbOptions {
     ///
     /// The query names options: `database` (or as the path), `collection` (or `table`), `create`,
     /// `pool_size` (or `max_connections`), `timeout`, `cleanup_interval`, `access_interval`,
-    /// `max_entries` (or `max_cache_size`), `max_bytes`, `value_bytes_max`. Times are seconds (`5`,
+    /// `max_entries` (or `max_cache_size`), `max_bytes`, `value_bytes_max`, `events_max`, `events_interval`. Times are seconds (`5`,
     /// `0.5`) or with a unit (`250ms`); sizes are bytes or with a unit (`8MiB`); `off` turns an
     /// interval off. All others are handed to the driver, which takes those of MongoDB's
     /// connection strings: `replicaSet`, `tls`, `authSource`, `w`, `journal`, `readConcernLevel`,
@@ -99,6 +99,8 @@ impl MongoDbOptions {
         self.max_entries = given.number("max_entries")?.unwrap_or(self.max_entries);
         self.max_bytes = given.bytes("max_bytes")?.unwrap_or(self.max_bytes);
         self.value_bytes_max = given.bytes("value_bytes_max")?.unwrap_or(self.value_bytes_max);
+        self.events_max = given.number("events_max")?.unwrap_or(self.events_max);
+        self.events_interval = given.duration("events_interval")?.unwrap_or(self.events_interval);
         Ok(self)
     }
 }

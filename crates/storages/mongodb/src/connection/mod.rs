@@ -123,6 +123,17 @@ impl Connection {
         Ok(Self { client, database, collection, write_concern, read_concern, timeout })
     }
 
+    /// Another collection of the same database, whose name ends in this.
+    pub(crate) fn beside(&self, end: &str) -> Self {
+        let name = format!("{}{end}", self.collection_name());
+        Self { collection: self.database.collection(&name), ..self.clone() }
+    }
+
+    /// An error once the call's time is over.
+    pub(crate) fn check_time(&self, call: &Call) -> Result<(), StorageError> {
+        self.left(call, &mut Tries::default()).map(drop)
+    }
+
     pub(crate) fn collection_name(&self) -> &str {
         self.collection.name()
     }

@@ -11,7 +11,7 @@
 
 mod shape;
 
-pub(crate) use shape::{ensure, marker};
+pub(crate) use shape::{ensure, ensure_beside, marker};
 
 use mongodb::bson::{Document, doc};
 
@@ -86,6 +86,14 @@ pub(crate) fn indexes() -> [Document; 4] {
         doc! { "name": "clean_at", "key": { "clean_at": 1 }, "expireAfterSeconds": 0 },
         doc! { "name": "used_at", "key": { "used_at": 1, "payload_bytes": 1 } },
     ]
+}
+
+/// What the name of the collection of counters, locks and the like ends in.
+pub(crate) const ATOMICS_END: &str = ".atomics";
+
+/// Its index beside that of `_id`.
+pub(crate) fn index_beside() -> Document {
+    doc! { "name": "clean_at", "key": { "clean_at": 1 }, "expireAfterSeconds": 0 }
 }
 
 /// The script that makes the collection; an error where its name is not valid.

@@ -4,7 +4,7 @@ use cache_core::fence::CELL_FUNCTION;
 use cache_core::storage::{StorageError, StorageErrorKind};
 use mongodb::bson::{Bson, Document, doc};
 
-use super::{FENCE, FORMAT, SCHEMA_VERSION, indexes};
+use super::{FENCE, FORMAT, SCHEMA_VERSION, index_beside, indexes};
 use crate::connection::{Call, Connection};
 use crate::error::error;
 
@@ -52,14 +52,41 @@ pub(crate) async fn ensure(
     make_indexes(connection, call).await
 }
 
+/// The same for the collection of counters, locks and the like.
+pub(crate) async fn ensure_beside(
+    connection: &Connection,
+    call: &Call,
+    create: bool,
+) -> Result<(), StorageError> {
+    let name = connection.collection_name();
+    let found = connection.run(call, doc! { "listCollections": 1, "filter": { "name": name } });
+    if let Some(collection) = first_batch(&found.await?).first() {
+        check_collection(name, collection)?;
+        let listed = connection.run(call, doc! { "listIndexes": name }).await?;
+        if check_indexes_of(name, &first_batch(&listed), &[index_beside()])? {
+            return Ok(());
+        }
+    }
+    if !create {
+        return Err(incompatible(format!(
+            "there is no collection `{name}`, or it lacks its index"
+        )));
+    }
+    make(connection, call, vec![index_beside()]).await
+}
+
 /// Makes the collection, too, where there is none. Index builds may take as long as they need.
 async fn make_indexes(connection: &Connection, call: &Call) -> Result<(), StorageError> {
-    let command = || {
-        doc! {
-            "createIndexes": connection.collection_name(),
-            "indexes": indexes().to_vec(),
-        }
-    };
+    make(connection, call, indexes().to_vec()).await
+}
+
+async fn make(
+    connection: &Connection,
+    call: &Call,
+    indexes: Vec<Document>,
+) -> Result<(), StorageError> {
+    let name = connection.collection_name();
+    let command = || doc! { "createIndexes": name, "indexes": indexes.clone() };
     // Unbounded: the server goes on where this call has given up, and whoever opens later joins in.
     connection.run_acknowledged(call, command, false).await.map(drop)
 }
@@ -135,14 +162,22 @@ async fn check_marker(connection: &Connection, call: &Call) -> Result<(), Storag
 
 /// Whether all are there; an error where one is another under the same name.
 fn check_indexes(name: &str, found: &[Document]) -> Result<bool, StorageError> {
+    check_indexes_of(name, found, &indexes())
+}
+
+fn check_indexes_of(
+    name: &str,
+    found: &[Document],
+    indexes: &[Document],
+) -> Result<bool, StorageError> {
     let mut complete = true;
-    for wanted in indexes() {
+    for wanted in indexes {
         let index = wanted.get_str("name").unwrap_or_default();
         let Some(there) = found.iter().find(|it| text(it, "name") == Some(index)) else {
             complete = false;
             continue;
         };
-        for (option, value) in &wanted {
+        for (option, value) in wanted {
             if !there.get(option).is_some_and(|it| alike(it, value)) {
                 return Err(incompatible(format!(
                     "the index `{index}` of the collection `{name}` has another `{option}`"

@@ -8,6 +8,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use cache_core::atomics::Atomics;
+use cache_core::backplane::EventLog;
 use cache_core::fence::Stamp;
 use cache_core::key::Key;
 use cache_core::storage::{
@@ -61,7 +63,7 @@ impl MongoDb {
         Arc::new(self)
     }
 
-    fn shared(&self) -> &Arc<Shared> {
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.handle.shared
     }
 }
@@ -141,11 +143,19 @@ impl Storage for MongoDb {
     }
 
     /// Writes which entries were used. What was answered is as durable as the write concern says.
+    fn atomics(&self) -> Option<&dyn Atomics> {
+        Some(self)
+    }
+
     async fn flush(&self) -> Result<(), StorageError> {
         self.shared().open_while("flush", self.shared().write_accesses()).await
     }
 
     async fn close(&self) -> Result<(), StorageError> {
         self.shared().close().await
+    }
+
+    fn events(&self) -> Option<&dyn EventLog> {
+        Some(self)
     }
 }

@@ -7,11 +7,12 @@ use mongodb::Client;
 use mongodb::options::{ClientOptions, WriteConcern};
 use tokio::sync::watch;
 
+use crate::atomics::Turns;
 use crate::config::{MongoDbOptions, primary};
 use crate::connection::Connection;
 use crate::error::{SCHEME, closed, error, failure};
 use crate::maintain::{Accesses, Bounds, keep};
-use crate::schema;
+use crate::schema::{self, ATOMICS_END};
 
 const OPERATION: &str = "open";
 
@@ -24,6 +25,9 @@ pub(crate) struct Shared {
     pub(crate) options: MongoDbOptions,
     pub(crate) capabilities: Capabilities,
     pub(crate) connection: Connection,
+    /// The collection of counters, locks and the like.
+    pub(crate) atomics: Connection,
+    pub(crate) turns: Turns,
     pub(crate) accesses: Accesses,
     pub(crate) bounds: Bounds,
     stopped: watch::Sender<bool>,
@@ -34,10 +38,13 @@ impl Shared {
         let connection = connect(&options).await?;
         let shared = Arc::new(Self {
             capabilities: Capabilities::new(SCHEME, Reach::Shared)
-                .with_value_bytes_max(options.value_bytes_max),
+                .with_value_bytes_max(options.value_bytes_max)
+                .with_atomics(),
             accesses: Accesses::default(),
             bounds: Bounds::new(options.max_entries, options.max_bytes),
             stopped: watch::Sender::new(false),
+            atomics: connection.beside(ATOMICS_END),
+            turns: Turns::default(),
             connection,
             options,
         });
@@ -53,6 +60,8 @@ impl Shared {
     async fn prepare_collection(&self) -> Result<(), StorageError> {
         let mut call = self.connection.call(OPERATION);
         schema::ensure(&self.connection, &call, self.options.create).await?;
+        self.connection.renew(&mut call);
+        schema::ensure_beside(&self.atomics, &call, self.options.create).await?;
         self.connection.renew(&mut call);
         self.connection.fence(&mut call, Vec::new()).await.map(drop)
     }
@@ -71,7 +80,7 @@ impl Shared {
     }
 
     /// Makes a call, unless the store is closed.
-    pub(super) async fn open_while<T>(
+    pub(crate) async fn open_while<T>(
         &self,
         operation: &'static str,
         call: impl Future<Output = Result<T, StorageError>>,
@@ -106,7 +115,11 @@ impl Shared {
 /// Checks the collection, and changes nothing.
 pub(crate) async fn check_schema(options: &MongoDbOptions) -> Result<(), StorageError> {
     let connection = connect(options).await?;
-    let checked = schema::ensure(&connection, &connection.call(OPERATION), false).await;
+    let call = connection.call(OPERATION);
+    let checked = match schema::ensure(&connection, &call, false).await {
+        Ok(()) => schema::ensure_beside(&connection.beside(ATOMICS_END), &call, false).await,
+        failed => failed,
+    };
     connection.shut_down().await;
     checked
 }

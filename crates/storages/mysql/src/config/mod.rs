@@ -41,6 +41,8 @@ pub struct MySqlOptions {
     pub(crate) max_entries: u64,
     pub(crate) max_bytes: u64,
     pub(crate) value_bytes_max: u64,
+    pub(crate) events_max: u64,
+    pub(crate) events_interval: Duration,
 }
 
 /// The longest name that leaves room for what is appended to it, of the 64 characters of a name.
@@ -64,6 +66,8 @@ impl MySqlOptions {
             max_entries: 1_000_000,
             max_bytes: 4 << 30,
             value_bytes_max: 64 << 20,
+            events_max: 16_384,
+            events_interval: Duration::from_millis(20),
         }
     }
 
@@ -155,6 +159,19 @@ impl MySqlOptions {
         self
     }
 
+    /// How many events the log of a [backplane](cache_core::backplane) keeps, 1 at least. A process
+    /// that was cut off for longer forgets what it has in memory. Default 16,384.
+    pub fn events_max(mut self, events_max: u64) -> Self {
+        self.events_max = events_max;
+        self
+    }
+
+    /// How often the log of events is looked at by who waits for one. Default 20 ms.
+    pub fn events_interval(mut self, events_interval: Duration) -> Self {
+        self.events_interval = events_interval;
+        self
+    }
+
     /// Connects, and makes or checks the tables. Needs a Tokio runtime with time and I/O.
     ///
     /// # Errors
@@ -217,6 +234,12 @@ impl MySqlOptions {
             ),
             (self.max_entries > 0, "max_entries", "must be larger than zero"),
             (self.max_bytes > 0, "max_bytes", "must be larger than zero"),
+            (self.events_max > 0, "events_max", "must be larger than zero"),
+            (
+                self.events_interval.as_millis() > 0,
+                "events_interval",
+                "must be at least a millisecond",
+            ),
             (self.value_bytes_max > 0, "value_bytes_max", "must be larger than zero"),
             (
                 self.value_bytes_max <= VALUE_BYTES_LIMIT,

@@ -22,7 +22,7 @@ impl MySqlOptions {
     /// `VERIFY_CA`, `VERIFY_IDENTITY`; `ssl-ca`, `ssl-cert`, `ssl-key`, `socket`) and of the storage:
     /// `table`, `create`, `prepared`, `pool_size` (or `max_connections`), `timeout`,
     /// `idle_timeout`, `cleanup_interval`, `access_interval`, `max_entries`, `max_bytes`,
-    /// `value_bytes_max`. Times are seconds (`30`, `0.5`) or with a unit (`250ms`, `1h`); sizes are
+    /// `value_bytes_max`, `events_max`, `events_interval`. Times are seconds (`30`, `0.5`) or with a unit (`250ms`, `1h`); sizes are
     /// bytes or with a unit (`64MiB`); `off` turns an interval off.
     ///
     /// # Errors
@@ -76,6 +76,8 @@ impl MySqlOptions {
         set(&mut self.max_entries, given.number("max_entries")?);
         set(&mut self.max_bytes, given.bytes("max_bytes")?);
         set(&mut self.value_bytes_max, given.bytes("value_bytes_max")?);
+        set(&mut self.events_max, given.number("events_max")?);
+        set(&mut self.events_interval, given.duration("events_interval")?);
         Ok(())
     }
 }
@@ -104,7 +106,8 @@ mod tests {
         let options = MySqlOptions::from_url(
             "mariadb://me:pw@db:3307/app?table=t&create=false&prepared=false&max_connections=3\
              &timeout=250ms&idle_timeout=1m&cleanup_interval=off&access_interval=2s&max_entries=7\
-             &max_bytes=1GB&value_bytes_max=2MiB&ssl-mode=REQUIRED&socket=/run/db.sock",
+             &max_bytes=1GB&value_bytes_max=2MiB&events_max=500&events_interval=5ms\
+             &ssl-mode=REQUIRED&socket=/run/db.sock",
         );
         let options = options.unwrap();
         assert_eq!((options.server.get_host(), options.server.get_port()), ("db", 3307));
@@ -118,7 +121,8 @@ mod tests {
         assert_eq!(options.cleanup_interval, None);
         assert_eq!(options.access_interval, Duration::from_secs(2));
         assert_eq!((options.max_entries, options.max_bytes), (7, 1_000_000_000));
-        assert_eq!(options.value_bytes_max, 2 << 20);
+        assert_eq!((options.value_bytes_max, options.events_max), (2 << 20, 500));
+        assert_eq!(options.events_interval, Duration::from_millis(5));
     }
 
     #[test]

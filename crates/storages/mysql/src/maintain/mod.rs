@@ -74,6 +74,8 @@ impl Shared {
                 break;
             }
         }
+        // They are no entries: the budget is for its time alone.
+        while !is_late() && self.remove_ended(OPERATION, STEP_ROWS).await? == STEP_ROWS {}
         if !counts && self.counted().await?.is_recent() {
             return Ok(done);
         }

@@ -28,7 +28,7 @@ const META: Table = Table {
     indexes: &["unique id"],
 };
 
-const TABLES: [Table; 5] = [
+const TABLES: [Table; 6] = [
     META,
     Table {
         end: "",
@@ -75,6 +75,17 @@ const TABLES: [Table; 5] = [
             "counted_at bigint NOT NULL",
         ],
         indexes: &["unique id"],
+    },
+    Table {
+        end: "_atomics",
+        columns: &[
+            "name varbinary(512) NOT NULL",
+            "number bigint NOT NULL",
+            "until_us bigint NOT NULL",
+            "expires_us bigint NOT NULL",
+            "value longblob NOT NULL",
+        ],
+        indexes: &["unique name", "expires_us"],
     },
 ];
 

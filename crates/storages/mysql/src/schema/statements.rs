@@ -16,6 +16,8 @@ pub(crate) struct Statements {
     pub(crate) fence: String,
     pub(crate) meta: String,
     pub(crate) totals: String,
+    /// Counters, locks and the like.
+    pub(crate) atomics: String,
     /// The server's time in microseconds, whatever the session's time zone.
     pub(crate) now_us: &'static str,
     /// The server's time as columns have it.
@@ -70,6 +72,7 @@ impl Statements {
             tags: name("_tags"),
             fence: name("_fence"),
             totals: name("_totals"),
+            atomics: name("_atomics"),
             now_us: NOW_US,
             now_ms: NOW_MS,
             origin: ORIGIN,

@@ -11,6 +11,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use cache_core::atomics::Atomics;
+use cache_core::backplane::EventLog;
 use cache_core::fence::Stamp;
 use cache_core::key::Key;
 use cache_core::storage::{
@@ -60,7 +62,7 @@ impl MySql {
         Arc::new(self)
     }
 
-    fn shared(&self) -> &Arc<Shared> {
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.handle.shared
     }
 }
@@ -131,11 +133,19 @@ impl Storage for MySql {
         self.shared().stats().await
     }
 
+    fn atomics(&self) -> Option<&dyn Atomics> {
+        Some(self)
+    }
+
     async fn flush(&self) -> Result<(), StorageError> {
         self.shared().flush().await
     }
 
     async fn close(&self) -> Result<(), StorageError> {
         self.shared().close().await
+    }
+
+    fn events(&self) -> Option<&dyn EventLog> {
+        Some(self)
     }
 }

@@ -12,6 +12,7 @@ use tokio::task::AbortHandle;
 use crate::config::MySqlOptions;
 use crate::connection::{Connector, Pool};
 use crate::error::{SCHEME, closed};
+use crate::events::Events;
 use crate::maintain::Counters;
 use crate::schema::Statements;
 
@@ -36,6 +37,7 @@ pub(crate) struct Shared {
     /// Rung when this process has stored so much that the bound is to be looked at.
     pub(crate) maintenance_due: Notify,
     pub(crate) keeper: Mutex<Option<AbortHandle>>,
+    pub(crate) events: Events,
     /// Bytes of payloads that one packet may hold, one payload at least.
     pub(crate) part_bytes: u64,
     stored: StoredShare,
@@ -43,11 +45,14 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(super) fn new(options: MySqlOptions) -> Self {
-        let capabilities =
-            Capabilities::new(SCHEME, Reach::Shared).with_value_bytes_max(options.value_bytes_max);
+        let capabilities = Capabilities::new(SCHEME, Reach::Shared)
+            .with_value_bytes_max(options.value_bytes_max)
+            .with_atomics();
+        let statements = Statements::new(&options.table);
         Self {
             capabilities,
-            statements: Statements::new(&options.table),
+            events: Events::new(&options, &statements),
+            statements,
             pool: Pool::new(Connector::new(&options), options.pool_size, options.idle_timeout),
             known: Known::default(),
             accesses: AccessLog::new(ACCESSES_MAX),

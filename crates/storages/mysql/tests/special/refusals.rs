@@ -37,7 +37,7 @@ async fn the_rights_of_the_guide_are_enough() {
     let table = chosen.table_name();
     let mut admin = connect(&server.url()).await;
     execute(&mut admin, "CREATE USER program@'%' IDENTIFIED BY 'right'").await;
-    for end in ["", "_meta", "_fence", "_tags", "_totals"] {
+    for end in ["", "_meta", "_fence", "_tags", "_totals", "_atomics"] {
         let grant =
             format!("GRANT SELECT, INSERT, UPDATE, DELETE ON tiers.{table}{end} TO program@'%'");
         execute(&mut admin, &grant).await;

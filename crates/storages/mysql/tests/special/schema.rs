@@ -1,5 +1,6 @@
 //! Tables made, checked, refused.
 
+use cache_core::atomics::{Answer, AtomicKind, AtomicName, Atomics, Operation};
 use cache_core::storage::{Storage, StorageErrorKind};
 use cache_mysql::MySqlOptions;
 use tokio::task::JoinSet;
@@ -28,7 +29,7 @@ async fn tables_of_another_shape_are_refused_and_left_alone() {
         ("ALTER TABLE {t} MODIFY `key` VARCHAR(512) NOT NULL", "no column key"),
         ("ALTER TABLE {t}_tags DROP KEY {t}_tags_key", "no index (key)"),
         ("ALTER TABLE {t} ENGINE = MyISAM", "not by InnoDB"),
-        ("UPDATE {t}_meta SET version = 2", "newer than 1"),
+        ("UPDATE {t}_meta SET version = 3", "newer than 2"),
         ("UPDATE {t}_meta SET cell_function = 'crc'", "uses the cells `crc`"),
         ("ALTER TABLE {t}_meta DROP COLUMN origin", "no column origin"),
         ("DROP TABLE {t}_meta", "something else"),
@@ -100,6 +101,28 @@ async fn refused_unless_made(options: &MySqlOptions) {
     let error = options.clone().check_schema().await.unwrap_err();
     assert_eq!(error.kind(), StorageErrorKind::Incompatible, "{error}");
     assert!(error.to_string().contains("not finished"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tables_of_the_first_schema_are_migrated_with_their_entries() {
+    let server = shared_server().await;
+    let mut admin = connect(&server.url()).await;
+    let options = options(&server.url(), "");
+    let storage = options.clone().open().await.unwrap();
+    let key = key("kept");
+    store(&storage, vec![set(&key, value(&key, "x", &[]))]).await;
+    storage.close().await.unwrap();
+    let undo = "DROP TABLE {t}_atomics; UPDATE {t}_meta SET version = 1";
+    execute(&mut admin, &undo.replace("{t}", options.table_name())).await;
+    let error = options.clone().create(false).open().await.unwrap_err();
+    assert!(error.to_string().contains("schema version 1; 2 is current"), "{error}");
+    let storage = options.clone().open().await.unwrap();
+    assert!(read(&storage, &key).await.is_some());
+    let name = AtomicName::new("t", "n", AtomicKind::Counter).unwrap();
+    let add = Operation::Add { delta: 2, ttl: None, renew: false };
+    assert_eq!(storage.apply(&name, &add).await.unwrap(), Answer::Count(Some(2)));
+    storage.close().await.unwrap();
+    options.check_schema().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -43,6 +43,7 @@ pub struct PostgresOptions {
     pub(crate) max_entries: u64,
     pub(crate) max_bytes: u64,
     pub(crate) value_bytes_max: u64,
+    pub(crate) events_max: u64,
 }
 
 /// The longest name that leaves room for what is appended to it, of the 63 bytes of a name.
@@ -69,6 +70,7 @@ impl PostgresOptions {
             max_entries: 1_000_000,
             max_bytes: 4 << 30,
             value_bytes_max: 64 << 20,
+            events_max: 16_384,
         }
     }
 
@@ -177,6 +179,14 @@ impl PostgresOptions {
         self
     }
 
+    /// How many events the log of a [backplane](cache_core::backplane) keeps, 1 at least and a few
+    /// hundred more at times. A process that was cut off for longer forgets what it has in memory.
+    /// Default 16,384.
+    pub fn events_max(mut self, events_max: u64) -> Self {
+        self.events_max = events_max;
+        self
+    }
+
     /// Connects, and makes or checks the tables. Needs a Tokio runtime with time and I/O.
     ///
     /// # Errors
@@ -240,6 +250,7 @@ impl PostgresOptions {
             ),
             (self.max_entries > 0, "max_entries", "must be larger than zero"),
             (self.max_bytes > 0, "max_bytes", "must be larger than zero"),
+            (self.events_max > 0, "events_max", "must be larger than zero"),
             (self.value_bytes_max > 0, "value_bytes_max", "must be larger than zero"),
             (
                 self.value_bytes_max <= VALUE_BYTES_LIMIT,

@@ -36,7 +36,7 @@ impl PostgresOptions {
     /// `host`, `hostaddr`, `port`, `dbname`, `user`, `password`, `application_name`, `options`) and
     /// of the storage: `schema`, `table`, `create`, `unlogged`, `prepared`, `pool_size` (or
     /// `max_connections`), `timeout`, `idle_timeout`, `cleanup_interval`, `access_interval`,
-    /// `max_entries`, `max_bytes`, `value_bytes_max`. Times are seconds (`30`, `0.5`) or with a unit
+    /// `max_entries`, `max_bytes`, `value_bytes_max`, `events_max`. Times are seconds (`30`, `0.5`) or with a unit
     /// (`250ms`, `1h`); sizes are bytes or with a unit (`64MiB`); `off` turns an interval off.
     ///
     /// # Errors
@@ -92,6 +92,7 @@ impl PostgresOptions {
         set(&mut self.max_entries, given.number("max_entries")?);
         set(&mut self.max_bytes, given.bytes("max_bytes")?);
         set(&mut self.value_bytes_max, given.bytes("value_bytes_max")?);
+        set(&mut self.events_max, given.number("events_max")?);
         Ok(())
     }
 }
@@ -120,7 +121,7 @@ mod tests {
         let options = PostgresOptions::from_url(
             "postgresql://me:pw@db:5433/app?schema=s&table=t&create=false&unlogged=true\
              &prepared=false&max_connections=3&timeout=250ms&idle_timeout=1m&cleanup_interval=off\
-             &access_interval=2s&max_entries=7&max_bytes=1GB&value_bytes_max=2MiB&sslmode=require\
+             &access_interval=2s&max_entries=7&max_bytes=1GB&value_bytes_max=2MiB&events_max=500&sslmode=require\
              &application_name=shop",
         );
         let options = options.unwrap();
@@ -135,7 +136,7 @@ mod tests {
         assert_eq!(options.cleanup_interval, None);
         assert_eq!(options.access_interval, Duration::from_secs(2));
         assert_eq!((options.max_entries, options.max_bytes), (7, 1_000_000_000));
-        assert_eq!(options.value_bytes_max, 2 << 20);
+        assert_eq!((options.value_bytes_max, options.events_max), (2 << 20, 500));
     }
 
     #[test]

@@ -45,6 +45,8 @@ impl Shared {
                 break;
             }
         }
+        // They are no entries: the budget is for its time alone.
+        while !is_late() && self.remove_ended(STEP_ROWS).await? == STEP_ROWS {}
         loop {
             let limit = if is_late() { 0 } else { STEP_ROWS.min(left(&done)) };
             let (evicted, bytes, over) = self.evict(limit).await?;
@@ -90,6 +92,15 @@ impl Shared {
         let (removed, bytes) = read().map_err(|source| damaged(OPERATION, source))?;
         self.counters.expired.fetch_add(removed as u64, Ordering::Relaxed);
         Ok((removed as u64, bytes as u64))
+    }
+
+    /// Removes counters, locks and the like that are past their end; how many.
+    async fn remove_ended(&self, limit: u64) -> Result<u64, StorageError> {
+        const OPERATION: &str = "maintain";
+        let arguments = || Arguments::default().with(limit as i64);
+        let row = self.row(OPERATION, &self.statements.remove_ended, arguments).await?;
+        let removed: i64 = column(&row, 0, "count").map_err(|source| damaged(OPERATION, source))?;
+        Ok(removed as u64)
     }
 
     async fn any_expired(&self) -> Result<bool, StorageError> {

@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, Executor, Row};
 use crate::config::PostgresOptions;
 
 /// Tables, by what their names end in, with each column's name, type and whether it may be null.
-const TABLES: [(&str, &[(&str, &str)]); 3] = [
+const TABLES: [(&str, &[(&str, &str)]); 4] = [
     (
         "",
         &[
@@ -42,19 +42,32 @@ const TABLES: [(&str, &[(&str, &str)]); 3] = [
             ("version", "integer NOT NULL"),
         ],
     ),
+    (
+        "_atomics",
+        &[
+            ("expires_us", "bigint NOT NULL"),
+            ("name", "text C NOT NULL"),
+            ("number", "bigint NOT NULL"),
+            ("until_us", "bigint NOT NULL"),
+            ("value", "bytea NOT NULL"),
+        ],
+    ),
 ];
 
 /// Indexes with what they are over. Without one a statement is wrong or slow.
-const INDEXES: [(&str, &str); 6] = [
+const INDEXES: [(&str, &str); 8] = [
     ("_key", "btree (key)"),
     ("_expire_at", "btree (expire_at) WHERE (expire_at >= 0)"),
     ("_last_accessed", "btree (last_accessed)"),
     ("_tags", "gin (tags) WITH (fastupdate=off) WHERE (tags IS NOT NULL)"),
     ("_fence_cell", "btree (cell)"),
     ("_meta_id", "btree (id)"),
+    ("_atomics_name", "btree (name)"),
+    ("_atomics_expires", "btree (expires_us) WHERE (expires_us < '9223372036854775807'::bigint)"),
 ];
 
-const FUNCTIONS: [&str; 6] = ["_advance", "_evict", "_raise", "_raise_cells", "_totals", "_write"];
+const FUNCTIONS: [&str; 7] =
+    ["_advance", "_atomic", "_evict", "_raise", "_raise_cells", "_totals", "_write"];
 
 /// Which of the names of this storage there are in its schema.
 pub(super) async fn there(

@@ -98,6 +98,10 @@ pub(crate) struct Statements {
     /// Entries, bytes of payloads, bytes of all.
     pub(crate) totals: Arc<str>,
     pub(crate) flush: Arc<str>,
+    /// `$1` name, `$2` step, `$3` to `$8` what the step asks for.
+    pub(crate) atomic: Arc<str>,
+    /// `$1` limit; how many past their end were removed.
+    pub(crate) remove_ended: Arc<str>,
     remove: [Arc<str>; 4],
     expire: [Arc<str>; 4],
     scan: [Arc<str>; 4],
@@ -167,6 +171,21 @@ impl Statements {
             )
             .into(),
             raise: format!("SELECT o_mark, o_origin FROM {}($1, $2)", name("_raise")).into(),
+            atomic: format!(
+                "SELECT o_answer, o_number, o_other, o_value FROM {}\
+                 ($1, $2, $3, $4, $5, $6, $7, $8)",
+                name("_atomic")
+            )
+            .into(),
+            remove_ended: format!(
+                "WITH ended AS MATERIALIZED (SELECT a.name FROM {atomics} a \
+                 WHERE a.expires_us < 9223372036854775807 AND a.expires_us <= {NOW} * 1000 \
+                 ORDER BY a.expires_us LIMIT $1::bigint FOR UPDATE SKIP LOCKED), \
+                 gone AS (DELETE FROM {atomics} a USING ended WHERE a.name = ended.name \
+                 AND a.expires_us <= {NOW} * 1000 RETURNING 1) SELECT count(*) FROM gone",
+                atomics = name("_atomics")
+            )
+            .into(),
             remove_expired: format!(
                 "WITH old AS MATERIALIZED (SELECT e.key FROM {entries} e \
                  WHERE e.expire_at >= 0 AND e.expire_at <= {NOW} ORDER BY e.expire_at \

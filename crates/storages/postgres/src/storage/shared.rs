@@ -11,6 +11,7 @@ use tokio::task::AbortHandle;
 use crate::config::PostgresOptions;
 use crate::connection::{Connector, Pool};
 use crate::error::{SCHEME, closed};
+use crate::events::Events;
 use crate::fence::Known;
 use crate::maintain::Counters;
 use crate::schema::Statements;
@@ -28,13 +29,15 @@ pub(crate) struct Shared {
     pub(crate) accesses: AccessLog,
     pub(crate) counters: Counters,
     pub(crate) keeper: Mutex<Option<AbortHandle>>,
+    pub(crate) events: Events,
     stored: AtomicU64,
 }
 
 impl Shared {
     pub(super) fn new(options: PostgresOptions) -> Self {
-        let capabilities =
-            Capabilities::new(SCHEME, Reach::Shared).with_value_bytes_max(options.value_bytes_max);
+        let capabilities = Capabilities::new(SCHEME, Reach::Shared)
+            .with_value_bytes_max(options.value_bytes_max)
+            .with_atomics();
         Self {
             capabilities,
             statements: Statements::new(&options.schema, &options.table),
@@ -43,6 +46,7 @@ impl Shared {
             accesses: AccessLog::new(ACCESSES_MAX),
             counters: Counters::default(),
             keeper: Mutex::new(None),
+            events: Events::new(&options),
             stored: AtomicU64::new(0),
             options,
         }
@@ -70,6 +74,7 @@ impl Shared {
     /// Takes no more calls; the keeper ends.
     pub(super) fn stop(&self) {
         self.pool.stop();
+        self.events.stop();
         // What nobody uses is closed here; what is in use, when it comes back.
         self.pool.forget_idle();
         if let Some(keeper) = self.keeper.lock().take() {
@@ -81,6 +86,7 @@ impl Shared {
         if self.pool.is_closed() {
             return Ok(());
         }
+        self.events.stop();
         let flushed = self.flush().await;
         if let Some(keeper) = self.keeper.lock().take() {
             keeper.abort();

@@ -1,5 +1,6 @@
 //! Tables made, checked, refused.
 
+use cache_core::atomics::{Answer, AtomicKind, AtomicName, Atomics, Operation};
 use cache_core::storage::{Budget, InvalidationMode, Selector, Storage, StorageErrorKind};
 use cache_postgres::{Postgres, PostgresOptions};
 use tokio::task::JoinSet;
@@ -27,7 +28,7 @@ async fn tables_of_another_shape_are_refused_and_left_alone() {
         ("DROP INDEX {s}.cache_tags", "`cache_tags` is missing"),
         ("DROP FUNCTION {s}.cache_advance()", "no function `cache_advance`"),
         ("DROP SEQUENCE {s}.cache_counter", "no sequence"),
-        ("UPDATE {s}.cache_meta SET version = 2", "newer than 1"),
+        ("UPDATE {s}.cache_meta SET version = 3", "newer than 2"),
         ("UPDATE {s}.cache_meta SET version = 0", "does not say its version"),
         ("UPDATE {s}.cache_meta SET cell_function = 'crc'", "uses the cells `crc`"),
         ("DROP TABLE {s}.cache_meta", "something else"),
@@ -71,6 +72,29 @@ async fn the_printed_script_makes_what_opening_expects() {
         );
         assert_eq!(number(&mut admin, &fence).await, 1, "the fence outlives a crash");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tables_of_the_first_schema_are_migrated_with_their_entries() {
+    let server = shared_server().await;
+    let mut admin = connect(&server.url()).await;
+    let options = options(&server.url(), "");
+    let storage = options.clone().open().await.unwrap();
+    let key = key("kept");
+    store(&storage, vec![set(&key, value(&key, "x", &[]))]).await;
+    storage.close().await.unwrap();
+    let undo = "DROP TABLE {s}.cache_atomics; DROP FUNCTION {s}.cache_atomic; \
+                UPDATE {s}.cache_meta SET version = 1";
+    execute(&mut admin, &undo.replace("{s}", options.schema_name())).await;
+    let error = options.clone().create(false).open().await.unwrap_err();
+    assert!(error.to_string().contains("schema version 1; 2 is current"), "{error}");
+    let storage = options.clone().open().await.unwrap();
+    assert!(read(&storage, &key).await.is_some());
+    let name = AtomicName::new("t", "n", AtomicKind::Counter).unwrap();
+    let add = Operation::Add { delta: 2, ttl: None, renew: false };
+    assert_eq!(storage.apply(&name, &add).await.unwrap(), Answer::Count(Some(2)));
+    storage.close().await.unwrap();
+    options.check_schema().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -124,7 +148,8 @@ async fn a_role_needs_no_more_than_the_rights_that_the_guide_names() {
     options.clone().apply_schema().await.unwrap();
     let mut admin = connect(&server.url()).await;
     let rights = "CREATE ROLE {s} LOGIN; GRANT USAGE ON SCHEMA {s} TO {s}; \
-         GRANT SELECT, INSERT, UPDATE, DELETE ON {s}.cache, {s}.cache_fence, {s}.cache_meta TO {s}; \
+         GRANT SELECT, INSERT, UPDATE, DELETE ON {s}.cache, {s}.cache_fence, {s}.cache_meta, \
+         {s}.cache_atomics TO {s}; \
          GRANT USAGE, SELECT, UPDATE ON SEQUENCE {s}.cache_counter TO {s}";
     let schema = options.schema_name();
     execute(&mut admin, &rights.replace("{s}", schema)).await;

@@ -40,6 +40,7 @@ pub struct RedisOptions {
     pub(crate) value_bytes_max: u64,
     pub(crate) cleanup_interval: Option<Duration>,
     pub(crate) accept_tag_eviction: bool,
+    pub(crate) events_max: u64,
 }
 
 /// The server takes strings of up to 512 MiB; the record around a payload takes a part of it.
@@ -88,6 +89,7 @@ impl RedisOptions {
             value_bytes_max: 8 << 20,
             cleanup_interval: Some(Duration::from_secs(3600)),
             accept_tag_eviction: false,
+            events_max: 16_384,
         }
     }
 
@@ -196,6 +198,14 @@ impl RedisOptions {
         self
     }
 
+    /// How many events the log of a [backplane](cache_core::backplane) keeps, 1 at least and a few
+    /// more at times. A process that was cut off for longer forgets what it has in memory. An event
+    /// takes some 200 bytes on the server. Default 16,384.
+    pub fn events_max(mut self, events_max: u64) -> Self {
+        self.events_max = events_max;
+        self
+    }
+
     /// Connects, and makes the fence if there is none. Needs a Tokio runtime.
     ///
     /// # Errors
@@ -226,6 +236,7 @@ impl RedisOptions {
             ((1..=BUCKETS_LIMIT).contains(&self.buckets), "buckets", "must be 1 to 4096"),
             ((1..=POOL_SIZE_LIMIT).contains(&self.pool_size), "pool_size", "must be 1 to 64"),
             (!self.timeout.is_zero(), "timeout", "must be larger than zero"),
+            (self.events_max > 0, "events_max", "must be larger than zero"),
             (self.value_bytes_max > 0, "value_bytes_max", "must be larger than zero"),
             (
                 self.value_bytes_max <= VALUE_BYTES_LIMIT,

@@ -34,7 +34,7 @@ impl RedisOptions {
     /// User and password stand before the host, percent-encoded: `redis://user:password@host`,
     /// `redis://:password@host`. Ports may be left out. The query names options: `database` (or as
     /// the path), `key_prefix`, `buckets`, `pool_size` (or `max_connections`), `timeout`,
-    /// `value_bytes_max`, `cleanup_interval`, `accept_tag_eviction`, `tls_ca`,
+    /// `value_bytes_max`, `cleanup_interval`, `accept_tag_eviction`, `events_max`, `tls_ca`,
     /// `tls_cert`, `tls_key`, and for sentinels `master`, `sentinel_username`,
     /// `sentinel_password`. Times are seconds (`5`, `0.5`) or with a unit (`250ms`); sizes are bytes
     /// or with a unit (`8MiB`); `off` turns an interval off.
@@ -133,6 +133,7 @@ impl RedisOptions {
             given.interval("cleanup_interval")?.unwrap_or(self.cleanup_interval);
         self.accept_tag_eviction =
             given.flag("accept_tag_eviction")?.unwrap_or(self.accept_tag_eviction);
+        self.events_max = given.number("events_max")?.unwrap_or(self.events_max);
         for name in ["tls_ca", "tls_cert", "tls_key"] {
             let Some(path) = given.text(name) else { continue };
             let Some(tls) = &mut self.tls else {
@@ -263,12 +264,13 @@ mod tests {
     fn every_option_can_be_given() {
         let given = options(
             "redis-cluster://h?key_prefix=p&buckets=16&pool_size=3&timeout=250ms\
-             &value_bytes_max=1MiB&cleanup_interval=off&accept_tag_eviction=true",
+             &value_bytes_max=1MiB&cleanup_interval=off&accept_tag_eviction=true&events_max=500",
         );
         assert_eq!((given.key_prefix.as_str(), given.buckets, given.pool_size), ("p", 16, 3));
         assert_eq!(given.timeout, Duration::from_millis(250));
         assert_eq!((given.value_bytes_max, given.cleanup_interval), (1 << 20, None));
         assert!(given.accept_tag_eviction);
+        assert_eq!(given.events_max, 500);
         assert_eq!(options("redis://h?db=4").database, 4);
         assert_eq!(options("redis://h?max_connections=9").pool_size, 9);
         assert_eq!((options("redis://h").buckets, options("redis-cluster://h").buckets), (1, 256));
@@ -293,6 +295,7 @@ mod tests {
             ("redis-cluster://h?buckets=0", "1 to 4096"),
             ("redis://h?pool_size=0", "1 to 64"),
             ("redis://h?timeout=0", "larger than zero"),
+            ("redis://h?events_max=0", "larger than zero"),
             ("redis://h?key_prefix=a{b", "`{`"),
             ("redis://h?key_prefix=", "1 to 64 bytes"),
             ("redis://h?value_bytes_max=1GiB", "500 MiB"),

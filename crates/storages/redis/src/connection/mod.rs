@@ -5,6 +5,7 @@ mod backoff;
 mod channel;
 mod link;
 mod nodes;
+mod once;
 mod tls;
 
 pub(crate) use channel::{Connector, Routed};
@@ -14,16 +15,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cache_core::storage::StorageError;
+use parking_lot::Mutex;
 use redis::cluster_routing::Slot;
 use redis::{ErrorKind, RedisResult, ServerErrorKind, Value};
 
 use crate::error::{breaks_connection, closed, failure, is_transient, timed_out};
 use crate::script::Call;
 use backoff::Backoff;
+use channel::Channel;
 use link::Link;
 
 /// Calls that a connection carries before another one is opened beside it.
 const CALLS_BEFORE_NEXT: usize = 64;
+
+/// Connections that are kept for calls that wait on the server.
+const IDLE_MAX: usize = 4;
 
 /// All connections of a storage.
 pub(crate) struct Connections {
@@ -31,12 +37,15 @@ pub(crate) struct Connections {
     links: Box<[Link]>,
     timeout: Duration,
     closed: AtomicBool,
+    /// For calls that wait on the server, and hold up whatever is sent after them.
+    idle: Mutex<Vec<Channel>>,
 }
 
 impl Connections {
     pub(crate) fn new(connector: Connector, pool_size: usize, timeout: Duration) -> Self {
         let links = (0..pool_size).map(|_| Link::new(timeout / 2)).collect();
-        Self { connector, links, timeout, closed: AtomicBool::new(false) }
+        let closed = AtomicBool::new(false);
+        Self { connector, links, timeout, closed, idle: Mutex::default() }
     }
 
     pub(crate) fn is_cluster(&self) -> bool {
@@ -52,6 +61,49 @@ impl Connections {
         self.closed.store(true, Ordering::Release);
         for link in &self.links {
             link.leave();
+        }
+        self.idle.lock().clear();
+    }
+
+    /// The longest that a call may wait on the server.
+    pub(crate) fn wait_max(&self) -> Duration {
+        self.timeout / 2
+    }
+
+    /// Sends a command that waits on the server for up to `wait`, on a connection of its own.
+    ///
+    /// # Errors
+    /// [`StorageError`] if it failed, or no answer came in time. It is not sent again.
+    pub(crate) async fn waiting(
+        &self,
+        operation: &'static str,
+        command: &Routed,
+        wait: Duration,
+    ) -> Result<Value, StorageError> {
+        if self.is_closed() {
+            return Err(closed(operation));
+        }
+        let idle = self.idle.lock().pop();
+        let call = async {
+            let channel = match idle {
+                Some(channel) => channel,
+                None => self.connector.connect().await?,
+            };
+            let answer = channel.send_one(command).await;
+            // One whose call fails or is given up is let go.
+            if answer.is_ok() && !self.is_closed() {
+                let mut idle = self.idle.lock();
+                if idle.len() < IDLE_MAX {
+                    idle.push(channel);
+                }
+            }
+            answer
+        };
+        match tokio::time::timeout(self.timeout + wait, call).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(_)) if self.is_closed() => Err(closed(operation)),
+            Ok(Err(source)) => Err(failure(operation, source)),
+            Err(_) => Err(timed_out(operation, self.timeout + wait)),
         }
     }
 

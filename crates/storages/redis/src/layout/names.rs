@@ -1,6 +1,7 @@
 //! Names of keys. Everything of a bucket bears the bucket's number as hash tag, so that a script
 //! finds it in one slot of a cluster.
 
+use cache_core::atomics::AtomicName;
 use cache_core::fence::CELL_FUNCTION;
 use cache_core::key::{Key, Tag};
 
@@ -60,12 +61,22 @@ impl Names {
         format!("{}counter", self.head(bucket))
     }
 
+    /// A counter, a lock or the like, in the bucket of its name.
+    pub(crate) fn atomic(&self, name: &AtomicName) -> String {
+        format!("{}a:{}", self.head(self.bucket_of(name.key())), name.as_str())
+    }
+
     pub(crate) fn entry(&self, key: &Key) -> String {
         format!("{}e:{}", self.head(self.bucket_of(key)), key.as_str())
     }
 
     pub(crate) fn tag_set(&self, bucket: Bucket, tag: &Tag) -> String {
         format!("{}t:{}", self.head(bucket), tag.as_str())
+    }
+
+    /// The log of events.
+    pub(crate) fn events(&self) -> String {
+        format!("{}events", self.head(Bucket(0)))
     }
 
     /// The key that is held by whoever cleans up.

@@ -9,6 +9,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use cache_core::atomics::Atomics;
+use cache_core::backplane::EventLog;
 use cache_core::fence::Stamp;
 use cache_core::key::Key;
 use cache_core::storage::{
@@ -43,6 +45,10 @@ impl Redis {
 
     pub(crate) async fn open_with(options: RedisOptions) -> Result<Self, StorageError> {
         Ok(Self { shared: open::open(options).await? })
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     /// The storage as caches take it.
@@ -124,8 +130,16 @@ impl Storage for Redis {
         if self.shared.connections.is_closed() { Err(closed("flush")) } else { Ok(()) }
     }
 
+    fn atomics(&self) -> Option<&dyn Atomics> {
+        Some(self)
+    }
+
     async fn close(&self) -> Result<(), StorageError> {
         self.shared.close();
         Ok(())
+    }
+
+    fn events(&self) -> Option<&dyn EventLog> {
+        Some(self)
     }
 }

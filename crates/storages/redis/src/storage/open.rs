@@ -35,8 +35,10 @@ pub(super) async fn open(options: RedisOptions) -> Result<Arc<Shared>, StorageEr
         names,
         capabilities: Capabilities::new(SCHEME, Reach::Shared)
             .with_value_bytes_max(options.value_bytes_max)
-            .without_eviction(),
+            .without_eviction()
+            .with_atomics(),
         refuses_tags: false,
+        events_max: options.events_max,
         servers: options.servers.hosts().iter().map(host).collect(),
         slots,
         upkeep: Mutex::new(None),

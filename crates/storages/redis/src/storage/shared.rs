@@ -15,6 +15,8 @@ pub(crate) struct Shared {
     pub(crate) capabilities: Capabilities,
     /// Whether entries with tags are refused, for the server may evict what it knows of the tags.
     pub(crate) refuses_tags: bool,
+    /// How many events the log keeps, more or less.
+    pub(crate) events_max: u64,
     /// Where the servers are, as it may be shown.
     pub(crate) servers: Vec<String>,
     pub(super) slots: Vec<Slot>,

@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
+mod atomics;
 mod cluster;
 mod common;
 mod connections;
 mod credentials;
+mod events;
 mod fence;
 mod load;
 mod memory;

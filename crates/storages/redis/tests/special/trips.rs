@@ -1,5 +1,6 @@
 //! How many commands calls take: each is a part of one round trip.
 
+use cache_core::atomics::{AtomicKind, AtomicName, Atomics, Operation};
 use cache_core::storage::{InvalidationMode, Selector, Storage};
 use redis::aio::MultiplexedConnection;
 
@@ -37,4 +38,13 @@ async fn every_call_takes_one_round_trip() {
     assert_eq!(commands(&mut connection).await, [0, 1, 0], "a removal of keys");
     remove_tag(&storage, "b").await.unwrap();
     assert_eq!(commands(&mut connection).await, [0, 1, 0], "a removal of a small tag");
+
+    let name = AtomicName::new("t", "n", AtomicKind::Counter).unwrap();
+    let add = Operation::Add { delta: 1, ttl: None, renew: false };
+    storage.apply(&name, &add).await.unwrap();
+    commands(&mut connection).await;
+    storage.apply(&name, &add).await.unwrap();
+    assert_eq!(commands(&mut connection).await, [0, 1, 0], "an addition");
+    storage.apply(&name, &Operation::Count).await.unwrap();
+    assert_eq!(commands(&mut connection).await, [0, 1, 0], "a look at a counter");
 }

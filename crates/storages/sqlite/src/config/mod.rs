@@ -50,6 +50,8 @@ pub struct SqliteOptions {
     pub(crate) max_entries: u64,
     pub(crate) max_bytes: u64,
     pub(crate) value_bytes_max: u64,
+    pub(crate) events_max: u64,
+    pub(crate) events_interval: Duration,
     pub(crate) wal_bytes_max: u64,
     pub(crate) values: Option<Arc<dyn Values>>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -105,6 +107,8 @@ impl SqliteOptions {
             max_entries: 1_000_000,
             max_bytes: 4 << 30,
             value_bytes_max: 64 << 20,
+            events_max: 16_384,
+            events_interval: Duration::from_millis(20),
             wal_bytes_max: 64 << 20,
             values: None,
             clock: Arc::new(SystemClock),
@@ -244,6 +248,19 @@ impl SqliteOptions {
         self
     }
 
+    /// How many events the log of a [backplane](cache_core::backplane) keeps, 1 at least. A process
+    /// that was cut off for longer forgets what it has in memory. Default 16,384.
+    pub fn events_max(mut self, events_max: u64) -> Self {
+        self.events_max = events_max;
+        self
+    }
+
+    /// How often the log of events is looked at by who waits for one. Default 20 ms.
+    pub fn events_interval(mut self, events_interval: Duration) -> Self {
+        self.events_interval = events_interval;
+        self
+    }
+
     /// The bound on the log beside the file. From a quarter of it on the log is brought into the file;
     /// writes wait for that where less than a quarter is left, which is room for one transaction.
     ///
@@ -310,6 +327,12 @@ impl SqliteOptions {
             (self.timeout <= TIMEOUT_LIMIT, "timeout", "must be 86400 s (a day) or less"),
             (self.max_entries > 0, "max_entries", "must be larger than zero"),
             (self.max_bytes >= BYTES_MIN, "max_bytes", "must be 262144 (256 KiB) or more"),
+            (self.events_max > 0, "events_max", "must be larger than zero"),
+            (
+                self.events_interval.as_millis() > 0,
+                "events_interval",
+                "must be at least a millisecond",
+            ),
             (self.value_bytes_max > 0, "value_bytes_max", "must be larger than zero"),
             (
                 self.values.is_some() || self.value_bytes_max <= VALUE_BYTES_LIMIT,

@@ -26,7 +26,7 @@ impl SqliteOptions {
     /// `pool_size` (or `max_connections`), `timeout`, `journal_mode`, `synchronous`, `cache_size`,
     /// `temp_store`, `mmap_size`, `auto_vacuum`, `integrity_check`, `create`, `cleanup_interval`,
     /// `access_interval`, `stats_interval`, `stats_retention`, `max_entries` (or `max_cache_size`),
-    /// `max_bytes`, `value_bytes_max`, `wal_bytes_max`. Times are seconds (`30`, `0.5`) or with a
+    /// `max_bytes`, `value_bytes_max`, `wal_bytes_max`, `events_max`, `events_interval`. Times are seconds (`30`, `0.5`) or with a
     /// unit (`30s`, `1h`); sizes are bytes or with a unit (`64MiB`, `64MB`); `cache_size=-64000` is
     /// read as SQLite does, in KiB; `off` turns an interval off.
     ///
@@ -89,6 +89,8 @@ impl SqliteOptions {
         set(&mut self.max_entries, given.number("max_entries")?);
         set(&mut self.max_bytes, given.bytes("max_bytes")?);
         set(&mut self.value_bytes_max, given.bytes("value_bytes_max")?);
+        set(&mut self.events_max, given.number("events_max")?);
+        set(&mut self.events_interval, given.duration("events_interval")?);
         set(&mut self.wal_bytes_max, given.bytes("wal_bytes_max")?);
         if given.text("backup_interval").is_some() {
             let problem = "is not taken yet: this release makes no backups";
@@ -166,7 +168,7 @@ mod tests {
             "sqlite://c.db?table=t&pool_size=3&timeout=0.5&journal_mode=delete&synchronous=full\
              &cache_size=-2000&temp_store=file&mmap_size=1MiB&auto_vacuum=none&integrity_check=full\
              &create=false&cleanup_interval=off&access_interval=2s&stats_interval=1m\
-             &stats_retention=1h&max_entries=7&max_bytes=1GB&value_bytes_max=2MiB\
+             &stats_retention=1h&max_entries=7&max_bytes=1GB&value_bytes_max=2MiB&events_max=500&events_interval=5ms\
              &wal_bytes_max=1048576",
         );
         let options = options.unwrap();
@@ -185,6 +187,8 @@ mod tests {
         assert_eq!(options.stats_interval, Some(Duration::from_secs(60)));
         assert_eq!(options.stats_retention, Duration::from_secs(3600));
         assert_eq!((options.max_entries, options.max_bytes), (7, 1_000_000_000));
+        assert_eq!(options.events_max, 500);
+        assert_eq!(options.events_interval, Duration::from_millis(5));
         assert_eq!((options.value_bytes_max, options.wal_bytes_max), (2 << 20, 1 << 20));
     }
 

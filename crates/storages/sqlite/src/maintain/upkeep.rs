@@ -6,6 +6,7 @@ use cache_core::storage::{Budget, Maintenance};
 
 use super::bounds::{Pages, VACUUM_PAGES, evict, vacuum};
 use super::history::sample;
+use crate::atomics::remove_ended;
 use crate::read::moment;
 use crate::write::{Left, Transaction};
 
@@ -18,6 +19,7 @@ enum Phase {
     Accesses,
     Sample,
     Expired,
+    Atomics,
     Bounds,
     Samples,
     Vacuum,
@@ -35,8 +37,8 @@ pub(crate) struct Upkeep {
 impl Upkeep {
     /// Everything.
     pub(crate) fn new(budget: Budget) -> Self {
-        use Phase::{Accesses, Bounds, Expired, Samples, Vacuum};
-        const ALL: &[Phase] = &[Accesses, Expired, Bounds, Samples, Vacuum];
+        use Phase::{Accesses, Atomics, Bounds, Expired, Samples, Vacuum};
+        const ALL: &[Phase] = &[Accesses, Expired, Atomics, Bounds, Samples, Vacuum];
         Self { phases: ALL, budget, begun: None, done: Maintenance::default() }
     }
 
@@ -79,6 +81,8 @@ pub(crate) fn step(txn: &mut Transaction<'_>, upkeep: &mut Upkeep) -> rusqlite::
         Phase::Accesses => write_accesses(txn)?,
         Phase::Sample => sample(txn).map(|()| false)?,
         Phase::Expired => remove_expired(txn, upkeep)?,
+        // They are no entries: the budget is for its time alone.
+        Phase::Atomics => remove_ended(txn, STEP_ROWS)?,
         Phase::Bounds => evict_some(txn, upkeep)?,
         Phase::Samples => remove_samples(txn)?,
         Phase::Vacuum => vacuum_some(txn, upkeep)?,

@@ -14,6 +14,7 @@ use super::many::{Lookups, read_all};
 use super::select::{Cursor, Page, page, references};
 use super::{Found, Slot, Snapshot, counter, get};
 use crate::error::{closed, failure};
+use crate::events::{self, Rows};
 use crate::maintain::{HistorySample, samples, stats};
 use crate::outside::Referring;
 use crate::queue::Queued;
@@ -37,6 +38,7 @@ pub(crate) enum Read {
     Page { selector: Arc<Selector>, cursor: Cursor, answer: Answer<Page> },
     Stats { answer: Answer<StorageStats> },
     References { after: Option<i64>, limit: usize, answer: Answer<Vec<Referring>> },
+    Events { after: u64, limit: usize, answer: Answer<Rows> },
     History { since: Timestamp, limit: usize, answer: Answer<Vec<HistorySample>> },
 }
 
@@ -80,6 +82,7 @@ impl Read {
             Self::Page { answer, .. } => answer.is_closed(),
             Self::Stats { answer } => answer.is_closed(),
             Self::References { answer, .. } => answer.is_closed(),
+            Self::Events { answer, .. } => answer.is_closed(),
             Self::History { answer, .. } => answer.is_closed(),
         }
     }
@@ -106,6 +109,11 @@ impl Read {
                 let read =
                     |connection: &Connection| references(connection, statements, after, limit);
                 reply(answer, run_on(slot, "references", read))
+            }
+            Self::Events { after, limit, answer } => {
+                let read =
+                    |connection: &Connection| events::rows(connection, statements, after, limit);
+                reply(answer, run_on(slot, "read events", read))
             }
             Self::History { since, limit, answer } => {
                 let read = |connection: &Connection| samples(connection, statements, since, limit);

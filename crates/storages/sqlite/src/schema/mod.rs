@@ -18,7 +18,7 @@ use crate::outside::Place;
 
 /// The version of the tables that this release makes. Older ones are migrated when they are opened,
 /// newer ones refused.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// What the header of a file of this storage holds as `application_id`: `Tier` in ASCII.
 pub const APPLICATION_ID: i32 = 0x5469_6572;
@@ -32,11 +32,21 @@ struct Migration {
 }
 
 /// In order, without gaps. A script is never changed once it is released.
-const MIGRATIONS: [Migration; SCHEMA_VERSION as usize] =
-    [Migration { version: 1, script: include_str!("../../schema/v1.sql") }];
+const MIGRATIONS: [Migration; SCHEMA_VERSION as usize] = [
+    Migration { version: 1, script: include_str!("../../schema/v1.sql") },
+    Migration { version: 2, script: include_str!("../../schema/v2.sql") },
+];
 
 /// What an index of values outside has besides.
 const OUTSIDE: &str = include_str!("../../schema/outside_v1.sql");
+
+/// The log of events.
+const EVENTS: &str = include_str!("../../schema/events_v1.sql");
+
+/// What makes the log of events where there is none.
+pub(crate) fn events_script(table: &str) -> String {
+    for_table(EVENTS, table)
+}
 
 /// What opening found in a file, and what it has to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +76,8 @@ pub fn schema_script(table: &str) -> Result<String, StorageError> {
         script.push_str(&for_table(migration.script, table));
         script.push('\n');
     }
-    script.push_str("COMMIT;\n");
+    script.push_str(&events_script(table));
+    script.push_str("\nCOMMIT;\n");
     Ok(script)
 }
 
@@ -146,7 +157,10 @@ pub(crate) fn inspect(connection: &Connection, table: &str) -> Result<Found, Sto
     };
     match version {
         // Without its row the version is not known; the shape decides.
-        Ok(None) => Ok(Found::Table(SCHEMA_VERSION)),
+        Ok(None) if names.contains(&format!("{table}_atomics").to_ascii_lowercase()) => {
+            Ok(Found::Table(SCHEMA_VERSION))
+        }
+        Ok(None) => Ok(Found::Table(1)),
         Ok(Some(version)) if version > SCHEMA_VERSION => Err(incompatible(format!(
             "table `{table}` has schema version {version}, newer than {SCHEMA_VERSION}, which \
              this release knows"

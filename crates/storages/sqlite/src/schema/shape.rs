@@ -4,8 +4,8 @@ use rusqlite::Connection;
 
 use super::{MIGRATIONS, for_table};
 
-const TABLES: [&str; 5] = ["", "_tags", "_fence", "_meta", "_stats"];
-const INDEXES: [&str; 3] = ["_key", "_cleanup_at", "_stats_timestamp"];
+const TABLES: [&str; 6] = ["", "_tags", "_fence", "_meta", "_stats", "_atomics"];
+const INDEXES: [&str; 4] = ["_key", "_cleanup_at", "_stats_timestamp", "_atomics_expires"];
 
 /// The names of all tables and indexes of the storage `table`, in lower case as SQLite compares.
 pub(super) fn names(table: &str) -> Vec<String> {

@@ -43,10 +43,26 @@ pub(crate) struct Statements {
     /// References that no row holds any more.
     pub(crate) removed: String,
     pub(crate) removed_forget: String,
+    /// Whether there is a log of events.
+    pub(crate) events_exist: String,
+    pub(crate) events_create: String,
+    /// One row: the number of the last event, or null.
+    pub(crate) events_last: String,
+    pub(crate) events_insert: String,
+    /// `?1` the last number that may go, `?2` how many rows.
+    pub(crate) events_trim: String,
+    /// At least one row: the last number; number and event, or nulls. `?1` after, `?2` limit.
+    pub(crate) events: String,
     pub(crate) references: String,
     pub(crate) sample_insert: String,
     pub(crate) samples_delete: String,
     pub(crate) samples: String,
+    /// What stands under a name: a counter, a lock or the like.
+    pub(crate) atomic: String,
+    pub(crate) atomic_put: String,
+    pub(crate) atomic_delete: String,
+    /// Those past their ends.
+    pub(crate) atomics_delete: String,
 }
 
 /// The columns of an entry, in the order in which they are read, up to its value.
@@ -66,8 +82,9 @@ impl Statements {
             Place::Outside => "CASE WHEN length(e.value) <= ?2 THEN e.value END",
         };
         let entries = format!("\"{table}\"");
-        let [tags, fence, meta, stats, removed] =
-            ["tags", "fence", "meta", "stats", "removed"].map(|end| format!("\"{table}_{end}\""));
+        let [tags, fence, meta, stats, removed, atomics] =
+            ["tags", "fence", "meta", "stats", "removed", "atomics"]
+                .map(|end| format!("\"{table}_{end}\""));
         Self {
             place,
             get: format!(
@@ -88,6 +105,22 @@ impl Statements {
             meta_update: format!(
                 "UPDATE {meta} SET counter = ?1, floor = ?2, entries = ?3, payload_bytes = ?4 \
                  WHERE id = 1"
+            ),
+            events_exist: format!(
+                "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND lower(name) = '{}_events'",
+                table.to_ascii_lowercase()
+            ),
+            events_create: crate::schema::events_script(table),
+            events_last: format!("SELECT max(id) FROM \"{table}_events\""),
+            events_insert: format!("INSERT INTO \"{table}_events\" VALUES (?1, ?2)"),
+            events_trim: format!(
+                "DELETE FROM \"{table}_events\" WHERE id IN (SELECT id FROM \"{table}_events\" \
+                 WHERE id <= ?1 ORDER BY id LIMIT ?2)"
+            ),
+            events: format!(
+                "SELECT l.id, e.id, e.event FROM (SELECT max(id) AS id FROM \"{table}_events\") l \
+                 LEFT JOIN (SELECT id, event FROM \"{table}_events\" WHERE id > ?1 \
+                 ORDER BY id LIMIT ?2) e ON true ORDER BY e.id"
             ),
             meta_flush: format!("UPDATE {meta} SET flushed_at = ?1 WHERE id = 1"),
             cell: format!("SELECT mark FROM {fence} WHERE cell = ?1"),
@@ -168,6 +201,20 @@ impl Statements {
                 "SELECT timestamp, operation, calls, hits, misses, failures, total_us, \
                  longest_us, entries, payload_bytes, stored_bytes FROM {stats} \
                  WHERE timestamp >= ?1 ORDER BY timestamp, id LIMIT ?2"
+            ),
+            atomic: format!(
+                "SELECT number, value, until_us, expires_us FROM {atomics} WHERE name = ?1"
+            ),
+            atomic_put: format!(
+                "INSERT INTO {atomics} VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (name) DO UPDATE \
+                 SET number = excluded.number, value = excluded.value, \
+                 until_us = excluded.until_us, expires_us = excluded.expires_us"
+            ),
+            atomic_delete: format!("DELETE FROM {atomics} WHERE name = ?1"),
+            atomics_delete: format!(
+                "DELETE FROM {atomics} WHERE name IN (SELECT name FROM {atomics} \
+                 WHERE expires_us <= ?1 AND expires_us < 9223372036854775807 \
+                 ORDER BY expires_us LIMIT ?2)"
             ),
         }
     }

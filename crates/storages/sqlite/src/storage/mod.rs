@@ -10,6 +10,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use cache_core::atomics::Atomics;
+use cache_core::backplane::EventLog;
 use cache_core::clock::Timestamp;
 use cache_core::fence::Stamp;
 use cache_core::key::Key;
@@ -169,11 +171,19 @@ impl Storage for Sqlite {
         self.shared().stats().await
     }
 
+    fn atomics(&self) -> Option<&dyn Atomics> {
+        Some(self)
+    }
+
     async fn flush(&self) -> Result<(), StorageError> {
         self.shared().flush().await
     }
 
     async fn close(&self) -> Result<(), StorageError> {
         self.shared().close().await
+    }
+
+    fn events(&self) -> Option<&dyn EventLog> {
+        Some(self)
     }
 }

@@ -112,7 +112,8 @@ fn prepare(mut options: SqliteOptions) -> Result<(Arc<Shared>, Connection, Own),
         writer.query_row("PRAGMA page_size", [], |row| row.get(0)).map_err(driver)?;
     let incremental = connection::is_incremental(&writer).map_err(driver)?;
     let mut capabilities = Capabilities::new(SCHEME, Reach::Local)
-        .with_value_bytes_max(options.effective_value_bytes_max());
+        .with_value_bytes_max(options.effective_value_bytes_max())
+        .with_atomics();
     if folder.is_some() {
         capabilities = capabilities.volatile();
     }

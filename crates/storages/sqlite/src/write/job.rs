@@ -2,13 +2,17 @@
 
 use std::time::Instant;
 
+use bytes::Bytes;
+use cache_core::atomics::{self, AtomicName, Operation};
 use cache_core::storage::{
     Invalidated, InvalidationMode, Maintenance, Outcome, Selector, StorageError, Write,
 };
 use tokio::sync::oneshot;
 
 use super::{Transaction, apply, payload_bytes};
-use crate::error::failure;
+use crate::atomics::step;
+use crate::error::{closed, failure};
+use crate::events::{self, End};
 use crate::invalidate::{self, Invalidation};
 use crate::maintain::{self, Upkeep};
 use crate::outside::Reference;
@@ -35,6 +39,18 @@ pub(crate) enum Job {
         upkeep: Upkeep,
         /// `None` for what the storage does by itself.
         answer: Option<Answer<Maintenance>>,
+    },
+    Append {
+        events: Vec<Bytes>,
+        end: End,
+        answer: Answer<End>,
+    },
+    /// A step on a counter, a lock or the like.
+    Atomic {
+        name: AtomicName,
+        operation: Operation,
+        done: Option<atomics::Answer>,
+        answer: Answer<atomics::Answer>,
     },
     /// Everything before it is on the disk once its own commit is.
     Flush {
@@ -129,6 +145,14 @@ impl Job {
                 invalidate::step(txn, selector, *mode, progress)
             }
             Self::Maintain { upkeep, .. } => maintain::step(txn, upkeep),
+            Self::Append { events, end, .. } => {
+                *end = events::append(txn, events)?;
+                Ok(Left::Nothing)
+            }
+            Self::Atomic { name, operation, done, .. } => {
+                *done = Some(step(txn, name, operation)?);
+                Ok(Left::Nothing)
+            }
             Self::Flush { .. } => {
                 // A commit has to have something to write if it is to sync the log.
                 let mut statement = txn.connection.prepare_cached(&txn.statements().meta_flush)?;
@@ -164,6 +188,12 @@ impl Job {
                     drop(answer.send(Ok(upkeep.done())));
                 }
             }
+            Self::Append { end, answer, .. } => drop(answer.send(Ok(end))),
+            Self::Atomic { name, operation, done, answer } => {
+                // Each job is answered after a step of its own.
+                let done = done.ok_or_else(|| closed(operation.name()).with_key(name.key()));
+                drop(answer.send(done));
+            }
             Self::Flush { answer } => drop(answer.send(Ok(()))),
             Self::Forget { answers, .. } => {
                 answers.into_iter().for_each(|answer| drop(answer.send(Ok(()))));
@@ -192,6 +222,10 @@ impl Job {
                 if let Some(answer) = answer {
                     drop(answer.send(Err(failed("maintain"))));
                 }
+            }
+            Self::Append { answer, .. } => drop(answer.send(Err(failed("append")))),
+            Self::Atomic { operation, answer, .. } => {
+                drop(answer.send(Err(failed(operation.name()))));
             }
             Self::Flush { answer } => drop(answer.send(Err(failed("flush")))),
             Self::Forget { answers, .. } => {

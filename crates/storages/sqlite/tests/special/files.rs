@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::time::Duration;
 
+use cache_core::atomics::{Answer, AtomicKind, AtomicName, Atomics, Operation};
 use cache_core::storage::{Storage, StorageErrorKind};
 use cache_sqlite::{
     APPLICATION_ID, IntegrityCheck, SCHEMA_VERSION, Sqlite, SqliteOptions, check_schema,
@@ -118,6 +119,29 @@ async fn a_database_of_another_program_is_refused() {
     connection(&path).execute_batch("CREATE TABLE cache (key TEXT, value TEXT)").unwrap();
     let message = refused(&options, &path, StorageErrorKind::Incompatible).await;
     assert!(message.contains("another program"), "{message}");
+}
+
+#[tokio::test]
+async fn a_file_of_the_first_schema_is_migrated_with_its_entries() {
+    let (_folder, options) = folder();
+    let storage = options.clone().open().await.unwrap();
+    let path = storage.path().to_owned();
+    put(&storage, "kept").await;
+    storage.close().await.unwrap();
+    let undo = "DROP TABLE cache_atomics; UPDATE cache_meta SET version = 1";
+    connection(&path).execute_batch(undo).unwrap();
+    assert!(check_schema(&path, "cache").unwrap_err().to_string().contains("version 1"));
+    let storage = options.clone().open().await.unwrap();
+    assert!(holds(&storage, "kept").await);
+    let name = AtomicName::new("t", "n", AtomicKind::Counter).unwrap();
+    let add = Operation::Add { delta: 2, ttl: None, renew: false };
+    assert_eq!(storage.apply(&name, &add).await.unwrap(), Answer::Count(Some(2)));
+    storage.close().await.unwrap();
+    check_schema(&path, "cache").unwrap();
+    // Without its row a file of either version is told by its tables.
+    connection(&path).execute_batch(&format!("{undo}; DELETE FROM cache_meta")).unwrap();
+    options.open().await.unwrap().close().await.unwrap();
+    check_schema(&path, "cache").unwrap();
 }
 
 #[tokio::test]

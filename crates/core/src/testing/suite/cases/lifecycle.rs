@@ -5,6 +5,7 @@ use super::super::failure::{CaseResult, ensure, ensure_eq};
 use futures_util::stream::StreamExt;
 
 use super::super::failure::Failure;
+use crate::atomics::{AtomicKind, AtomicName, Operation};
 use crate::storage::{
     Budget, InvalidationMode, Selector, StorageError, StorageErrorKind, Write, WriteAction,
 };
@@ -49,6 +50,12 @@ async fn a_closed_storage_refuses_every_call(context: Context) -> CaseResult {
             Some(first) => refused("scan", first)?,
             None => return Err(Failure::new("a scan after close lists nothing, without an error")),
         }
+    }
+    if let Some(atomics) = storage.atomics() {
+        let name = AtomicName::new(context.prefix(), "closed", AtomicKind::Counter)?;
+        let add = Operation::Add { delta: 1, ttl: None, renew: false };
+        refused("add", atomics.apply(&name, &add).await)?;
+        refused("count", atomics.apply(&name, &Operation::Count).await)?;
     }
     ensure_eq!(*storage.capabilities(), before, "what it can do, after close");
     storage.close().await?;

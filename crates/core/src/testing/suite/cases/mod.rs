@@ -1,8 +1,10 @@
 //! The cases, by theme.
 
+mod atomics;
 mod cancellation;
 mod concurrency;
 mod conditional;
+mod events;
 mod evict;
 mod expiry;
 mod fence;
@@ -10,6 +12,7 @@ mod fence_tags;
 mod invalidate;
 mod lifecycle;
 mod limits;
+mod locks;
 mod maintain;
 mod pattern;
 mod read;
@@ -39,7 +42,10 @@ pub fn cases() -> Vec<Case> {
         evict::cases(),
         maintain::cases(),
         lifecycle::cases(),
+        atomics::cases(),
+        locks::cases(),
         reopen::cases(),
+        events::cases(),
         cancellation::cases(),
         concurrency::cases(),
     ];
