@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use clap::Args;
 use tiers::backplane::Backplane;
-use tiers::cache::{Cache, Invalidation};
+use tiers::cache::{Backend, Cache, Invalidation};
 use tiers::error::Error;
 use tiers::handle::Handle;
 use tiers::source::{LoadError, source_fn};
@@ -28,6 +28,8 @@ const REPORT_EVERY: u64 = 50;
 const HEARTBEAT: Duration = Duration::from_millis(250);
 /// How long a process believes its memory while it hears nothing.
 const SILENT_AFTER: Duration = Duration::from_secs(1);
+/// How long a process waits for a server at its start.
+const AWAY_FOR: Duration = Duration::from_secs(30);
 /// How long a process waits for one operation before it says that the cache hangs.
 const HANGS_AFTER: Duration = Duration::from_secs(60);
 
@@ -346,6 +348,20 @@ fn tier_names() -> Vec<&'static str> {
     vec![tier::MEMORY, tier::OWN_FILE, tier::FILE, tier::REDIS, tier::POSTGRES]
 }
 
+/// Opens a tier whose server may be away just now.
+async fn open_tier(name: &str, url: &str) -> anyhow::Result<Backend> {
+    let begun = Instant::now();
+    loop {
+        match tiers::open(url).await {
+            Ok(backend) => return Ok(backend),
+            Err(_) if begun.elapsed() < AWAY_FOR => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            Err(error) => return Err(error).with_context(|| format!("cannot open {name}")),
+        }
+    }
+}
+
 async fn open_cache(options: &Options, tiers: &[&'static str]) -> anyhow::Result<Cache> {
     let mut builder = Cache::builder().prefix(format!("run-{}", options.seed));
     if tiers.contains(&tier::REDIS) && tiers.contains(&tier::MEMORY) {
@@ -366,8 +382,7 @@ async fn open_cache(options: &Options, tiers: &[&'static str]) -> anyhow::Result
             tier::REDIS => options.redis.clone(),
             _ => options.postgres.clone(),
         };
-        let backend = tiers::open(&url).await.with_context(|| format!("cannot open {name}"))?;
-        builder = builder.storage(*name, backend);
+        builder = builder.storage(*name, open_tier(name, &url).await?);
     }
     Ok(builder.build()?)
 }
