@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use crate::bench::peers;
 use crate::command::{self, cargo};
 use crate::workspace::Workspace;
-use crate::{packages, test};
+use crate::{consistency, packages, test};
 
 type Step = (&'static str, fn(&Workspace) -> anyhow::Result<()>);
 
@@ -20,6 +20,7 @@ const STEPS: &[Step] = &[
     ("dependencies", dependencies),
     ("tests", |workspace| test::run(workspace, &test::Options::default())),
     ("model", model),
+    ("consistency", |workspace| consistency::run(workspace, &consistency::Options::brief())),
 ];
 
 /// Runs every step; the first that fails ends it.

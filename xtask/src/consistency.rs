@@ -30,6 +30,13 @@ pub(crate) struct Options {
     fencing: Fencing,
 }
 
+impl Options {
+    /// What takes about a minute, with another seed each time.
+    pub(crate) fn brief() -> Self {
+        Self { seed: None, seeds: 1, operations: 20_000, fencing: Fencing::On }
+    }
+}
+
 /// Whether what is loaded has to pass the fences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Fencing {
