@@ -13,6 +13,7 @@
 //! | [`document`] | what is cached, and through which chains of tiers |
 //! | [`source`] | the source of truth, asked by all processes |
 //! | [`history`] | what was seen, in files |
+//! | [`soak`] | one process for a long time: what it holds stays bounded, its figures add up |
 //! | [`checker`] | whether that is what was promised |
 
 mod checker;
@@ -21,6 +22,7 @@ mod history;
 mod process;
 mod run;
 mod schedule;
+mod soak;
 mod source;
 
 use std::path::PathBuf;
@@ -74,6 +76,12 @@ enum Action {
         #[arg(long, default_value_t = 3_000)]
         bound_ms: u64,
     },
+    /// Work for a long time in one process, and see that nothing grows
+    Soak {
+        /// For so many seconds
+        #[arg(long, default_value_t = 600)]
+        seconds: u64,
+    },
     /// Work as one of the processes of a run
     #[command(hide = true)]
     Process(process::Options),
@@ -124,6 +132,11 @@ async fn act(action: Action) -> anyhow::Result<bool> {
             let verdict = checker::check(&histories, Duration::from_millis(bound_ms));
             println!("{}", told(&verdict));
             Ok(verdict.violations.is_empty())
+        }
+        Action::Soak { seconds } => {
+            let folder = tempfile::tempdir()?;
+            println!("{}", soak::run(Duration::from_secs(seconds), folder.path()).await?);
+            Ok(true)
         }
         Action::Process(options) => process::run(options).await.map(|()| true),
         Action::Audit(options) => process::audit(options).await.map(|()| true),

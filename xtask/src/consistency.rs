@@ -37,6 +37,26 @@ impl Options {
     }
 }
 
+/// Work for ten minutes in one process, and see that its memory and handles stay bounded and its
+/// figures add up
+///
+/// Starts a Redis of its own.
+#[derive(Debug, Args)]
+pub(crate) struct Soak {
+    /// For so many seconds
+    #[arg(long, default_value_t = 600)]
+    seconds: u64,
+}
+
+pub(crate) fn soak(workspace: &Workspace, options: &Soak) -> anyhow::Result<()> {
+    packages::ensure()?;
+    packages::ensure_servers(&[Kind::Redis])?;
+    let mut cargo = cargo();
+    cargo.current_dir(workspace.root());
+    cargo.args(["run", "--quiet", "--package", "consistency", "--", "soak", "--seconds"]);
+    command::run(cargo.arg(options.seconds.to_string()))
+}
+
 /// Whether what is loaded has to pass the fences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Fencing {
