@@ -2,7 +2,7 @@
 # Runs a target of `fuzz` under libFuzzer.
 #
 #   scripts/fuzz.sh              every target for 60 seconds
-#   scripts/fuzz.sh url          one target: envelope, codec, url or key
+#   scripts/fuzz.sh url          one target: envelope, event, codec, url or key
 #   scripts/fuzz.sh url 600      for so many seconds
 #
 # It begins from fuzz/seeds; what it finds of interest is kept in fuzz/corpus, and an input that
@@ -10,14 +10,14 @@
 # which it installs where that is absent. Any toolchain will do.
 set -eu
 cd "$(dirname "$0")/.."
-targets="${1:-envelope codec url key}"
+targets="${1:-envelope event codec url key}"
 seconds="${2:-60}"
 cargo fuzz --version >/dev/null 2>&1 || cargo install cargo-fuzz --locked
 # Sanitizers are options of a nightly compiler; a stable one takes them when it is told so.
 export RUSTC_BOOTSTRAP=1
 for target in $targets; do
     if [ ! -f "fuzz/targets/$target.rs" ]; then
-        echo "there is no target \`$target\`: envelope, codec, url or key" >&2
+        echo "there is no target \`$target\`: envelope, event, codec, url or key" >&2
         exit 2
     fi
     echo "== $target, $seconds s"

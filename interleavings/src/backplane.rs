@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use cache_core::backplane::{EventLog, InProcessLog};
+use cache_core::testing::Operation;
 use shuttle::future::yield_now;
 
 use crate::check::check;
@@ -56,6 +57,31 @@ async fn a_message_against_readers(warm: Warm) {
 
 /// The end of an invalidation is told after the nearest storage: told with the farthest alone, the
 /// other process reads the old value from the near one after it was told, and keeps it.
+#[test]
+fn a_message_while_the_nearest_storage_takes_its_time() {
+    check(|| async {
+        let log = log();
+        let world = World::following(&log, Warm::All).await;
+        let near = world.a.near.hold(Operation::Invalidate);
+        all([
+            task(&world.a, |a| async move { a.change().await }),
+            task(&(world.b.clone(), near), |(b, near)| async move {
+                while near.waiting() == 0 {
+                    yield_now().await;
+                }
+                // Time for what was told so far to be heard.
+                for _ in 0..8 {
+                    yield_now().await;
+                }
+                b.get().await;
+                near.open();
+            }),
+        ])
+        .await;
+        world.settle_followed(&log).await;
+    });
+}
+
 #[test]
 fn a_message_against_readers_all_tiers_warm() {
     check(|| a_message_against_readers(Warm::All));

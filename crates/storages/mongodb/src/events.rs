@@ -216,9 +216,8 @@ impl Shared {
                 return Ok(Page::lost(self.end_of_events().await?));
             }
         }
-        let more = events.len() > limit;
         events.truncate(limit);
-        Ok(Page::of_numbered(after, events, limit).with_more(more))
+        Ok(Page::of_numbered(after, events, limit))
     }
 }
 
