@@ -1,6 +1,8 @@
 //! Counters, locks and the like as programs use them, over a storage for tests and a clock that is
 //! moved by hand.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,6 +1,8 @@
 //! Processes that load one node at a time, over a storage for tests and a clock that is moved by
 //! hand.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

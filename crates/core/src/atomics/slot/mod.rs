@@ -171,3 +171,6 @@ fn end(now_us: u64, ttl: Option<Duration>) -> u64 {
     let ttl = u64::try_from(ttl.as_micros()).unwrap_or(u64::MAX);
     now_us.saturating_add(ttl).min(NEVER_US)
 }
+
+#[cfg(test)]
+mod tests;
