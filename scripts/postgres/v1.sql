@@ -83,12 +83,12 @@ RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     v_found bigint;
 BEGIN
-    WITH locked AS MATERIALIZED (
-        SELECT f.cell FROM "{schema}"."{table}_fence" f
-        WHERE f.cell = ANY (p_cells) ORDER BY f.cell FOR NO KEY UPDATE
+    -- In one order; what deadlocks all the same is tried again.
+    WITH named AS MATERIALIZED (
+        SELECT DISTINCT c.cell FROM unnest(p_cells) c (cell) ORDER BY c.cell
     ), raised AS (
         UPDATE "{schema}"."{table}_fence" f SET mark = greatest(f.mark, p_mark)
-        FROM locked l WHERE f.cell = l.cell RETURNING 1
+        FROM named n WHERE f.cell = n.cell RETURNING 1
     )
     SELECT count(*) INTO v_found FROM raised;
     IF v_found < (SELECT count(DISTINCT c) FROM unnest(p_cells) c) THEN
@@ -124,7 +124,7 @@ END $$;
 -- Actions: 0 fill, 1 set, 2 update, 3 put if unchanged, 4 touch, 5 remove for a value too large.
 -- Outcomes: 0 stored, 1 fenced, 2 too large, 3 condition failed. The first row tells counter and
 -- origin, the others what became of a write; a fill without a row was fenced, a touch without one
--- did not find its entry.
+-- did not find its entry, and a set is always stored.
 --
 -- Advisory locks, shared among writes and exclusive to invalidations, order the check of the fence
 -- against its raise; each statement sees what was committed before it began.
@@ -262,7 +262,10 @@ BEGIN
             END IF;
         END IF;
 
-        -- Puts on a condition: where nothing is expected, and where an entry is.
+        -- Puts on a condition: where nothing is expected, and where an entry is. What takes the
+        -- place of an entry may be made of it, and has no newer stamp: an invalidation that was
+        -- raised before that was read, and has not come to it yet, removes what stands there. It
+        -- would not find what no longer bears the tag that it names; that is refused.
         IF 3 = ANY (p_action) THEN
             WITH stored AS (
                 INSERT INTO "{schema}"."{table}" AS e (
@@ -300,7 +303,7 @@ BEGIN
                 UPDATE "{schema}"."{table}" e SET
                     expire_at = n.expire_at, fresh_until = n.fresh_until,
                     created_at = n.created_at, last_accessed = v_now, idle_ms = n.idle_ms,
-                    stamp = n.mark, token = n.token, checksum = n.checksum,
+                    token = n.token, checksum = n.checksum,
                     decoded_bytes = n.decoded_bytes, size_bytes = length(n.value), kind = n.kind,
                     data_type = n.data_type, compressed = n.compressed, tags = n.tags::text[],
                     tag_cells = n.tag_cells::smallint[], value = n.value
@@ -317,6 +320,12 @@ BEGIN
                   AND e.expire_at NOT BETWEEN 0 AND v_now AND e.stamp <= n.mark
                   AND n.origin = v_origin AND n.mark BETWEEN v_floor AND v_counter
                   AND n.at <> ALL (v_refused)
+                  AND NOT EXISTS (
+                      SELECT 1 FROM unnest(e.tags, e.tag_cells) t (tag, cell)
+                      LEFT JOIN "{schema}"."{table}_fence" f ON f.cell = t.cell
+                      WHERE t.tag <> ALL (coalesce(n.tags::text[], ARRAY[]::text[]))
+                        AND (f.mark IS NULL OR f.mark > e.stamp)
+                  )
                 RETURNING e.key
             )
             SELECT array_agg(s.key) INTO v_put
@@ -388,7 +397,6 @@ BEGIN
             PERFORM "{schema}"."{table}_raise_cells"(v_mark, v_raised);
         END IF;
 
-        RETURN QUERY
         INSERT INTO "{schema}"."{table}" AS e (
             expire_at, fresh_until, created_at, last_accessed, idle_ms, stamp, token,
             checksum, decoded_bytes, size_bytes, kind, data_type, compressed, key, tags,
@@ -416,8 +424,13 @@ BEGIN
             checksum = excluded.checksum, decoded_bytes = excluded.decoded_bytes,
             size_bytes = excluded.size_bytes, kind = excluded.kind,
             data_type = excluded.data_type, compressed = excluded.compressed,
-            tags = excluded.tags, tag_cells = excluded.tag_cells, value = excluded.value
-        RETURNING v_wave::smallint, e.key, 0::smallint, NULL::bigint, NULL::bigint;
+            tags = excluded.tags, tag_cells = excluded.tag_cells, value = excluded.value;
+        IF cardinality(v_passed) > 0 THEN
+            RETURN QUERY
+            SELECT v_wave::smallint, n.key, 0::smallint, NULL::bigint, NULL::bigint
+            FROM unnest(p_wave, p_key) WITH ORDINALITY n (wave, key, at)
+            WHERE n.at = ANY (v_passed);
+        END IF;
 
         -- What gave way, or is too large, leaves nothing.
         IF p_exclusive THEN

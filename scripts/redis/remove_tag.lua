@@ -3,7 +3,7 @@
 --
 -- KEYS[3]    the tag's sorted set; may be empty
 -- ARGV[4]    the mark that the fence was raised to; only what is older goes. Empty: raises it now
--- ARGV[5]    'R' removes, 'E' makes stale
+-- ARGV[5]    'R' removes, 'E' makes stale, 'F' removes what is fresh
 -- ARGV[6]    the cells to raise, 2 bytes each
 -- ARGV[7]    the place where the page begins
 -- ARGV[8]    about how many members make a page
@@ -40,10 +40,11 @@ for at = 1, #page[2], 2 do
       all = all and borne[ARGV[wanted]]
     end
     if all and number(string.sub(entry, 1, 8)) < mark then
-      if ARGV[5] == 'R' then
+      local is_fresh = number(string.sub(entry, 9, 16)) ~= 0
+      if ARGV[5] == 'R' or ARGV[5] == 'F' and is_fresh then
         remove_entry(name, key, entry)
         changed = changed + 1
-      elseif number(string.sub(entry, 9, 16)) ~= 0 then
+      elseif is_fresh then
         redis.call('SETRANGE', name, 8, bytes(0))
         changed = changed + 1
       end

@@ -79,6 +79,29 @@ local function fill(name, key, sets, old, stamp, cells, ends, record)
   return store(name, key, sets, old, ends, record)
 end
 
+-- Takes the place of an entry. It may be made of that, and is no newer: an invalidation that was
+-- raised before that was read, and has not come to it yet, removes what stands there. It would not
+-- find what no longer bears the tag that it names.
+local function replace(name, key, sets, old, stamp, cells, ends, record)
+  local own = sub(old, 1, 8)
+  if number(own) > number(sub(stamp, 9, 16)) or not admits(stamp, cells) then
+    return FENCED
+  end
+  local kept = {}
+  for _, tag_set in ipairs(sets) do
+    kept[tag_set] = true
+  end
+  local tags, tag_cells = tags_of(old)
+  for at, tag in ipairs(tags) do
+    local cell_at = CELLS_AT + 8 * unpack_at('<I2', tag_cells, 2 * at - 1)
+    if not kept[ARGV[3] .. 't:' .. tag]
+        and number(call('GETRANGE', KEYS[1], whole(cell_at), whole(cell_at + 7))) > number(own) then
+      return FENCED
+    end
+  end
+  return store(name, key, sets, old, ends, record, own)
+end
+
 local function touch(name, key, old, token, ends, times)
   if not old or sub(old, 25, 32) ~= token or number(sub(old, 9, 16)) == 0 then
     return CONDITION_FAILED
@@ -137,7 +160,7 @@ for from = 4, #ARGV, FIELDS do
       -- This very write, sent again because its answer was lost.
       outcome = STORED
     elseif found == token then
-      outcome = fill(name, key, sets, old, stamp, cells, ends, record)
+      outcome = (old and replace or fill)(name, key, sets, old, stamp, cells, ends, record)
     else
       outcome = CONDITION_FAILED
     end

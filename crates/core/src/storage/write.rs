@@ -42,6 +42,10 @@ pub enum WriteAction {
     },
     /// Compare and put: stores if the key's entry has this token, or if there is none and `None`
     /// was expected, and the fence admits the stamp as for [`Fill`](Self::Fill). Raises nothing.
+    ///
+    /// What takes the place of an entry may be made of it. An invalidation that has raised the fence
+    /// and is yet to end that entry, or has only just made it stale, ends what was put there too, or
+    /// lets it be refused.
     PutIfUnchanged {
         /// What to store.
         entry: Entry,

@@ -6,8 +6,9 @@
 //!
 //! The counter is raised first, so an entry may be read under a stamp that its invalidation does not
 //! pass. What is put in its place by that stamp is removed with it, or finds it gone. Where the entry
-//! stays, for it is only expired, all is done twice: who has read it unexpired did so before the
-//! second raise.
+//! stays, for it is only expired, it keeps its token and can be replaced still, by what was made of it
+//! while it was unexpired. So all is done twice: after the second raise that is refused, and what came
+//! before it is unexpired now, and is removed.
 
 use cache_core::key::Tag;
 use cache_core::storage::{Invalidated, InvalidationMode, Selector, StorageError};
@@ -31,9 +32,10 @@ impl Shared {
         mode: InvalidationMode,
     ) -> Result<Invalidated, StorageError> {
         let mut call = self.connection.call("invalidate");
-        let mut entries = self.raise_and_end(&mut call, selector, mode).await?;
+        let mut entries = self.raise_and_end(&mut call, selector, mode, false).await?;
         if mode == InvalidationMode::Expire {
-            entries += self.raise_and_end(&mut call, selector, mode).await?;
+            entries +=
+                self.raise_and_end(&mut call, selector, InvalidationMode::Remove, true).await?;
         }
         Ok(Invalidated { entries })
     }
@@ -43,6 +45,7 @@ impl Shared {
         call: &mut Call,
         selector: &Selector,
         mode: InvalidationMode,
+        again: bool,
     ) -> Result<u64, StorageError> {
         let cells = selector.cells();
         if cells.as_ref().is_some_and(Vec::is_empty) {
@@ -64,7 +67,7 @@ impl Shared {
                 let mut filter = pages.filter(last.as_deref());
                 // What is as new as the mark was loaded after the raise.
                 filter.extend(is_older(mark));
-                if mode == InvalidationMode::Expire {
+                if again || mode == InvalidationMode::Expire {
                     filter.insert(field::FRESH_UNTIL, doc! { "$ne": EXPIRED });
                 }
                 if let Selector::Keys(_) = selector {

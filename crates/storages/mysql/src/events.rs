@@ -43,7 +43,7 @@ pub(crate) struct Events {
 
 /// The script of the log, with its names filled in.
 pub(crate) fn script(options: &MySqlOptions) -> Result<String, StorageError> {
-    let values = [("table", &*options.table)];
+    let values = [("table", &*options.common.table)];
     fill_in(include_str!("../schema/events_v1.sql"), &values).map_err(|source| {
         error("schema", StorageErrorKind::Failed, source.to_string()).with_source(source)
     })
@@ -51,7 +51,7 @@ pub(crate) fn script(options: &MySqlOptions) -> Result<String, StorageError> {
 
 impl Events {
     pub(crate) fn new(options: &MySqlOptions, statements: &Statements) -> Self {
-        let table = format!("`{}_events`", options.table);
+        let table = format!("`{}_events`", options.common.table);
         let (origin, meta) = (statements.origin, &statements.meta);
         // Arguments are bytes, and no number by themselves.
         let read = format!(
@@ -144,7 +144,7 @@ impl Shared {
             script.number(count - 1 - at as i64).push(", 0, ").bytes(event).push(")");
         }
         script.push(&format!("; DELETE FROM {table} WHERE id > 0 AND id <= @last - "));
-        script.number(i64::try_from(self.options.events_max).unwrap_or(i64::MAX));
+        script.number(i64::try_from(self.options.common.events_max).unwrap_or(i64::MAX));
         script.push(" ORDER BY id LIMIT ");
         script.number((TRIMMED_MAX + events.len()) as i64).push("; COMMIT; ");
         script
@@ -185,7 +185,7 @@ impl Shared {
             let known = format!(
                 "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() \
                  AND table_name = '{}_events'",
-                self.options.table
+                self.options.common.table
             );
             let rows = self.rows(READ, &known.into(), &[]).await?;
             let count: i64 = match rows.first() {
@@ -198,9 +198,9 @@ impl Shared {
     }
 
     async fn make_table_of_events(&self) -> Result<(), StorageError> {
-        if !self.options.create {
+        if !self.options.common.create {
             let message =
-                format!("there is no table `{}_events`, or it is empty", self.options.table);
+                format!("there is no table `{}_events`, or it is empty", self.options.common.table);
             return Err(error(READ, StorageErrorKind::Incompatible, message));
         }
         let mut text = Script::default();

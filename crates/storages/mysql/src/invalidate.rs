@@ -7,7 +7,7 @@ use cache_core::key::{Key, Tag};
 use cache_core::storage::{
     Invalidated, InvalidationMode, Selector, StorageError, StorageErrorKind,
 };
-use cache_sql::{KeyRange, like_literal, like_pattern};
+use cache_sql::{Ending, KeyRange, like_literal, like_pattern};
 
 use crate::connection::Script;
 use crate::error::{closed, damaged, error};
@@ -151,27 +151,38 @@ impl Shared {
         let cells = selector.cells();
         let cells = cells.map(|cells| cells.iter().map(|cell| *cell as i16).collect::<Vec<_>>());
         let mut entries = 0;
-        // Keys that fit into one part go with the raise, in one transaction and one round trip.
-        let first = match targets.as_slice() {
-            [Target::Keys(keys)] => keys.clone(),
-            _ => Vec::new(),
-        };
-        let (mark, removed) = self.raise(cells.as_deref(), &first, mode).await?;
-        entries += removed;
-        if first.is_empty() {
-            for target in targets {
-                entries += self.remove_older(&target, mark, mode).await?;
-            }
+        for ending in Ending::of(mode) {
+            entries += self.raise_and_end(&targets, cells.as_deref(), *ending).await?;
         }
         Ok(Invalidated { entries })
     }
 
-    /// Raises cells, or all of them, and removes `keys`; gives the new mark and how many there were.
+    async fn raise_and_end(
+        &self,
+        targets: &[Target<'_>],
+        cells: Option<&[i16]>,
+        ending: Ending,
+    ) -> Result<u64, StorageError> {
+        // Keys that fit into one part go with the raise, in one transaction and one round trip.
+        let first = match targets {
+            [Target::Keys(keys)] => keys.clone(),
+            _ => Vec::new(),
+        };
+        let (mark, mut entries) = self.raise(cells, &first, ending).await?;
+        if first.is_empty() {
+            for target in targets {
+                entries += self.end_older(target, mark, ending).await?;
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Raises cells, or all of them, and ends `keys`; gives the new mark and how many there were.
     async fn raise(
         &self,
         cells: Option<&[i16]>,
         keys: &[&str],
-        mode: InvalidationMode,
+        ending: Ending,
     ) -> Result<(i64, u64), StorageError> {
         let statements = &self.statements;
         let mut script = Script::default();
@@ -181,7 +192,7 @@ impl Shared {
         // The raises of counter and cells are two statements each.
         let before = 2 + begun + 2;
         if !keys.is_empty() {
-            statements.invalidate(&mut script, keys, "@mark", "", mode);
+            statements.end(&mut script, keys, "@mark", "", ending);
         }
         script.push("COMMIT; ").push(&format!(
             "SELECT {}, CAST(@mark AS SIGNED) FROM {} m WHERE m.id = 1; ",
@@ -204,22 +215,25 @@ impl Shared {
     /// Begins a transaction in which every statement sees what was committed before it; gives how
     /// many statements that takes.
     pub(crate) fn begin(&self, script: &mut Script) -> usize {
-        if !self.options.prepared {
+        if !self.options.common.prepared {
             script.push("SET TRANSACTION ISOLATION LEVEL READ COMMITTED; ");
         }
         script.push("START TRANSACTION; ");
-        1 + usize::from(!self.options.prepared)
+        1 + usize::from(!self.options.common.prepared)
     }
 
-    /// Removes or expires all that was stored under an older mark; gives how many there were.
-    async fn remove_older(
+    /// Ends all that was stored under an older mark; gives how many there were.
+    async fn end_older(
         &self,
         target: &Target<'_>,
         mark: i64,
-        mode: InvalidationMode,
+        ending: Ending,
     ) -> Result<u64, StorageError> {
         let failed = |source| damaged(OPERATION, source);
-        let older = format!("e.stamp < {mark}");
+        let older = match ending.spares_stale() {
+            true => format!("e.stamp < {mark} AND e.fresh_until <> 0"),
+            false => format!("e.stamp < {mark}"),
+        };
         let find = target.find(&self.statements, "e.`key`", &older, PART_ROWS);
         let (mut entries, mut after) = (0, String::new());
         loop {
@@ -231,7 +245,7 @@ impl Shared {
                 }
             }
             if !keys.is_empty() {
-                entries += self.remove_part(target, &keys, mark, mode).await?;
+                entries += self.end_part(target, &keys, mark, ending).await?;
             }
             match rows.last() {
                 Some(last) if rows.len() == PART_ROWS => {
@@ -242,13 +256,13 @@ impl Shared {
         }
     }
 
-    /// Removes or expires of some keys what is still older, and still what is meant.
-    async fn remove_part(
+    /// Ends of some keys what is still older, and still what is meant.
+    async fn end_part(
         &self,
         target: &Target<'_>,
         keys: &[&str],
         mark: i64,
-        mode: InvalidationMode,
+        ending: Ending,
     ) -> Result<u64, StorageError> {
         let mut script = Script::default();
         let begun = self.begin(&mut script);
@@ -259,7 +273,7 @@ impl Shared {
             }
             Target::Keys(_) | Target::Range { .. } => String::new(),
         };
-        self.statements.invalidate(&mut script, keys, &mark.to_string(), &borne, mode);
+        self.statements.end(&mut script, keys, &mark.to_string(), &borne, ending);
         script.push("COMMIT; ");
         let told = self.fenced_script(OPERATION, script).await?;
         Ok(told.get(begun).map_or(0, |told| told.affected))
@@ -267,25 +281,19 @@ impl Shared {
 }
 
 impl Statements {
-    /// Removes or expires entries of some keys that are older than a mark. The first statement
+    /// Ends entries of some keys that are older than a mark. The first statement
     /// tells how many.
-    fn invalidate(
-        &self,
-        script: &mut Script,
-        keys: &[&str],
-        mark: &str,
-        condition: &str,
-        mode: InvalidationMode,
-    ) {
-        let older = format!(" AND stamp < {mark}{condition}");
-        match mode {
-            InvalidationMode::Remove => self.remove(script, keys, &older),
-            InvalidationMode::Expire => {
+    fn end(&self, script: &mut Script, keys: &[&str], mark: &str, condition: &str, ending: Ending) {
+        let spared = if ending.spares_stale() { " AND fresh_until <> 0" } else { "" };
+        let older = format!(" AND stamp < {mark}{spared}{condition}");
+        match ending {
+            Ending::Remove | Ending::RemoveFresh => self.remove(script, keys, &older),
+            Ending::Expire => {
                 script
                     .push(&format!("UPDATE {} SET fresh_until = 0 WHERE `key` IN ", self.entries))
                     .texts(keys)
                     .push(&older)
-                    .push(" AND fresh_until <> 0; ");
+                    .push("; ");
             }
         }
     }
@@ -355,7 +363,7 @@ mod tests {
 
     #[test]
     fn every_place_has_its_argument() {
-        let statements = Statements::new("t");
+        let statements = Statements::new("t", true);
         let tags: Vec<Tag> = (0..3).map(|at| Tag::new("p", &at.to_string()).unwrap()).collect();
         let pattern = |version| KeyPattern::new("p", Glob::parse("*").unwrap(), version);
         for selector in [

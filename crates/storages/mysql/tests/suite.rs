@@ -5,14 +5,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use cache_core::storage::Storage;
-use cache_core::testing::suite::{self, Failure, Setup, StorageFactory, Time, cases};
+use cache_core::testing::suite::{Failure, Setup, StorageFactory, Time};
 use cache_mysql::MySqlOptions;
-use libtest_mimic::{Arguments, Completion, Trial};
+use cache_sql::testing::server_trials;
+use libtest_mimic::Arguments;
 use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection};
 
 const VARIABLE: &str = "TIERS_TEST_MYSQL_URL";
-/// Set where a missing server is a failure.
-const REQUIRED: &str = "TIERS_TEST_SERVERS_REQUIRED";
 
 /// Stores in tables of their own.
 struct Tables {
@@ -86,24 +85,6 @@ const STORAGES: [(&str, &str); 3] = [
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let mut trials = Vec::new();
-    for (name, options) in STORAGES {
-        match std::env::var(VARIABLE) {
-            Ok(url) => trials.extend(suite::trials(name, Tables { url, options })),
-            Err(_) if std::env::var_os(REQUIRED).is_some() => {
-                trials.push(Trial::test(format!("{name}::server"), || {
-                    Err(format!("{VARIABLE} names no server").into())
-                }));
-            }
-            Err(_) => trials.extend(cases().into_iter().map(|case| {
-                Trial::ignorable_test(format!("{name}::{}", case.name()), || {
-                    Ok(Completion::ignored_with(format!("{VARIABLE} names no server")))
-                })
-            })),
-        }
-    }
-    if std::env::var(VARIABLE).is_err() && !arguments.list {
-        eprintln!("{VARIABLE} is not set: `cargo xtask test` starts a server and sets it");
-    }
+    let trials = server_trials(VARIABLE, &STORAGES, |url, options| Tables { url, options });
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use cache_core::backplane::{EventLog, Page, Position};
 use cache_core::storage::StorageError;
-use cache_sql::fill_in;
+use cache_sql::{NoLease, fill_in};
 use parking_lot::Mutex;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Executor, Row};
@@ -22,7 +22,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
 use crate::config::PostgresOptions;
-use crate::connection::{ConnectError, NoLease};
+use crate::connection::ConnectError;
 use crate::error::{closed, error, failure, late};
 use crate::storage::{Arguments, Postgres, Shared};
 
@@ -57,7 +57,7 @@ struct Wake {
 
 /// The script of the log, with its names filled in.
 pub(crate) fn script(options: &PostgresOptions) -> Result<String, StorageError> {
-    let values = [("schema", &*options.schema), ("table", &*options.table)];
+    let values = [("schema", &*options.schema), ("table", &*options.common.table)];
     fill_in(include_str!("../schema/events_v1.sql"), &values).map_err(|source| {
         let kind = cache_core::storage::StorageErrorKind::Failed;
         error("schema", kind, source.to_string()).with_source(source)
@@ -66,7 +66,7 @@ pub(crate) fn script(options: &PostgresOptions) -> Result<String, StorageError> 
 
 impl Events {
     pub(crate) fn new(options: &PostgresOptions) -> Self {
-        let name = |end: &str| format!("\"{}\".\"{}{end}\"", options.schema, options.table);
+        let name = |end: &str| format!("\"{}\".\"{}{end}\"", options.schema, options.common.table);
         let (events, append) = (name("_events"), name("_append_events"));
         // The server's start, and which table it is: numbers of another one mean nothing.
         let origin = format!(
@@ -143,7 +143,7 @@ impl Shared {
     /// Appends events; gives the position after the last one.
     async fn append_events(&self, events: &[Bytes]) -> Result<Position, StorageError> {
         let channel = self.channel_of_events().await?;
-        let keep = i64::try_from(self.options.events_max).unwrap_or(i64::MAX);
+        let keep = i64::try_from(self.options.common.events_max).unwrap_or(i64::MAX);
         let arguments = || {
             let events: Vec<&[u8]> = events.iter().map(|event| &event[..]).collect();
             Arguments::default().with(events).with(keep)
@@ -188,7 +188,7 @@ impl Shared {
         if self.pool.is_closed() {
             return Err(closed(READ));
         }
-        let limit = self.options.timeout;
+        let limit = self.options.common.timeout;
         let made = timeout(limit, self.events.channel.get_or_try_init(|| self.make_events())).await;
         Ok(made.map_err(|_| late(READ, limit))??.as_str())
     }
@@ -200,7 +200,7 @@ impl Shared {
             NoLease::Connect(ConnectError::Driver(source)) => driver(source),
             NoLease::Connect(refused) => refused.into_storage_error(READ),
         })?;
-        let (schema, table) = (&self.options.schema, &self.options.table);
+        let (schema, table) = (&self.options.schema, &self.options.common.table);
         let ask = format!(
             "SELECT to_regclass('\"{schema}\".\"{table}_events\"')::oid::bigint, \
              EXISTS (SELECT 1 FROM pg_proc WHERE proname = '{table}_append_events' \
@@ -216,7 +216,7 @@ impl Shared {
                 lease.give_back();
                 return Ok(format!("tiers_events_{id}"));
             }
-            if made || !self.options.create {
+            if made || !self.options.common.create {
                 lease.give_back();
                 let kind = cache_core::storage::StorageErrorKind::Incompatible;
                 let message = format!("there is no table `{schema}.{table}_events`");
@@ -237,7 +237,7 @@ impl Shared {
     /// not.
     async fn listen(&self) -> Result<(), StorageError> {
         let channel = self.channel_of_events().await?;
-        if !self.options.prepared {
+        if !self.options.common.prepared {
             return Ok(());
         }
         let mut listener = self.events.listener.lock();

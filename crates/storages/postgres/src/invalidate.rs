@@ -2,11 +2,11 @@
 //! raise goes in further ones of bounded size, each of which sees what was committed before it.
 
 use cache_core::fence::Stamp;
-use cache_core::key::{Glob, Key, Tag};
+use cache_core::key::{Key, Tag};
 use cache_core::storage::{
     Invalidated, InvalidationMode, Selector, StorageError, StorageErrorKind,
 };
-use cache_sql::{KeyRange, like_pattern};
+use cache_sql::{Ending, KeyRange, like_literal, like_pattern};
 
 use crate::error::{closed, damaged, error};
 use crate::fence::{all_stripes, stripes_of};
@@ -94,19 +94,6 @@ impl<'a> Target<'a> {
     }
 }
 
-/// Text that stands for itself in a `LIKE`.
-fn like_literal(text: &str) -> String {
-    let mut pattern = String::new();
-    for character in text.chars() {
-        if matches!(character, '*' | '?' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(character);
-    }
-    // A prefix is not empty and every such character is escaped, so that it parses.
-    Glob::parse(&pattern).map(|glob| like_pattern(&glob)).unwrap_or_default()
-}
-
 impl Shared {
     pub(crate) async fn invalidate(
         &self,
@@ -127,18 +114,20 @@ impl Shared {
         let cells = selector.cells();
         // 4,096 cells fit.
         let cells = cells.map(|cells| cells.iter().map(|cell| *cell as i16).collect::<Vec<_>>());
-        let mark = self.raise(cells).await?;
         let mut entries = 0;
-        for target in targets {
-            entries += self.remove_older(target, mark, mode).await?;
+        for ending in Ending::of(mode) {
+            let mark = self.raise(cells.as_deref()).await?;
+            for target in Target::of(selector).unwrap_or_default() {
+                entries += self.end_older(target, mark, *ending).await?;
+            }
         }
         Ok(Invalidated { entries })
     }
 
     /// Raises cells, or the floor; gives the new mark.
-    async fn raise(&self, cells: Option<Vec<i16>>) -> Result<i64, StorageError> {
-        let stripes = cells.as_ref().map_or_else(all_stripes, |cells| stripes_of(cells));
-        let arguments = || Arguments::default().with(&stripes[..]).with(cells.as_deref());
+    async fn raise(&self, cells: Option<&[i16]>) -> Result<i64, StorageError> {
+        let stripes = cells.map_or_else(all_stripes, stripes_of);
+        let arguments = || Arguments::default().with(&stripes[..]).with(cells);
         let row = self.row(OPERATION, &self.statements.raise, arguments).await?;
         let read =
             || Ok((column::<i64>(&row, 0, "counter")?, column::<Option<i64>>(&row, 1, "origin")?));
@@ -149,17 +138,14 @@ impl Shared {
         Ok(mark)
     }
 
-    /// Removes or expires all that was stored under an older mark; gives how many were kept.
-    async fn remove_older(
+    /// Ends all that was stored under an older mark; gives how many were kept.
+    async fn end_older(
         &self,
         mut target: Target<'_>,
         mark: i64,
-        mode: InvalidationMode,
+        ending: Ending,
     ) -> Result<u64, StorageError> {
-        let sql = match mode {
-            InvalidationMode::Remove => self.statements.remove(target.condition()),
-            InvalidationMode::Expire => self.statements.expire(target.condition()),
-        };
+        let sql = self.statements.end(target.condition(), ending);
         let mut entries = 0;
         let mut part_rows = PART_ROWS;
         loop {
@@ -187,13 +173,12 @@ impl Shared {
 
 #[cfg(test)]
 mod tests {
-    use cache_core::key::KeyPattern;
+    use cache_core::key::{Glob, KeyPattern};
 
     use super::*;
 
     #[test]
     fn a_prefix_is_no_pattern() {
-        assert_eq!(like_literal("a*b?c\\%_:"), "a*b?c\\!%!_:");
         let pattern = KeyPattern::new("50%", Glob::parse("x*").unwrap(), Some("v1"));
         let selector = Selector::Pattern(pattern);
         match &Target::of(&selector).unwrap()[..] {

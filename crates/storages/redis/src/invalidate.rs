@@ -25,6 +25,37 @@ const ENTRIES_PER_SCRIPT: usize = 500;
 /// How often a scan begins anew because slots were moved meanwhile.
 const SCANS_MAX: usize = 5;
 
+/// What becomes of the entries that are found, as scripts take it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    Remove,
+    Expire,
+    /// Those go that are fresh. What is only made stale keeps its token, and between two pages can
+    /// be replaced by what was made of it while it was fresh and the fence already raised. By a
+    /// second raise that is refused; what came before it is fresh, and goes.
+    RemoveFresh,
+}
+
+impl Ending {
+    /// What an invalidation does, each with a raise of its own before it.
+    fn of(selector: &Selector, mode: InvalidationMode) -> &'static [Self] {
+        match (mode, selector) {
+            (InvalidationMode::Remove, _) => &[Self::Remove],
+            // Raise and change are one step for each script's keys.
+            (InvalidationMode::Expire, Selector::Keys(_)) => &[Self::Expire],
+            (InvalidationMode::Expire, _) => &[Self::Expire, Self::RemoveFresh],
+        }
+    }
+
+    fn text(self) -> &'static str {
+        match self {
+            Self::Remove => "R",
+            Self::Expire => "E",
+            Self::RemoveFresh => "F",
+        }
+    }
+}
+
 /// A mark as scripts take and answer it; empty where the script is to raise it.
 type Mark = Vec<u8>;
 
@@ -37,20 +68,19 @@ impl Shared {
         if self.connections.is_closed() {
             return Err(closed(OPERATION));
         }
-        let entries = match selector {
-            Selector::Keys(keys) => self.invalidate_keys(keys, mode).await?,
-            Selector::AnyTag(tags) => self.invalidate_any_tag(tags, mode).await?,
-            Selector::AllTags(tags) => self.invalidate_all_tags(tags, mode).await?,
-            _ => self.invalidate_scanned(selector, mode).await?,
-        };
+        let mut entries = 0;
+        for ending in Ending::of(selector, mode) {
+            entries += match selector {
+                Selector::Keys(keys) => self.invalidate_keys(keys, *ending).await?,
+                Selector::AnyTag(tags) => self.invalidate_any_tag(tags, *ending).await?,
+                Selector::AllTags(tags) => self.invalidate_all_tags(tags, *ending).await?,
+                _ => self.invalidate_scanned(selector, *ending).await?,
+            };
+        }
         Ok(Invalidated { entries })
     }
 
-    async fn invalidate_keys(
-        &self,
-        keys: &[Key],
-        mode: InvalidationMode,
-    ) -> Result<u64, StorageError> {
+    async fn invalidate_keys(&self, keys: &[Key], ending: Ending) -> Result<u64, StorageError> {
         let mut by_bucket: HashMap<Bucket, Vec<&Key>> = HashMap::new();
         for key in keys {
             by_bucket.entry(self.names.bucket_of(key)).or_default().push(key);
@@ -60,7 +90,7 @@ impl Shared {
             for keys in keys.chunks(ENTRIES_PER_SCRIPT) {
                 let cells = cells_bytes(keys.iter().copied().map(cell_of_key));
                 let names = keys.iter().map(|key| self.names.entry(key).into_bytes());
-                calls.push(self.removal(bucket, &Mark::new(), mode, cells, names));
+                calls.push(self.removal(bucket, &Mark::new(), ending, cells, names));
             }
         }
         self.count(&calls).await
@@ -70,7 +100,7 @@ impl Shared {
         &self,
         bucket: Bucket,
         mark: &Mark,
-        mode: InvalidationMode,
+        ending: Ending,
         cells: Vec<u8>,
         names: impl Iterator<Item = Vec<u8>>,
     ) -> (Slot, Call) {
@@ -78,7 +108,7 @@ impl Shared {
         for name in names {
             call.key(name);
         }
-        call.argument(&mark[..]).argument(mode_text(mode)).argument(cells);
+        call.argument(&mark[..]).argument(ending.text()).argument(cells);
         (self.slot(bucket), call)
     }
 
@@ -97,36 +127,28 @@ impl Shared {
         Ok(entries)
     }
 
-    async fn invalidate_any_tag(
-        &self,
-        tags: &[Tag],
-        mode: InvalidationMode,
-    ) -> Result<u64, StorageError> {
+    async fn invalidate_any_tag(&self, tags: &[Tag], ending: Ending) -> Result<u64, StorageError> {
         let Some((first, rest)) = tags.split_first() else { return Ok(0) };
         // Cells of all tags are raised at once, with the first page of the first of them.
         let cells = cells_of(tags);
         let buckets: Vec<_> = self.names.buckets().map(|bucket| (bucket, Mark::new())).collect();
         let (mut entries, marks) =
-            self.invalidate_tag(&buckets, std::slice::from_ref(first), mode, &cells).await?;
+            self.invalidate_tag(&buckets, std::slice::from_ref(first), ending, &cells).await?;
         for tag in rest {
             let tag = std::slice::from_ref(tag);
-            entries += self.invalidate_tag(&marks, tag, mode, &cells).await?.0;
+            entries += self.invalidate_tag(&marks, tag, ending, &cells).await?.0;
         }
         Ok(entries)
     }
 
-    async fn invalidate_all_tags(
-        &self,
-        tags: &[Tag],
-        mode: InvalidationMode,
-    ) -> Result<u64, StorageError> {
+    async fn invalidate_all_tags(&self, tags: &[Tag], ending: Ending) -> Result<u64, StorageError> {
         let mut tags = tags.to_vec();
         tags.sort_unstable();
         // Whatever bears all bears the first: one cell is enough.
         let Some(first) = tags.first() else { return Ok(0) };
         let cells = cells_of(std::slice::from_ref(first));
         let buckets: Vec<_> = self.names.buckets().map(|bucket| (bucket, Mark::new())).collect();
-        Ok(self.invalidate_tag(&buckets, &tags, mode, &cells).await?.0)
+        Ok(self.invalidate_tag(&buckets, &tags, ending, &cells).await?.0)
     }
 
     /// Goes through the set of the first tag in every bucket, a page of each at a time. Gives how
@@ -135,7 +157,7 @@ impl Shared {
         &self,
         buckets: &[(Bucket, Mark)],
         borne: &[Tag],
-        mode: InvalidationMode,
+        ending: Ending,
         cells: &[u8],
     ) -> Result<(u64, Vec<(Bucket, Mark)>), StorageError> {
         let mut marks = buckets.to_vec();
@@ -150,7 +172,7 @@ impl Shared {
                     let (bucket, mark) = &marks[*at];
                     let mut call = fenced_call(&script::REMOVE_TAG, &self.names, *bucket);
                     call.key(self.names.tag_set(*bucket, &borne[0]));
-                    call.argument(&mark[..]).argument(mode_text(mode)).argument(cells);
+                    call.argument(&mark[..]).argument(ending.text()).argument(cells);
                     call.argument(&cursor[..]).argument(ENTRIES_PER_SCRIPT.to_string());
                     for tag in borne {
                         call.argument(tag.as_str());
@@ -177,7 +199,7 @@ impl Shared {
     async fn invalidate_scanned(
         &self,
         selector: &Selector,
-        mode: InvalidationMode,
+        ending: Ending,
     ) -> Result<u64, StorageError> {
         let marks = self.raise_floors().await?;
         let mut entries = 0;
@@ -188,7 +210,7 @@ impl Shared {
                 let mut pages = Pages::of_selector(self, OPERATION, selector, node);
                 let mut entries = 0;
                 while let Some(page) = pages.next().await? {
-                    entries += self.invalidate_page(marks, page, mode).await?;
+                    entries += self.invalidate_page(marks, page, ending).await?;
                 }
                 Ok::<u64, StorageError>(entries)
             });
@@ -221,7 +243,7 @@ impl Shared {
         &self,
         marks: &HashMap<Bucket, Mark>,
         page: Page,
-        mode: InvalidationMode,
+        ending: Ending,
     ) -> Result<u64, StorageError> {
         let mut by_bucket: HashMap<Bucket, Vec<Vec<u8>>> = HashMap::new();
         for (key, name) in page {
@@ -231,17 +253,10 @@ impl Shared {
         for (bucket, names) in by_bucket {
             let Some(mark) = marks.get(&bucket) else { continue };
             for names in names.chunks(ENTRIES_PER_SCRIPT) {
-                calls.push(self.removal(bucket, mark, mode, Vec::new(), names.iter().cloned()));
+                calls.push(self.removal(bucket, mark, ending, Vec::new(), names.iter().cloned()));
             }
         }
         self.count(&calls).await
-    }
-}
-
-fn mode_text(mode: InvalidationMode) -> &'static str {
-    match mode {
-        InvalidationMode::Remove => "R",
-        InvalidationMode::Expire => "E",
     }
 }
 

@@ -8,23 +8,30 @@
 //! - [`tags_to_json`], [`tags_from_json`], [`cells_of`]: tags as one text, and the fence's cells.
 //! - [`KeyRange`], [`like_pattern`]: what a pattern means to an index, and to `LIKE`.
 //! - [`Name`], [`Quote`], [`fill_in`]: names and scripts.
+//! - [`TableOptions`], [`UrlForm`]: options, by builder and by URL.
 //! - [`Failure`], [`Retry`]: what went wrong, and whether and when to try again.
 //! - [`waves`]: a batch in parts in which no key stands twice.
 //! - [`AccessLog`], [`StoredShare`]: uses that wait to be written, and when maintenance is due.
+//! - [`Ending`]: what becomes of what an invalidation finds.
 //! - [`Known`]: what a process knows of the fence in a server's tables.
+//! - `testing`, with the feature of that name: what the storages' tests share.
 //! - [`Pool`]: connections, lent out and taken back if they are sound.
 
 mod access;
 mod columns;
+mod ending;
 mod failure;
 mod known;
 mod name;
+mod options;
 mod pattern;
 mod pool;
 mod retry;
 mod script;
 mod share;
 mod tags;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod waves;
 
 pub use access::AccessLog;
@@ -32,9 +39,11 @@ pub use columns::{
     Damaged, DetailsColumns, EXPIRED, EntryColumns, kind_from_number, kind_number, time_column,
     time_from_column,
 };
+pub use ending::Ending;
 pub use failure::{Failure, mysql_failure, sqlstate_failure};
 pub use known::{Known, NO_STAMP};
 pub use name::{Name, NameError, Quote};
+pub use options::{TableOptions, UrlForm, option_error, set, url_error, validate_name};
 pub use pattern::{KeyRange, LIKE_ESCAPE, like_literal, like_pattern};
 pub use pool::{Connect, Lease, NoLease, Pool};
 pub use retry::{Retry, RetryPolicy};

@@ -58,7 +58,8 @@ impl Fence {
         Ok(true)
     }
 
-    fn cell(
+    /// The mark of a cell.
+    pub(crate) fn cell(
         &mut self,
         connection: &Connection,
         statements: &Statements,

@@ -26,12 +26,16 @@ pub(crate) struct Invalidation {
     /// To what the fence was raised; `None` before it was.
     mark: Option<u64>,
     next: Cursor,
+    /// Whether more than one step was taken since the raise.
+    in_steps: bool,
+    /// Whether what was made stale in steps is gone through once more.
+    again: bool,
     pub(crate) entries: u64,
 }
 
 impl Invalidation {
     pub(crate) fn new() -> Self {
-        Self { mark: None, next: Cursor::Start, entries: 0 }
+        Self { mark: None, next: Cursor::Start, in_steps: false, again: false, entries: 0 }
     }
 }
 
@@ -78,14 +82,25 @@ pub(crate) fn step(
         progress.mark = Some(mark);
     }
     let page = page(connection, statements, selector, &progress.next, STEP_ROWS)?;
+    let ending = if progress.again { InvalidationMode::Remove } else { mode };
     for row in page.rows {
-        if newer.is_none_or(|mark| row.stamp < mark) {
-            progress.entries += invalidate(txn, &row, mode)?;
+        let is_older = newer.is_none_or(|mark| row.stamp < mark);
+        if is_older && !(progress.again && row.fresh_until == EXPIRED) {
+            progress.entries += invalidate(txn, &row, ending)?;
         }
     }
     match page.next {
         Some(next) => {
             progress.next = next;
+            progress.in_steps = true;
+            Ok(Left::More)
+        }
+        // What is only made stale keeps its token, and between two steps can be replaced by what
+        // was made of it while it was fresh and the fence already raised. After a second raise that
+        // is refused; what came before it is fresh now, and goes.
+        None if mode == InvalidationMode::Expire && progress.in_steps && !progress.again => {
+            let entries = progress.entries;
+            *progress = Invalidation { again: true, entries, ..Invalidation::new() };
             Ok(Left::More)
         }
         None => Ok(Left::Nothing),

@@ -47,6 +47,8 @@ pub enum Mutant {
     UpdateLeavesOld,
     /// A conditional put asks no fence.
     ConditionalPutUnfenced,
+    /// An invalidation takes steps, and passes over what is put meanwhile in place of what it names.
+    RemovalPassesOverPuts,
     /// A batch ends at the first write that is refused.
     BatchStopsAtRefusal,
     /// Answers to a batch stand in the order of the keys' texts.
@@ -106,6 +108,7 @@ impl Mutant {
         Self::UpdateBlind,
         Self::UpdateLeavesOld,
         Self::ConditionalPutUnfenced,
+        Self::RemovalPassesOverPuts,
         Self::BatchStopsAtRefusal,
         Self::BatchSorted,
         Self::TooLargeLeavesOld,

@@ -206,6 +206,20 @@ impl Storage for TestStorage {
             let mark = store.next_mark(rules.now);
             store.raise(selector, mark, rules);
             entries
+        } else if self.breaks(Mutant::RemovalPassesOverPuts) {
+            let (mark, named) = {
+                let mut store = store.lock();
+                let mark = store.next_mark(rules.now);
+                store.raise(selector, mark, rules);
+                (mark, store.select(selector, rules))
+            };
+            let mut entries = 0;
+            for keys in named.chunks(50) {
+                pause().await;
+                let keys = Selector::Keys(keys.to_vec());
+                entries += store.lock().remove_older(&keys, mode, mark, rules);
+            }
+            entries
         } else if self.breaks(Mutant::CellsAssigned) {
             let mark = store.lock().next_mark(rules.now);
             pause().await;

@@ -242,6 +242,25 @@ impl Table {
         named.len() as u64
     }
 
+    /// The same, but of what has a stamp below `mark`.
+    pub(super) fn remove_older(
+        &mut self,
+        selector: &Selector,
+        mode: InvalidationMode,
+        mark: u64,
+        rules: Rules,
+    ) -> u64 {
+        let is_newer = |(_, entry): &(&Key, &Entry)| entry.stamp >= mark;
+        let pair = |(key, entry): (&Key, &Entry)| (key.clone(), entry.clone());
+        let newer: Vec<_> = self.entries.iter().filter(is_newer).map(pair).collect();
+        for (key, _) in &newer {
+            self.entries.remove(key);
+        }
+        let removed = self.remove(selector, mode, rules);
+        self.entries.extend(newer);
+        removed
+    }
+
     /// The keys that the selector names and that are within their time.
     pub(super) fn select(&self, selector: &Selector, rules: Rules) -> Vec<Key> {
         let listed = rules.breaks(Mutant::ScanListsExpired);

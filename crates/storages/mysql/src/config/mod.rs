@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use cache_core::error::ConfigError;
 use cache_core::storage::StorageError;
-use cache_sql::Name;
+use cache_sql::{TableOptions, option_error};
 use sqlx::mysql::MySqlConnectOptions;
 
 use crate::error::SCHEME;
@@ -30,64 +30,33 @@ use crate::storage::MySql;
 #[derive(Clone)]
 pub struct MySqlOptions {
     pub(crate) server: MySqlConnectOptions,
-    pub(crate) table: String,
-    pub(crate) create: bool,
-    pub(crate) prepared: bool,
-    pub(crate) pool_size: usize,
-    pub(crate) timeout: Duration,
-    pub(crate) idle_timeout: Duration,
-    pub(crate) cleanup_interval: Option<Duration>,
-    pub(crate) access_interval: Duration,
-    pub(crate) max_entries: u64,
-    pub(crate) max_bytes: u64,
-    pub(crate) value_bytes_max: u64,
-    pub(crate) events_max: u64,
+    pub(crate) common: TableOptions,
     pub(crate) events_interval: Duration,
 }
 
-/// The longest name that leaves room for what is appended to it, of the 64 characters of a name.
-const TABLE_BYTES_MAX: usize = 48;
-const POOL_SIZE_LIMIT: usize = 1024;
-/// A packet holds 1 GiB at most, and a payload is sent as twice its bytes.
-const VALUE_BYTES_LIMIT: u64 = 256 << 20;
-
 impl MySqlOptions {
     fn at(server: MySqlConnectOptions) -> Self {
-        Self {
-            server,
-            table: "cache".to_owned(),
-            create: true,
-            prepared: true,
-            pool_size: 10,
-            timeout: Duration::from_secs(5),
-            idle_timeout: Duration::from_secs(600),
-            cleanup_interval: Some(Duration::from_secs(60)),
-            access_interval: Duration::from_secs(60),
-            max_entries: 1_000_000,
-            max_bytes: 4 << 30,
-            value_bytes_max: 64 << 20,
-            events_max: 16_384,
-            events_interval: Duration::from_millis(20),
-        }
+        let events_interval = Duration::from_millis(20);
+        Self { server, common: TableOptions::default(), events_interval }
     }
 
     /// The entries' table; the names of all else begin with it and `_`: ASCII letters, digits and
     /// `_`, at most 48, not beginning with a digit. Several storages may share a database under
     /// different names. Default `cache`.
     pub fn table(mut self, table: impl Into<String>) -> Self {
-        self.table = table.into();
+        self.common.table = table.into();
         self
     }
 
     /// The name of the entries' table.
     pub fn table_name(&self) -> &str {
-        &self.table
+        &self.common.table
     }
 
     /// Whether tables that are not there are made, and older ones brought to the version of this
     /// release. Default yes.
     pub fn create(mut self, create: bool) -> Self {
-        self.create = create;
+        self.common.create = create;
         self
     }
 
@@ -95,13 +64,13 @@ impl MySqlOptions {
     /// session is set or relied on: for poolers that hand out connections by transaction (ProxySQL,
     /// MaxScale). Default yes.
     pub fn prepared(mut self, prepared: bool) -> Self {
-        self.prepared = prepared;
+        self.common.prepared = prepared;
         self
     }
 
     /// How many connections are opened at most, 1 to 1024; each as it is needed. Default 10.
     pub fn pool_size(mut self, pool_size: usize) -> Self {
-        self.pool_size = pool_size;
+        self.common.pool_size = pool_size;
         self
     }
 
@@ -112,27 +81,27 @@ impl MySqlOptions {
     /// 32 MiB. The server itself counts in whole seconds,
     /// and may wait for a lock that much longer than its caller does. Default 5 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        self.common.timeout = timeout;
         self
     }
 
     /// After how long without use a connection is closed. Default 10 min.
     pub fn idle_timeout(mut self, idle_timeout: Duration) -> Self {
-        self.idle_timeout = idle_timeout;
+        self.common.idle_timeout = idle_timeout;
         self
     }
 
     /// How often maintenance runs by itself, a little apart in each process; `None`: only by hand.
     /// It runs earlier where this process alone has stored a hundredth of the bound. Default 1 min.
     pub fn cleanup_interval(mut self, cleanup_interval: Option<Duration>) -> Self {
-        self.cleanup_interval = cleanup_interval;
+        self.common.cleanup_interval = cleanup_interval;
         self
     }
 
     /// How exact the time of last use is kept, and how long uses are gathered in memory before
     /// they are written; those of a killed process are lost. Default 1 min.
     pub fn access_interval(mut self, access_interval: Duration) -> Self {
-        self.access_interval = access_interval;
+        self.common.access_interval = access_interval;
         self
     }
 
@@ -140,14 +109,14 @@ impl MySqlOptions {
     /// every write of this process, a larger one by maintenance, and may be passed for as long as
     /// that takes. Default 1,000,000.
     pub fn max_entries(mut self, max_entries: u64) -> Self {
-        self.max_entries = max_entries;
+        self.common.max_entries = max_entries;
         self
     }
 
     /// The bound on the bytes of all payloads, held as [`max_entries`](Self::max_entries) is; what
     /// the server needs for rows and indexes comes on top. Default 4 GiB.
     pub fn max_bytes(mut self, max_bytes: u64) -> Self {
-        self.max_bytes = max_bytes;
+        self.common.max_bytes = max_bytes;
         self
     }
 
@@ -155,14 +124,14 @@ impl MySqlOptions {
     /// `max_allowed_packet`, allows for not quite half of it (31 MiB with MySQL's default, 7 MiB with
     /// MariaDB's), and is what holds where it is less. Default 64 MiB.
     pub fn value_bytes_max(mut self, value_bytes_max: u64) -> Self {
-        self.value_bytes_max = value_bytes_max;
+        self.common.value_bytes_max = value_bytes_max;
         self
     }
 
     /// How many events the log of a [backplane](cache_core::backplane) keeps, 1 at least. A process
     /// that was cut off for longer forgets what it has in memory. Default 16,384.
     pub fn events_max(mut self, events_max: u64) -> Self {
-        self.events_max = events_max;
+        self.common.events_max = events_max;
         self
     }
 
@@ -216,41 +185,14 @@ impl MySqlOptions {
     /// # Errors
     /// [`ConfigError::Option`] naming the first that is out of its range.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        Name::new(self.table.as_str(), TABLE_BYTES_MAX)
-            .map_err(|problem| option("table", format!("`{}` {problem}", self.table)))?;
         if self.server.get_database().is_none() {
-            return Err(option("database", "must be named: `mysql://host/database`"));
+            let problem = "must be named: `mysql://host/database`";
+            return Err(option_error(SCHEME, "database", problem));
         }
-        let positive = |interval: Duration| !interval.is_zero();
-        let checks = [
-            ((1..=POOL_SIZE_LIMIT).contains(&self.pool_size), "pool_size", "must be 1 to 1024"),
-            (positive(self.timeout), "timeout", "must be larger than zero"),
-            (positive(self.idle_timeout), "idle_timeout", "must be larger than zero"),
-            (positive(self.access_interval), "access_interval", "must be larger than zero"),
-            (
-                self.cleanup_interval.is_none_or(positive),
-                "cleanup_interval",
-                "must be larger than zero",
-            ),
-            (self.max_entries > 0, "max_entries", "must be larger than zero"),
-            (self.max_bytes > 0, "max_bytes", "must be larger than zero"),
-            (self.events_max > 0, "events_max", "must be larger than zero"),
-            (
-                self.events_interval.as_millis() > 0,
-                "events_interval",
-                "must be at least a millisecond",
-            ),
-            (self.value_bytes_max > 0, "value_bytes_max", "must be larger than zero"),
-            (
-                self.value_bytes_max <= VALUE_BYTES_LIMIT,
-                "value_bytes_max",
-                "must be 268435456 (256 MiB) or less",
-            ),
-        ];
-        match checks.into_iter().find(|(holds, ..)| !holds) {
-            Some((_, name, problem)) => Err(option(name, problem)),
-            None => Ok(()),
+        if self.events_interval.as_millis() == 0 {
+            return Err(option_error(SCHEME, "events_interval", "must be at least a millisecond"));
         }
+        self.common.validate(SCHEME)
     }
 }
 
@@ -260,9 +202,9 @@ impl fmt::Debug for MySqlOptions {
         f.debug_struct("MySqlOptions")
             .field("host", &self.server.get_host())
             .field("database", &self.server.get_database())
-            .field("table", &self.table)
-            .field("pool_size", &self.pool_size)
-            .field("timeout", &self.timeout)
+            .field("table", &self.common.table)
+            .field("pool_size", &self.common.pool_size)
+            .field("timeout", &self.common.timeout)
             .finish_non_exhaustive()
     }
 }
@@ -270,12 +212,4 @@ impl fmt::Debug for MySqlOptions {
 pub(crate) fn invalid(problem: ConfigError) -> StorageError {
     use cache_core::storage::StorageErrorKind::Invalid;
     crate::error::error("open", Invalid, problem.to_string()).with_source(problem)
-}
-
-fn option(option: &str, problem: impl Into<String>) -> ConfigError {
-    ConfigError::Option {
-        context: SCHEME.to_owned(),
-        option: option.to_owned(),
-        problem: problem.into(),
-    }
 }

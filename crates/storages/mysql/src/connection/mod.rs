@@ -14,6 +14,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Either, Executor, Row};
 
 use crate::config::MySqlOptions;
 use crate::error::{ends_connection, error, failure, is_refusal};
+use crate::schema::SERVER;
 
 pub(crate) type Pool = cache_sql::Pool<Connector>;
 
@@ -62,7 +63,7 @@ impl Connector {
             .no_engine_substitution(false)
             .timezone(None)
             .set_names(false);
-        Self { server, prepared: options.prepared, timeout: options.timeout }
+        Self { server, prepared: options.common.prepared, timeout: options.common.timeout }
     }
 }
 
@@ -121,7 +122,7 @@ fn session(timeout: Duration) -> String {
          SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', autocommit = 1, \
          innodb_lock_wait_timeout = {seconds} \
          /*M! , max_statement_time = {seconds}, idle_transaction_timeout = {idle} */ \
-         /*!80000 , max_execution_time = {timeout_ms} */; ",
+         /*!80000 , max_execution_time = {timeout_ms} */; SET @tiers_server = {SERVER}; ",
         idle = seconds.saturating_mul(2),
     )
 }

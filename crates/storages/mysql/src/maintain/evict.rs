@@ -43,14 +43,14 @@ impl Counted {
     }
 
     pub(super) fn is_over(&self, options: &MySqlOptions) -> bool {
-        self.entries > options.max_entries || self.bytes > options.max_bytes
+        self.entries > options.common.max_entries || self.bytes > options.common.max_bytes
     }
 
     /// Of entries in the order in which they would go, how many have to.
     fn over(&self, sizes: impl Iterator<Item = u64>, options: &MySqlOptions) -> usize {
         let (mut entries, mut bytes) = (self.entries, self.bytes);
         let goes = |size: &u64| {
-            let is_over = entries > options.max_entries || bytes > options.max_bytes;
+            let is_over = entries > options.common.max_entries || bytes > options.common.max_bytes;
             entries = entries.saturating_sub(1);
             bytes = bytes.saturating_sub(*size);
             is_over

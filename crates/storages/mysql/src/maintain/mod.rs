@@ -101,7 +101,7 @@ impl Shared {
     pub(crate) async fn hold_bounds(&self, begun: Instant) {
         /// More would keep the write from returning for long.
         const STEPS_MAX: usize = 16;
-        let left = self.options.timeout.saturating_sub(begun.elapsed());
+        let left = self.options.common.timeout.saturating_sub(begun.elapsed());
         let held = timeout(left, async {
             self.write_accesses("write").await?;
             for _ in 0..STEPS_MAX {
@@ -173,7 +173,7 @@ impl Shared {
             "SELECT CAST(COALESCE(SUM(data_length + index_length), 0) AS SIGNED) \
              FROM information_schema.tables WHERE table_schema = DATABASE() \
              AND table_name IN ('{table}', '{table}_tags')",
-            table = self.options.table
+            table = self.options.common.table
         );
         let rows = self.rows(OPERATION, &sql.into(), &[]).await?;
         let bytes = rows.first().map_or(Ok(0), |row| column::<i64>(row, 0, "bytes"));

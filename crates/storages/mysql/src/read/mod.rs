@@ -12,6 +12,7 @@ use cache_core::fence::Stamp;
 use cache_core::key::Key;
 use cache_core::storage::{Lookup, StorageError};
 use cache_sql::{EXPIRED, Known, NO_STAMP};
+use foldhash::fast::RandomState;
 use sqlx::mysql::MySqlRow;
 
 use crate::error::{closed, damaged};
@@ -65,7 +66,8 @@ impl Shared {
         let rows = self.rows(OPERATION, sql, &arguments).await?;
         let failed = |source| damaged(OPERATION, source);
         let told = self.told(&rows).map_err(failed)?;
-        let mut found: HashMap<&[u8], &MySqlRow> = HashMap::with_capacity(rows.len());
+        let mut found: HashMap<&[u8], &MySqlRow, RandomState> =
+            HashMap::with_capacity_and_hasher(rows.len(), RandomState::default());
         for row in &rows {
             if let Some(key) = row::key(row).map_err(failed)? {
                 found.insert(key, row);
@@ -110,7 +112,8 @@ impl Shared {
     /// Notes a use, where the one that is written lies far enough behind.
     fn note_use(&self, key: &Key, last_accessed: i64) {
         let now = now_ms();
-        let interval = i64::try_from(self.options.access_interval.as_millis()).unwrap_or(i64::MAX);
+        let interval =
+            i64::try_from(self.options.common.access_interval.as_millis()).unwrap_or(i64::MAX);
         if now.saturating_sub(last_accessed) >= interval {
             self.accesses.note(key, now);
         }

@@ -3,7 +3,7 @@
 mod shape;
 mod statements;
 
-pub(crate) use statements::{READ_KEYS_MAX, Statements, is_like};
+pub(crate) use statements::{READ_KEYS_MAX, SERVER, Statements, is_like};
 
 use std::time::Instant;
 
@@ -47,7 +47,8 @@ enum Found {
 /// The scripts above `from`, with their names filled in.
 fn scripts(options: &MySqlOptions, from: i32) -> Result<String, StorageError> {
     let newer = MIGRATIONS.iter().filter(|migration| migration.version > from);
-    let filled = newer.map(|migration| fill_in(migration.script, &[("table", &options.table)]));
+    let filled =
+        newer.map(|migration| fill_in(migration.script, &[("table", &options.common.table)]));
     let filled = filled.collect::<Result<Vec<_>, _>>().map_err(|source| {
         error("schema", StorageErrorKind::Failed, source.to_string()).with_source(source)
     })?;
@@ -62,7 +63,7 @@ pub(crate) fn script(options: &MySqlOptions) -> Result<String, StorageError> {
 /// Makes the tables, brings them to this version, or only checks them, as the options say. Gives
 /// the largest packet that the server takes.
 pub(crate) async fn prepare(shared: &Shared, operation: &'static str) -> Result<u64, StorageError> {
-    let (begun, limit) = (Instant::now(), shared.options.timeout);
+    let (begun, limit) = (Instant::now(), shared.options.common.timeout);
     let prepared = timeout(limit, async {
         let mut retry = RetryPolicy::DEFAULT.begin();
         loop {
@@ -99,7 +100,7 @@ async fn prepare_on(
     let packet_bytes = number(connection, sql).await.map_err(driver)?;
     let mut found = inspect(connection, options, operation).await?;
     if found != Found::Version(SCHEMA_VERSION) {
-        if !options.create {
+        if !options.common.create {
             return Err(match found {
                 Found::Nothing => {
                     incompatible(operation, format!("there is no table {}", named(options)))
@@ -126,7 +127,8 @@ async fn prepare_on(
         if from < SCHEMA_VERSION {
             let script = scripts(options, from)?;
             connection.execute(sqlx::raw_sql(AssertSqlSafe(script))).await.map_err(driver)?;
-            let sql = format!("UPDATE `{}_meta` SET version = {SCHEMA_VERSION}", options.table);
+            let sql =
+                format!("UPDATE `{}_meta` SET version = {SCHEMA_VERSION}", options.common.table);
             connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.map_err(driver)?;
         }
         let sql = format!("DO RELEASE_LOCK({})", lock_name(options));
@@ -143,7 +145,7 @@ async fn prepare_on(
 
 /// At most 64 characters.
 fn lock_name(options: &MySqlOptions) -> String {
-    format!("CONCAT('tiers:', SHA1(CONCAT(DATABASE(), '.{}')))", options.table)
+    format!("CONCAT('tiers:', SHA1(CONCAT(DATABASE(), '.{}')))", options.common.table)
 }
 
 /// Waits until no other process makes or migrates tables of this name.
@@ -152,11 +154,11 @@ async fn lock(
     options: &MySqlOptions,
     operation: &'static str,
 ) -> Result<(), StorageError> {
-    let seconds = options.timeout.as_secs_f64().ceil().max(1.0) as u64;
+    let seconds = options.common.timeout.as_secs_f64().ceil().max(1.0) as u64;
     let sql = format!("SELECT CAST(GET_LOCK({}, {seconds}) AS SIGNED)", lock_name(options));
     match number(connection, &sql).await.map_err(|source| failure(operation, source))? {
         1 => Ok(()),
-        _ => Err(late(operation, options.timeout)),
+        _ => Err(late(operation, options.common.timeout)),
     }
 }
 
@@ -167,7 +169,7 @@ async fn inspect(
     operation: &'static str,
 ) -> Result<Found, StorageError> {
     let driver = |source| failure(operation, source);
-    let table = &options.table;
+    let table = &options.common.table;
     let there = shape::there(connection, options).await.map_err(driver)?;
     if there.is_empty() {
         return Ok(Found::Nothing);
@@ -211,7 +213,7 @@ async fn number(connection: &mut MySqlConnection, sql: &str) -> sqlx::Result<i64
 }
 
 fn named(options: &MySqlOptions) -> String {
-    format!("`{}`", options.table)
+    format!("`{}`", options.common.table)
 }
 
 fn incompatible(operation: &'static str, message: String) -> StorageError {

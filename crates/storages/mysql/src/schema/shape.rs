@@ -94,7 +94,7 @@ pub(super) async fn there(
     connection: &mut MySqlConnection,
     options: &MySqlOptions,
 ) -> sqlx::Result<BTreeSet<String>> {
-    let names = TABLES.iter().map(|table| format!("'{}{}'", options.table, table.end));
+    let names = TABLES.iter().map(|table| format!("'{}{}'", options.common.table, table.end));
     let names: Vec<String> = names.collect();
     let sql = format!(
         "SELECT CAST(table_name AS BINARY) FROM information_schema.tables \
@@ -131,7 +131,7 @@ async fn difference_of(
     options: &MySqlOptions,
     table: &Table,
 ) -> sqlx::Result<Option<String>> {
-    let name = format!("{}{}", options.table, table.end);
+    let name = format!("{}{}", options.common.table, table.end);
     let of_table = format!("WHERE table_schema = DATABASE() AND table_name = '{name}'");
     let engine = format!("SELECT CAST(engine AS BINARY) FROM information_schema.tables {of_table}");
     match texts(connection, engine).await?.pop_first() {

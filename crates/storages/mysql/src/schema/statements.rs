@@ -43,20 +43,27 @@ const ENTRY: &str = "e.`key`, e.expire_at, e.fresh_until, e.created_at, e.idle_m
 const NOW_US: &str = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', UTC_TIMESTAMP(6))";
 const NOW_MS: &str = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', UTC_TIMESTAMP(6)) DIV 1000";
 
-/// The table's identity, told from that of another server with a copy of the table: a stamp is
-/// good only with the server that gave it.
+/// A number that tells the server from another one with a copy of the table.
+pub(crate) const SERVER: &str = "CRC32(CONCAT(@@hostname, ':', @@port, ':', @@server_id))";
+
+/// The table's identity, told from that of another server: a stamp is good only with the server
+/// that gave it.
 const ORIGIN: &str =
     "CAST(m.origin ^ CRC32(CONCAT(@@hostname, ':', @@port, ':', @@server_id)) AS SIGNED)";
+/// The same where a connection has found out [`SERVER`] when it began.
+const ORIGIN_OF_SESSION: &str = "CAST(m.origin ^ @tiers_server AS SIGNED)";
 
 /// What the key of an entry is besides its prefix and name; a version holds no `:`.
 const VERSION: &str = "SUBSTRING_INDEX(e.`key`, ':', -1)";
 
 impl Statements {
-    pub(crate) fn new(table: &str) -> Self {
+    /// `prepared`: connections have a session of their own, which [`SERVER`] is kept in.
+    pub(crate) fn new(table: &str, prepared: bool) -> Self {
+        let origin = if prepared { ORIGIN_OF_SESSION } else { ORIGIN };
         let name = |end: &str| format!("`{table}{end}`");
         let (entries, meta) = (name(""), name("_meta"));
         let kept = format!("(e.expire_at < 0 OR e.expire_at > {NOW_MS})");
-        let stamp_columns = format!("m.counter, {ORIGIN}");
+        let stamp_columns = format!("m.counter, {origin}");
         let get = |exponent: u32| -> Arc<str> {
             let places = vec!["?"; 1 << exponent].join(",");
             let key = if exponent == 0 { "= ?".to_owned() } else { format!("IN ({places})") };
@@ -75,7 +82,7 @@ impl Statements {
             atomics: name("_atomics"),
             now_us: NOW_US,
             now_ms: NOW_MS,
-            origin: ORIGIN,
+            origin,
             stamp_columns,
             kept,
             entries,
@@ -138,7 +145,7 @@ mod tests {
 
     #[test]
     fn a_read_has_places_for_all_of_its_keys() {
-        let statements = Statements::new("t");
+        let statements = Statements::new("t", true);
         for (keys, places) in [(1, 1), (2, 2), (3, 4), (100, 128), (READ_KEYS_MAX, READ_KEYS_MAX)] {
             let (sql, found) = statements.get(keys);
             assert_eq!(found, places);

@@ -107,7 +107,7 @@ impl Shared {
         sql: &Arc<str>,
         arguments: &[&str],
     ) -> Result<Vec<MySqlRow>, StorageError> {
-        self.run(operation, Read { sql, arguments, prepared: self.options.prepared }).await
+        self.run(operation, Read { sql, arguments, prepared: self.options.common.prepared }).await
     }
 
     /// Sends a script.
@@ -152,7 +152,7 @@ impl Shared {
         job: J,
     ) -> Result<J::Output, StorageError> {
         let begun = Instant::now();
-        let limit = self.options.timeout;
+        let limit = self.options.common.timeout;
         let within = async {
             let mut retry = RetryPolicy::DEFAULT.begin();
             let mut retry_of_lock = DEADLOCKS.begin();

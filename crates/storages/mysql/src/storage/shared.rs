@@ -46,14 +46,18 @@ pub(crate) struct Shared {
 impl Shared {
     pub(super) fn new(options: MySqlOptions) -> Self {
         let capabilities = Capabilities::new(SCHEME, Reach::Shared)
-            .with_value_bytes_max(options.value_bytes_max)
+            .with_value_bytes_max(options.common.value_bytes_max)
             .with_atomics();
-        let statements = Statements::new(&options.table);
+        let statements = Statements::new(&options.common.table, options.common.prepared);
         Self {
             capabilities,
             events: Events::new(&options, &statements),
             statements,
-            pool: Pool::new(Connector::new(&options), options.pool_size, options.idle_timeout),
+            pool: Pool::new(
+                Connector::new(&options),
+                options.common.pool_size,
+                options.common.idle_timeout,
+            ),
             known: Known::default(),
             accesses: AccessLog::new(ACCESSES_MAX),
             counters: Counters::default(),
@@ -69,7 +73,7 @@ impl Shared {
     pub(super) fn limit_packets(&mut self, packet_bytes: u64) {
         let payload_bytes = packet_bytes.saturating_sub(PACKET_MARGIN_BYTES) / 2;
         self.part_bytes = PART_BYTES.min(payload_bytes);
-        let value_bytes_max = self.options.value_bytes_max.min(payload_bytes);
+        let value_bytes_max = self.options.common.value_bytes_max.min(payload_bytes);
         self.capabilities = self.capabilities.clone().with_value_bytes_max(value_bytes_max);
     }
 
@@ -77,10 +81,11 @@ impl Shared {
     /// rung where that was a hundredth of it. The write began at `begun`.
     pub(crate) async fn note_stored(&self, entries: u64, bytes: u64, begun: Instant) {
         let options = &self.options;
-        let is_due = self.stored.note(entries, options.max_entries, bytes, options.max_bytes);
-        if is_due && options.max_entries <= SMALL_BOUND_ENTRIES {
+        let is_due =
+            self.stored.note(entries, options.common.max_entries, bytes, options.common.max_bytes);
+        if is_due && options.common.max_entries <= SMALL_BOUND_ENTRIES {
             self.hold_bounds(begun).await;
-        } else if is_due && options.cleanup_interval.is_some() {
+        } else if is_due && options.common.cleanup_interval.is_some() {
             self.maintenance_due.notify_one();
         }
     }
@@ -103,7 +108,7 @@ impl Shared {
         if let Some(keeper) = self.keeper.lock().take() {
             keeper.abort();
         }
-        let _ = tokio::time::timeout(self.options.timeout, self.pool.close()).await;
+        let _ = tokio::time::timeout(self.options.common.timeout, self.pool.close()).await;
         match flushed {
             // Another call closed it in the meantime; that one flushed.
             Err(error) if error.kind() == closed("close").kind() => Ok(()),

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use cache_core::entry::Entry;
-use cache_core::fence::Stamp;
-use cache_core::key::Key;
+use cache_core::fence::{Stamp, cell_of_tag};
+use cache_core::key::{Key, Tag, Tags};
 use cache_core::storage::{Outcome, Write, WriteAction};
 use cache_sql::{EXPIRED, cells_of, time_column};
 
@@ -31,8 +31,8 @@ pub(super) struct Held {
     pub(super) stamp: i64,
     pub(super) expire_at: i64,
     pub(super) fresh_until: i64,
-    /// The cells of its tags.
-    pub(super) cells: Vec<i16>,
+    /// Its tags with their cells, where they count.
+    pub(super) tags: Vec<(String, i16)>,
 }
 
 /// What is done with a key in the end.
@@ -80,6 +80,20 @@ impl Ground {
         self.stamp.is_some_and(|now| now.origin == stamp.origin && stamp.mark <= now.mark)
             && cells.into_iter().all(passes)
     }
+
+    /// Whether nothing was raised since `held` was stored of those of its tags that are not among
+    /// `kept`.
+    fn lets_go(&self, held: &Held, kept: &Tags) -> bool {
+        let is_kept = |text: &str| kept.into_iter().any(|tag| tag.as_str() == text);
+        held.tags.iter().all(|(text, cell)| {
+            is_kept(text) || self.cells.get(cell).is_some_and(|mark| *mark <= held.stamp)
+        })
+    }
+}
+
+fn with_cell(tag: &Tag) -> (String, i16) {
+    // 4,096 cells fit.
+    (tag.as_str().to_owned(), cell_of_tag(tag) as i16)
 }
 
 impl<'a> Decision<'a> {
@@ -92,7 +106,15 @@ impl<'a> Decision<'a> {
                 if newer || !ground.admits(*stamp, cells_of(key, &entry.tags)) {
                     return Outcome::Fenced;
                 }
-                self.put(ground, key, entry, stamp.mark as i64)
+                // It may be made of what it takes the place of, and is no newer: an invalidation
+                // that was raised before that was read, and has not come to it yet, removes what
+                // stands there. It would not find what no longer bears the tag that it names.
+                let mark = match held {
+                    None => stamp.mark as i64,
+                    Some(held) if ground.lets_go(held, &entry.tags) => held.stamp,
+                    Some(_) => return Outcome::Fenced,
+                };
+                self.put(ground, key, entry, mark)
             }
             WriteAction::PutIfUnchanged { entry, expected, stamp } => {
                 // Sent again after an answer that was lost, it finds what it stored.
@@ -106,7 +128,15 @@ impl<'a> Decision<'a> {
                 if newer || !ground.admits(*stamp, cells_of(key, &entry.tags)) {
                     return Outcome::Fenced;
                 }
-                self.put(ground, key, entry, stamp.mark as i64)
+                // It may be made of what it takes the place of, and is no newer: an invalidation
+                // that was raised before that was read, and has not come to it yet, removes what
+                // stands there. It would not find what no longer bears the tag that it names.
+                let mark = match held {
+                    None => stamp.mark as i64,
+                    Some(held) if ground.lets_go(held, &entry.tags) => held.stamp,
+                    Some(_) => return Outcome::Fenced,
+                };
+                self.put(ground, key, entry, mark)
             }
             WriteAction::Set { entry } | WriteAction::Update { entry, .. }
                 if is_too_large(entry, value_bytes_max) =>
@@ -120,7 +150,8 @@ impl<'a> Decision<'a> {
                 self.put(ground, key, entry, ground.raised)
             }
             WriteAction::Update { entry, stamp } => {
-                let old = held.map(|held| held.cells.clone()).unwrap_or_default();
+                let old = held.map(|held| held.tags.clone()).unwrap_or_default();
+                let old = old.into_iter().map(|(_, cell)| cell);
                 let cells = cells_of(key, &entry.tags).into_iter().chain(old);
                 let admitted = ground.admits(*stamp, cells);
                 self.raise(ground, key);
@@ -157,7 +188,7 @@ impl<'a> Decision<'a> {
             stamp: mark,
             expire_at: time_column(entry.kept_until),
             fresh_until: time_column(entry.fresh_until),
-            cells: tags.into_iter().map(|tag| cache_core::fence::cell_of_tag(tag) as i16).collect(),
+            tags: tags.into_iter().map(with_cell).collect(),
         };
         ground.entries.insert(key.as_str().to_owned(), held);
         self.touches.remove(key);
@@ -186,7 +217,6 @@ mod tests {
     use bytes::Bytes;
     use cache_core::clock::Timestamp;
     use cache_core::entry::{CodecId, Compression, EntryKind, Token};
-    use cache_core::key::{Tag, Tags};
 
     use super::*;
 
@@ -243,7 +273,7 @@ mod tests {
     }
 
     fn held(stamp: i64) -> Held {
-        Held { token: 5, stamp, expire_at: -1, fresh_until: -1, cells: Vec::new() }
+        Held { token: 5, stamp, expire_at: -1, fresh_until: -1, tags: Vec::new() }
     }
 
     use Outcome::{ConditionFailed, Fenced, Stored, TooLarge};
@@ -253,7 +283,7 @@ mod tests {
         for (mark, expected) in [(9, Fenced), (10, Stored), (20, Stored), (21, Fenced)] {
             assert_eq!(outcomes(ground(&[]), vec![fill(mark)]), [expected], "{mark}");
         }
-        let tag = cell_of_tag("t");
+        let tag = cell("t");
         for mark in [None, Some(16)] {
             let mut hurt = ground(&[]);
             match mark {
@@ -267,8 +297,12 @@ mod tests {
         assert_eq!(outcomes(other, vec![fill(15)]), [Fenced], "of another server");
     }
 
-    fn cell_of_tag(label: &str) -> i16 {
-        cache_core::fence::cell_of_tag(&Tag::new("p", label).unwrap()) as i16
+    fn borne(label: &str) -> (String, i16) {
+        with_cell(&Tag::new("p", label).unwrap())
+    }
+
+    fn cell(label: &str) -> i16 {
+        borne(label).1
     }
 
     #[test]
@@ -282,10 +316,10 @@ mod tests {
     #[test]
     fn an_update_asks_the_cells_of_old_tags_too() {
         let update = || WriteAction::Update { entry: entry(1, &[]), stamp: stamp(15) };
-        let tagged = Held { cells: vec![cell_of_tag("old")], ..held(12) };
+        let tagged = Held { tags: vec![borne("old")], ..held(12) };
         let raised = || {
             let mut ground = ground(&[("k", tagged.clone())]);
-            ground.cells.insert(cell_of_tag("old"), 16);
+            ground.cells.insert(cell("old"), 16);
             ground
         };
         assert_eq!(outcomes(raised(), vec![update()]), [Fenced]);
@@ -319,6 +353,39 @@ mod tests {
             let ground = ground(there.as_slice());
             let found = outcomes(ground, vec![put(expected, mark)]);
             assert_eq!(found, [outcome], "{there:?} {expected:?} {mark}");
+        }
+    }
+
+    #[test]
+    fn a_put_in_the_place_of_an_entry_is_no_newer_than_that() {
+        let put = |tags: &[&str]| Write {
+            key: key("k"),
+            action: WriteAction::PutIfUnchanged {
+                entry: entry(1, tags),
+                expected: Some(Token(5)),
+                stamp: stamp(20),
+            },
+        };
+        let there = |raised| {
+            let held = Held { tags: vec![borne("old"), borne("kept")], ..held(12) };
+            let mut ground = ground(&[("k", held)]);
+            ground.cells.extend([(cell("old"), raised), (cell("kept"), 18)]);
+            ground
+        };
+        for (tags, raised, outcome) in [
+            (&["kept", "old"][..], 18, Stored),
+            (&["kept"], 12, Stored),
+            (&["kept"], 13, Fenced),
+            (&["old"], 12, Fenced),
+        ] {
+            let write = put(tags);
+            let decision = decide(there(raised), &[&write], 4);
+            assert_eq!(decision.outcomes, [outcome], "{tags:?} {raised}");
+            let stored = decision.changes.get(&write.key).map(|change| match change {
+                Change::Put { mark, .. } => *mark,
+                Change::Remove => panic!("removed"),
+            });
+            assert_eq!(stored, (outcome == Stored).then_some(12), "an invalidation's own mark");
         }
     }
 

@@ -48,10 +48,14 @@ impl<'a> Transaction<'a> {
         };
         let keys: BTreeSet<&str> = writes.iter().map(|write| write.key.as_str()).collect();
         let keys: Vec<&str> = keys.into_iter().collect();
-        let updated =
-            writes.iter().filter(|write| matches!(write.action, WriteAction::Update { .. }));
-        let updated: BTreeSet<&str> = updated.map(|write| write.key.as_str()).collect();
-        let updated: Vec<&str> = updated.into_iter().collect();
+        // Of which the tags count that stand there.
+        let replaces = |write: &&&Write| {
+            use WriteAction::{PutIfUnchanged, Update};
+            matches!(write.action, Update { .. } | PutIfUnchanged { expected: Some(_), .. })
+        };
+        let replaced: BTreeSet<&str> =
+            writes.iter().filter(replaces).map(|write| write.key.as_str()).collect();
+        let replaced: Vec<&str> = replaced.into_iter().collect();
         let entries = writes.iter().filter_map(|write| entry_of(&write.action));
         let of_tags = entries.flat_map(|entry| &entry.tags).map(|tag| cell_of_tag(tag) as i16);
         let cells: BTreeSet<i16> =
@@ -79,11 +83,11 @@ impl<'a> Transaction<'a> {
             .push(" ORDER BY `key` FOR UPDATE; ");
         script
             .push(&format!(
-                "SELECT t.`key`, t.cell, f.mark FROM {} t LEFT JOIN {} f ON f.cell = t.cell \
+                "SELECT t.`key`, t.cell, f.mark, t.tag FROM {} t LEFT JOIN {} f ON f.cell = t.cell \
                  WHERE t.`key` IN ",
                 statements.tags, statements.fence
             ))
-            .texts(&updated)
+            .texts(&replaced)
             .push(" LOCK IN SHARE MODE; ");
         script.push(&format!(
             "SELECT {}, CAST(@mark AS SIGNED), {} FROM {} m WHERE m.id = 1",
@@ -116,7 +120,7 @@ impl<'a> Transaction<'a> {
                 stamp: column(row, 2, "stamp")?,
                 expire_at: column(row, 3, "expire_at")?,
                 fresh_until: column(row, 4, "fresh_until")?,
-                cells: Vec::new(),
+                tags: Vec::new(),
             };
             ground.entries.insert(text(row, 0, "key")?.to_owned(), held);
         }
@@ -126,7 +130,7 @@ impl<'a> Transaction<'a> {
                 ground.cells.insert(cell, mark);
             }
             if let Some(held) = ground.entries.get_mut(text(row, 0, "key")?) {
-                held.cells.push(cell);
+                held.tags.push((text(row, 3, "tag")?.to_owned(), cell));
             }
         }
         Ok(Some(ground))

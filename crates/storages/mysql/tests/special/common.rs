@@ -3,13 +3,10 @@
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use bytes::Bytes;
-use cache_core::clock::{Clock, SystemClock, Timestamp};
-use cache_core::entry::{CodecId, Compression, Entry, EntryKind, Token};
-use cache_core::fence::Stamp;
-use cache_core::key::{Key, Tag, Tags};
-use cache_core::storage::{Outcome, Storage, StorageError, Write, WriteAction};
 use cache_mysql::{MySql, MySqlOptions};
+pub(crate) use cache_sql::testing::{
+    expired, fill, key, now, read, set, stamp, store, tag, value, write,
+};
 use parking_lot::Mutex;
 use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection, Row};
 use tiers_servers::MariaDb as Server;
@@ -89,72 +86,3 @@ pub(crate) async fn wait_for(connection: &mut MySqlConnection, sql: &str) {
 /// How many transactions of a server wait for a lock of a row.
 pub(crate) const WAITING: &str = "SELECT CAST(variable_value AS SIGNED) \
     FROM information_schema.global_status WHERE variable_name = 'Innodb_row_lock_current_waits'";
-
-pub(crate) fn key(name: &str) -> Key {
-    Key::parse(&format!("p:{name}:v1")).unwrap()
-}
-
-pub(crate) fn tag(label: &str) -> Tag {
-    Tag::new("p", label).unwrap()
-}
-
-pub(crate) fn now() -> Timestamp {
-    SystemClock.wall()
-}
-
-/// A value that is kept for an hour.
-pub(crate) fn value(key: &Key, payload: impl AsRef<[u8]>, tags: &[Tag]) -> Entry {
-    let payload = payload.as_ref();
-    Entry {
-        kind: EntryKind::Value,
-        codec: CodecId::BYTES,
-        compression: Compression::None,
-        decoded_bytes: payload.len() as u32,
-        created: now(),
-        fresh_until: now().after(Duration::from_secs(3600)),
-        kept_until: now().after(Duration::from_secs(3600)),
-        idle: None,
-        stamp: 0,
-        token: Token::random(),
-        tags: Tags::new(tags.to_vec()),
-        payload: Bytes::copy_from_slice(payload),
-        checksum: 0,
-    }
-    .sealed(key)
-}
-
-/// One that is past its time already.
-pub(crate) fn expired(key: &Key) -> Entry {
-    let past = Timestamp::from_unix_ms(now().unix_ms() - 1_000);
-    Entry { fresh_until: past, kept_until: past, ..value(key, "expired", &[]) }
-}
-
-pub(crate) fn set(key: &Key, entry: Entry) -> Write {
-    Write { key: key.clone(), action: WriteAction::Set { entry } }
-}
-
-pub(crate) fn fill(key: &Key, entry: Entry, stamp: Stamp) -> Write {
-    Write { key: key.clone(), action: WriteAction::Fill { entry, stamp } }
-}
-
-pub(crate) async fn write(storage: &dyn Storage, write: Write) -> Result<Outcome, StorageError> {
-    storage.write(vec![write]).await?.pop().unwrap()
-}
-
-/// Writes that must succeed.
-pub(crate) async fn store(storage: &dyn Storage, writes: Vec<Write>) {
-    for outcome in storage.write(writes).await.unwrap() {
-        assert_eq!(outcome.unwrap(), Outcome::Stored);
-    }
-}
-
-pub(crate) async fn stamp(storage: &dyn Storage, key: &Key) -> Stamp {
-    storage.stamps(std::slice::from_ref(key)).await.unwrap()[0]
-}
-
-/// What stands under a key, found whole.
-pub(crate) async fn read(storage: &dyn Storage, key: &Key) -> Option<Entry> {
-    let entry = storage.get(key).await.unwrap().entry?;
-    entry.verify(key).unwrap();
-    Some(entry)
-}

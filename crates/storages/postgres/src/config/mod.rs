@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use cache_core::error::ConfigError;
 use cache_core::storage::StorageError;
-use cache_sql::Name;
+use cache_sql::{TableOptions, validate_name};
 use sqlx::postgres::PgConnectOptions;
 
 use crate::error::SCHEME;
@@ -30,47 +30,20 @@ use crate::storage::Postgres;
 #[derive(Clone)]
 pub struct PostgresOptions {
     pub(crate) server: PgConnectOptions,
+    pub(crate) common: TableOptions,
     pub(crate) schema: String,
-    pub(crate) table: String,
-    pub(crate) create: bool,
     pub(crate) unlogged: bool,
-    pub(crate) prepared: bool,
-    pub(crate) pool_size: usize,
-    pub(crate) timeout: Duration,
-    pub(crate) idle_timeout: Duration,
-    pub(crate) cleanup_interval: Option<Duration>,
-    pub(crate) access_interval: Duration,
-    pub(crate) max_entries: u64,
-    pub(crate) max_bytes: u64,
-    pub(crate) value_bytes_max: u64,
-    pub(crate) events_max: u64,
 }
 
-/// The longest name that leaves room for what is appended to it, of the 63 bytes of a name.
-const TABLE_BYTES_MAX: usize = 48;
 const SCHEMA_BYTES_MAX: usize = 63;
-const POOL_SIZE_LIMIT: usize = 1024;
-/// A field holds 1 GiB less one byte; a batch is sent and unpacked in one.
-const VALUE_BYTES_LIMIT: u64 = 256 << 20;
 
 impl PostgresOptions {
     fn at(server: PgConnectOptions) -> Self {
         Self {
             server,
+            common: TableOptions::default(),
             schema: "public".to_owned(),
-            table: "cache".to_owned(),
-            create: true,
             unlogged: false,
-            prepared: true,
-            pool_size: 10,
-            timeout: Duration::from_secs(5),
-            idle_timeout: Duration::from_secs(600),
-            cleanup_interval: Some(Duration::from_secs(60)),
-            access_interval: Duration::from_secs(60),
-            max_entries: 1_000_000,
-            max_bytes: 4 << 30,
-            value_bytes_max: 64 << 20,
-            events_max: 16_384,
         }
     }
 
@@ -85,13 +58,13 @@ impl PostgresOptions {
     /// at most 48 characters. Several storages may share a database under different names.
     /// Default `cache`.
     pub fn table(mut self, table: impl Into<String>) -> Self {
-        self.table = table.into();
+        self.common.table = table.into();
         self
     }
 
     /// The name of the entries' table.
     pub fn table_name(&self) -> &str {
-        &self.table
+        &self.common.table
     }
 
     /// The name of the schema that it lies in.
@@ -102,7 +75,7 @@ impl PostgresOptions {
     /// Whether tables that are not there are made, with a schema for them, and older ones brought
     /// to the version of this release. Default yes.
     pub fn create(mut self, create: bool) -> Self {
-        self.create = create;
+        self.common.create = create;
         self
     }
 
@@ -118,13 +91,13 @@ impl PostgresOptions {
     /// transaction of its own and takes four round trips: for poolers that hand out connections by
     /// transaction and know no prepared statements (PgBouncer before 1.21). Default yes.
     pub fn prepared(mut self, prepared: bool) -> Self {
-        self.prepared = prepared;
+        self.common.prepared = prepared;
         self
     }
 
     /// How many connections are opened at most, 1 to 1024; each as it is needed. Default 10.
     pub fn pool_size(mut self, pool_size: usize) -> Self {
-        self.pool_size = pool_size;
+        self.common.pool_size = pool_size;
         self
     }
 
@@ -134,27 +107,27 @@ impl PostgresOptions {
     /// entries may take as long for each part of 5,000, a batch for each part of 10,000 writes or
     /// 128 MiB. Default 5 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        self.common.timeout = timeout;
         self
     }
 
     /// After how long without use a connection is closed. Default 10 min.
     pub fn idle_timeout(mut self, idle_timeout: Duration) -> Self {
-        self.idle_timeout = idle_timeout;
+        self.common.idle_timeout = idle_timeout;
         self
     }
 
     /// How often maintenance runs by itself, a little apart in each process; `None`: only by hand.
     /// Default 1 min.
     pub fn cleanup_interval(mut self, cleanup_interval: Option<Duration>) -> Self {
-        self.cleanup_interval = cleanup_interval;
+        self.common.cleanup_interval = cleanup_interval;
         self
     }
 
     /// How exact the time of last use is kept, and how long uses are gathered in memory before
     /// they are written; those of a killed process are lost. Default 1 min.
     pub fn access_interval(mut self, access_interval: Duration) -> Self {
-        self.access_interval = access_interval;
+        self.common.access_interval = access_interval;
         self
     }
 
@@ -162,20 +135,20 @@ impl PostgresOptions {
     /// process has stored a hundredth of the bound, and by maintenance. Up to about 60,000 entries
     /// are counted for that, more are estimated within a few percent. Default 1,000,000.
     pub fn max_entries(mut self, max_entries: u64) -> Self {
-        self.max_entries = max_entries;
+        self.common.max_entries = max_entries;
         self
     }
 
     /// The bound on the bytes of all payloads, held as [`max_entries`](Self::max_entries) is; what
     /// the server needs for rows and indexes comes on top. Default 4 GiB.
     pub fn max_bytes(mut self, max_bytes: u64) -> Self {
-        self.max_bytes = max_bytes;
+        self.common.max_bytes = max_bytes;
         self
     }
 
     /// The largest payload that is taken, in bytes, at most 256 MiB. Default 64 MiB.
     pub fn value_bytes_max(mut self, value_bytes_max: u64) -> Self {
-        self.value_bytes_max = value_bytes_max;
+        self.common.value_bytes_max = value_bytes_max;
         self
     }
 
@@ -183,7 +156,7 @@ impl PostgresOptions {
     /// hundred more at times. A process that was cut off for longer forgets what it has in memory.
     /// Default 16,384.
     pub fn events_max(mut self, events_max: u64) -> Self {
-        self.events_max = events_max;
+        self.common.events_max = events_max;
         self
     }
 
@@ -231,37 +204,8 @@ impl PostgresOptions {
     /// # Errors
     /// [`ConfigError::Option`] naming the first that is out of its range.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        for (option_name, name, bytes_max) in
-            [("schema", &self.schema, SCHEMA_BYTES_MAX), ("table", &self.table, TABLE_BYTES_MAX)]
-        {
-            Name::new(name.as_str(), bytes_max)
-                .map_err(|problem| option(option_name, format!("`{name}` {problem}")))?;
-        }
-        let positive = |interval: Duration| !interval.is_zero();
-        let checks = [
-            ((1..=POOL_SIZE_LIMIT).contains(&self.pool_size), "pool_size", "must be 1 to 1024"),
-            (positive(self.timeout), "timeout", "must be larger than zero"),
-            (positive(self.idle_timeout), "idle_timeout", "must be larger than zero"),
-            (positive(self.access_interval), "access_interval", "must be larger than zero"),
-            (
-                self.cleanup_interval.is_none_or(positive),
-                "cleanup_interval",
-                "must be larger than zero",
-            ),
-            (self.max_entries > 0, "max_entries", "must be larger than zero"),
-            (self.max_bytes > 0, "max_bytes", "must be larger than zero"),
-            (self.events_max > 0, "events_max", "must be larger than zero"),
-            (self.value_bytes_max > 0, "value_bytes_max", "must be larger than zero"),
-            (
-                self.value_bytes_max <= VALUE_BYTES_LIMIT,
-                "value_bytes_max",
-                "must be 268435456 (256 MiB) or less",
-            ),
-        ];
-        match checks.into_iter().find(|(holds, ..)| !holds) {
-            Some((_, name, problem)) => Err(option(name, problem)),
-            None => Ok(()),
-        }
+        validate_name(SCHEME, "schema", &self.schema, SCHEMA_BYTES_MAX)?;
+        self.common.validate(SCHEME)
     }
 }
 
@@ -272,9 +216,9 @@ impl fmt::Debug for PostgresOptions {
             .field("host", &self.server.get_host())
             .field("database", &self.server.get_database())
             .field("schema", &self.schema)
-            .field("table", &self.table)
-            .field("pool_size", &self.pool_size)
-            .field("timeout", &self.timeout)
+            .field("table", &self.common.table)
+            .field("pool_size", &self.common.pool_size)
+            .field("timeout", &self.common.timeout)
             .finish_non_exhaustive()
     }
 }
@@ -282,12 +226,4 @@ impl fmt::Debug for PostgresOptions {
 pub(crate) fn invalid(problem: ConfigError) -> StorageError {
     use cache_core::storage::StorageErrorKind::Invalid;
     crate::error::error("open", Invalid, problem.to_string()).with_source(problem)
-}
-
-fn option(option: &str, problem: impl Into<String>) -> ConfigError {
-    ConfigError::Option {
-        context: SCHEME.to_owned(),
-        option: option.to_owned(),
-        problem: problem.into(),
-    }
 }

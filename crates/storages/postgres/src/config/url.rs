@@ -2,30 +2,32 @@
 
 use std::str::FromStr;
 
-use cache_core::config::{UrlOptions, without_credentials};
+use cache_core::config::UrlOptions;
 use cache_core::error::ConfigError;
+use cache_sql::{UrlForm, set, url_error};
 use sqlx::ConnectOptions;
 use sqlx::postgres::PgConnectOptions;
-use url::Url;
 
 use super::PostgresOptions;
-use crate::error::SCHEME;
 
-/// What the driver takes from a URL, by the names that PostgreSQL's own programs use.
-const OF_DRIVER: [&str; 12] = [
-    "sslmode",
-    "sslrootcert",
-    "sslcert",
-    "sslkey",
-    "host",
-    "hostaddr",
-    "port",
-    "dbname",
-    "user",
-    "password",
-    "application_name",
-    "options",
-];
+/// The driver's options have the names that PostgreSQL's own programs use.
+const FORM: UrlForm = UrlForm {
+    schemes: &["postgres", "postgresql"],
+    of_driver: &[
+        "sslmode",
+        "sslrootcert",
+        "sslcert",
+        "sslkey",
+        "host",
+        "hostaddr",
+        "port",
+        "dbname",
+        "user",
+        "password",
+        "application_name",
+        "options",
+    ],
+};
 
 impl PostgresOptions {
     /// Reads a URL: `postgres://user:password@host:port/database?option=value&..`, also with the
@@ -43,57 +45,19 @@ impl PostgresOptions {
     /// [`ConfigError::Url`] if it is no such URL, [`ConfigError::Option`] for an option that is not
     /// known, given twice or out of its range. Neither shows a password.
     pub fn from_url(url: &str) -> Result<Self, ConfigError> {
-        let problem = |problem: &str| ConfigError::Url {
-            url: without_credentials(url),
-            problem: problem.to_owned(),
-        };
-        let mut server =
-            Url::parse(url).map_err(|_| problem("not of the form `postgres://host/database`"))?;
-        if !matches!(server.scheme(), "postgres" | "postgresql") {
-            return Err(problem("not of the form `postgres://..`"));
-        }
-        if server.fragment().is_some() {
-            return Err(problem("it has a `#`, to be written as `%23`"));
-        }
-        let mut given = UrlOptions::of_query(SCHEME, server.query().unwrap_or_default())?;
-        server.set_query(None);
         let mut options = Self::at(PgConnectOptions::new_without_pgpass());
-        options.take(&mut given)?;
-        for (name, value) in given.into_rest() {
-            if !OF_DRIVER.contains(&name.as_str()) {
-                return Err(super::option(&name, "is not an option of this storage"));
-            }
-            server.query_pairs_mut().append_pair(&name, &value);
-        }
+        let server = FORM.split(url, |given| options.take(given))?;
         // The driver's own words may hold what was given.
         options.server = PgConnectOptions::from_url(&server)
-            .map_err(|_| problem("a part of it is not valid (host, port, sslmode, ..)"))?;
+            .map_err(|_| url_error(url, "a part of it is not valid (host, port, sslmode, ..)"))?;
         options.validate()?;
         Ok(options)
     }
 
     fn take(&mut self, given: &mut UrlOptions) -> Result<(), ConfigError> {
-        fn set<T>(field: &mut T, value: Option<T>) {
-            if let Some(value) = value {
-                *field = value;
-            }
-        }
-        given.renamed("pool_size", "max_connections")?;
         set(&mut self.schema, given.text("schema"));
-        set(&mut self.table, given.text("table"));
-        set(&mut self.create, given.flag("create")?);
         set(&mut self.unlogged, given.flag("unlogged")?);
-        set(&mut self.prepared, given.flag("prepared")?);
-        set(&mut self.pool_size, given.number("pool_size")?);
-        set(&mut self.timeout, given.duration("timeout")?);
-        set(&mut self.idle_timeout, given.duration("idle_timeout")?);
-        set(&mut self.cleanup_interval, given.interval("cleanup_interval")?);
-        set(&mut self.access_interval, given.duration("access_interval")?);
-        set(&mut self.max_entries, given.number("max_entries")?);
-        set(&mut self.max_bytes, given.bytes("max_bytes")?);
-        set(&mut self.value_bytes_max, given.bytes("value_bytes_max")?);
-        set(&mut self.events_max, given.number("events_max")?);
-        Ok(())
+        self.common.take(given)
     }
 }
 
@@ -129,14 +93,14 @@ mod tests {
         assert_eq!(options.server.get_database(), Some("app"));
         assert_eq!(options.server.get_application_name(), Some("shop"));
         assert_eq!((options.schema_name(), options.table_name()), ("s", "t"));
-        assert!(!options.create && options.unlogged && !options.prepared);
-        assert_eq!(options.pool_size, 3);
-        assert_eq!(options.timeout, Duration::from_millis(250));
-        assert_eq!(options.idle_timeout, Duration::from_secs(60));
-        assert_eq!(options.cleanup_interval, None);
-        assert_eq!(options.access_interval, Duration::from_secs(2));
-        assert_eq!((options.max_entries, options.max_bytes), (7, 1_000_000_000));
-        assert_eq!((options.value_bytes_max, options.events_max), (2 << 20, 500));
+        assert!(!options.common.create && options.unlogged && !options.common.prepared);
+        assert_eq!(options.common.pool_size, 3);
+        assert_eq!(options.common.timeout, Duration::from_millis(250));
+        assert_eq!(options.common.idle_timeout, Duration::from_secs(60));
+        assert_eq!(options.common.cleanup_interval, None);
+        assert_eq!(options.common.access_interval, Duration::from_secs(2));
+        assert_eq!((options.common.max_entries, options.common.max_bytes), (7, 1_000_000_000));
+        assert_eq!((options.common.value_bytes_max, options.common.events_max), (2 << 20, 500));
     }
 
     #[test]

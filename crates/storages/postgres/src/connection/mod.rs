@@ -1,17 +1,15 @@
 //! Connections: made ready, lent out, taken back if they are sound.
 
-mod pool;
-
-pub(crate) use pool::{NoLease, Pool};
-
 use std::time::Duration;
 
 use cache_core::storage::{StorageError, StorageErrorKind};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{ConnectOptions, Executor, Row};
+use sqlx::{ConnectOptions, Connection, Executor, Row};
 
 use crate::config::PostgresOptions;
 use crate::error::{error, failure};
+
+pub(crate) type Pool = cache_sql::Pool<Connector>;
 
 /// The oldest server that has all that the scripts use.
 const SERVER_VERSION_MIN: i32 = 130_000;
@@ -41,10 +39,15 @@ impl Connector {
             .disable_statement_logging()
             // No floating-point number is read, and poolers do not know the setting.
             .extra_float_digits(None);
-        Self { server, prepared: options.prepared, timeout: options.timeout }
+        Self { server, prepared: options.common.prepared, timeout: options.common.timeout }
     }
+}
 
-    pub(crate) async fn connect(&self) -> Result<PgConnection, ConnectError> {
+impl cache_sql::Connect for Connector {
+    type Connection = PgConnection;
+    type Error = ConnectError;
+
+    async fn connect(&self) -> Result<PgConnection, ConnectError> {
         let mut connection = self.server.connect().await.map_err(ConnectError::Driver)?;
         // What is set for the session would stay with a pooler's connection; there, each
         // transaction sets it for itself.
@@ -76,6 +79,9 @@ impl Connector {
             return refused(StorageErrorKind::Unavailable, message.to_owned());
         }
         Ok(connection)
+    }
+    async fn close(connection: PgConnection) {
+        let _ = connection.close().await;
     }
 }
 

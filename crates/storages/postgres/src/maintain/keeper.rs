@@ -20,8 +20,8 @@ pub(crate) fn start(shared: &Arc<Shared>) {
 async fn keep(shared: Weak<Shared>) {
     loop {
         let Some(open) = shared.upgrade() else { return };
-        let cleanup = open.options.cleanup_interval;
-        let every = cleanup.unwrap_or(open.options.access_interval);
+        let cleanup = open.options.common.cleanup_interval;
+        let every = cleanup.unwrap_or(open.options.common.access_interval);
         // Processes that were started together do not come together.
         let wait = every.min(MAX_WAIT).mul_f64(0.75 + fastrand::f64() / 2.0);
         drop(open);

@@ -69,7 +69,7 @@ impl Shared {
     pub(crate) async fn enforce_bounds(&self, begun: Instant) {
         /// More would keep the write from returning for long.
         const STEPS_MAX: usize = 16;
-        let left = self.options.timeout.saturating_sub(begun.elapsed());
+        let left = self.options.common.timeout.saturating_sub(begun.elapsed());
         let enforced = timeout(left, async {
             if self.write_accesses("write").await.is_err() {
                 return;
@@ -113,7 +113,8 @@ impl Shared {
     async fn evict(&self, limit: u64) -> Result<(u64, u64, u64), StorageError> {
         const OPERATION: &str = "maintain";
         let bound = |bound: u64| i64::try_from(bound).unwrap_or(i64::MAX);
-        let (entries, bytes) = (bound(self.options.max_entries), bound(self.options.max_bytes));
+        let (entries, bytes) =
+            (bound(self.options.common.max_entries), bound(self.options.common.max_bytes));
         let arguments = || Arguments::default().with(entries).with(bytes).with(limit as i64);
         let row = self.row(OPERATION, &self.statements.evict, arguments).await?;
         let read = |at| column::<i64>(&row, at, "evicted").map(|number| number.max(0) as u64);

@@ -11,11 +11,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use cache_core::fence::Stamp;
 use cache_core::key::Key;
 use cache_core::storage::{Lookup, StorageError};
-use cache_sql::EXPIRED;
+use cache_sql::{EXPIRED, Known, NO_STAMP};
+use foldhash::fast::RandomState;
 use sqlx::postgres::PgRow;
 
 use crate::error::{closed, damaged};
-use crate::fence::Known;
 use crate::storage::{Arguments, Shared};
 
 impl Shared {
@@ -48,17 +48,15 @@ impl Shared {
         let arguments = || Arguments::default().with(&texts[..]);
         let rows = self.rows(OPERATION, &self.statements.get_many, arguments).await?;
         let failed = |source| damaged(OPERATION, source);
-        let mut told = None;
-        let mut found: HashMap<&str, &PgRow> = HashMap::with_capacity(rows.len());
+        let mut found: HashMap<&str, &PgRow, RandomState> =
+            HashMap::with_capacity_and_hasher(rows.len(), RandomState::default());
         for row in &rows {
-            let stamp = stamp(row).map_err(failed)?;
-            // Each row reads the counter for itself; the first is the oldest.
-            told.get_or_insert(stamp);
             if let Some(key) = row::key(row).map_err(failed)? {
                 found.insert(key, row);
             }
         }
-        let told = told.unwrap_or(crate::fence::NO_STAMP);
+        // The same in each row.
+        let told = rows.first().map(stamp).transpose().map_err(failed)?.unwrap_or(NO_STAMP);
         self.known.learn(told);
         let lookup = |key: &Key| match found.get(key.as_str()) {
             None => Ok(Lookup { entry: None, stamp: told }),
@@ -99,7 +97,7 @@ impl Shared {
 
     /// How far a use lies behind before a later one is noted.
     pub(crate) fn access_interval_ms(&self) -> i64 {
-        i64::try_from(self.options.access_interval.as_millis()).unwrap_or(i64::MAX)
+        i64::try_from(self.options.common.access_interval.as_millis()).unwrap_or(i64::MAX)
     }
 }
 

@@ -5,12 +5,11 @@ use cache_core::entry::Entry;
 use cache_core::fence::Stamp;
 use cache_core::key::{Key, Tag, Tags};
 use cache_core::storage::{EntryDetails, StorageError};
-use cache_sql::{Damaged, DetailsColumns, EntryColumns};
+use cache_sql::{Damaged, DetailsColumns, EntryColumns, NO_STAMP};
 use sqlx::postgres::PgRow;
 use sqlx::{Decode, Postgres, Row, Type};
 
 use crate::error::damaged;
-use crate::fence::NO_STAMP;
 
 /// The stamp of a row that begins with counter and origin.
 pub(crate) fn stamp(row: &PgRow) -> Result<Stamp, Damaged> {

@@ -9,13 +9,12 @@ use std::time::Instant;
 
 use cache_core::fence::CELL_FUNCTION;
 use cache_core::storage::{StorageError, StorageErrorKind};
-use cache_sql::{RetryPolicy, fill_in};
+use cache_sql::{NoLease, RetryPolicy, fill_in};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection, Executor, Row};
 use tokio::time::{sleep, timeout};
 
 use crate::config::PostgresOptions;
-use crate::connection::{ConnectError, NoLease};
 use crate::error::{closed, error, failure, late};
 use crate::storage::Shared;
 
@@ -45,8 +44,11 @@ enum Found {
 /// The scripts above `from`, with their names filled in.
 fn scripts(options: &PostgresOptions, from: i32) -> Result<String, StorageError> {
     let persistence = if options.unlogged { "UNLOGGED" } else { "" };
-    let values =
-        [("schema", &*options.schema), ("table", &*options.table), ("persistence", persistence)];
+    let values = [
+        ("schema", &*options.schema),
+        ("table", &*options.common.table),
+        ("persistence", persistence),
+    ];
     let newer = MIGRATIONS.iter().filter(|migration| migration.version > from);
     let filled = newer.map(|migration| fill_in(migration.script, &values));
     let filled = filled.collect::<Result<Vec<_>, _>>().map_err(|source| {
@@ -67,7 +69,7 @@ pub(crate) fn script(options: &PostgresOptions) -> Result<String, StorageError> 
 
 /// Makes the tables, brings them to this version, or only checks them, as the options say.
 pub(crate) async fn prepare(shared: &Shared, operation: &'static str) -> Result<(), StorageError> {
-    let (begun, limit) = (Instant::now(), shared.options.timeout);
+    let (begun, limit) = (Instant::now(), shared.options.common.timeout);
     let prepared = timeout(limit, async {
         let mut retry = RetryPolicy::DEFAULT.begin();
         loop {
@@ -87,7 +89,6 @@ pub(crate) async fn prepare(shared: &Shared, operation: &'static str) -> Result<
 async fn prepare_once(shared: &Shared, operation: &'static str) -> Result<(), StorageError> {
     let mut lease = shared.pool.lease().await.map_err(|none| match none {
         NoLease::Closed => closed(operation),
-        NoLease::Connect(ConnectError::Driver(source)) => failure(operation, source),
         NoLease::Connect(refused) => refused.into_storage_error(operation),
     })?;
     prepare_on(&mut lease, &shared.options, operation).await?;
@@ -115,7 +116,7 @@ async fn prepare_on(
         Found::Version(version) => version,
     };
     if from < SCHEMA_VERSION {
-        if !options.create {
+        if !options.common.create {
             return Err(match found {
                 Found::Nothing => {
                     incompatible(operation, format!("there is no table {}", named(options)))
@@ -136,7 +137,7 @@ async fn prepare_on(
         transaction.execute(sqlx::raw_sql(AssertSqlSafe(script))).await.map_err(driver)?;
         let sql = format!(
             "UPDATE \"{}\".\"{}_meta\" SET version = {SCHEMA_VERSION}",
-            options.schema, options.table
+            options.schema, options.common.table
         );
         transaction.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.map_err(driver)?;
     }
@@ -151,7 +152,7 @@ async fn prepare_on(
 
 /// Waits until no other process makes or migrates tables of this name. Held to the transaction's end.
 async fn lock(connection: &mut PgConnection, options: &PostgresOptions) -> sqlx::Result<()> {
-    let name = format!("tiers schema {}.{}", options.schema, options.table);
+    let name = format!("tiers schema {}.{}", options.schema, options.common.table);
     let sql = format!("SELECT pg_advisory_xact_lock(hashtextextended('{name}', 0))::text");
     connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.map(drop)
 }
@@ -180,7 +181,7 @@ async fn inspect(
     if there.is_empty() {
         return Ok(Found::Nothing);
     }
-    let (schema, table) = (&options.schema, &options.table);
+    let (schema, table) = (&options.schema, &options.common.table);
     if !there.contains(&format!("{table}_meta")) {
         let message = format!("{} is a table of something else", named(options));
         return Err(incompatible(operation, message));
@@ -227,7 +228,7 @@ async fn inspect(
 }
 
 fn named(options: &PostgresOptions) -> String {
-    format!("`{}.{}`", options.schema, options.table)
+    format!("`{}.{}`", options.schema, options.common.table)
 }
 
 fn incompatible(operation: &'static str, message: String) -> StorageError {

@@ -74,7 +74,7 @@ pub(super) async fn there(
     connection: &mut PgConnection,
     options: &PostgresOptions,
 ) -> sqlx::Result<BTreeSet<String>> {
-    let (schema, table) = (&options.schema, &options.table);
+    let (schema, table) = (&options.schema, &options.common.table);
     let ends = TABLES.iter().map(|(end, _)| *end).chain(["_counter"]);
     let names: Vec<String> = ends.map(|end| format!("'{table}{end}'")).collect();
     let sql = format!(
@@ -91,7 +91,7 @@ pub(super) async fn difference(
     connection: &mut PgConnection,
     options: &PostgresOptions,
 ) -> sqlx::Result<Option<String>> {
-    let (schema, table) = (&options.schema, &options.table);
+    let (schema, table) = (&options.schema, &options.common.table);
     for (end, wanted) in TABLES {
         let sql = format!(
             "SELECT a.attname || ' ' || format_type(a.atttypid, a.atttypmod) \

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cache_sql::LIKE_ESCAPE;
+use cache_sql::{Ending, LIKE_ESCAPE};
 
 /// The server's time as columns have it. The same during one statement.
 const NOW: &str = "floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint";
@@ -104,6 +104,7 @@ pub(crate) struct Statements {
     pub(crate) remove_ended: Arc<str>,
     remove: [Arc<str>; 4],
     expire: [Arc<str>; 4],
+    remove_fresh: [Arc<str>; 4],
     scan: [Arc<str>; 4],
 }
 
@@ -112,37 +113,40 @@ impl Statements {
         let name = |end: &str| format!("\"{schema}\".\"{table}{end}\"");
         let entries = name("");
         let (meta, counter) = (name("_meta"), name("_counter"));
-        let stamp =
-            format!("c.last_value, CASE WHEN NOT pg_is_in_recovery() THEN m.origin # {SERVER} END");
-        let kept = format!("e.expire_at NOT BETWEEN 0 AND {NOW}");
+        // Each found once for a statement, however many rows there are.
+        let counter = format!("(SELECT c.last_value FROM {counter} c)");
+        let origin = format!(
+            "(SELECT CASE WHEN NOT pg_is_in_recovery() THEN m.origin # {SERVER} END \
+             FROM {meta} m WHERE m.id = 1)"
+        );
+        let kept = format!("e.expire_at NOT BETWEEN 0 AND (SELECT {NOW})");
         let get = |key: &str| {
             format!(
-                "SELECT {stamp}, {ENTRY} FROM {counter} c LEFT JOIN {meta} m ON m.id = 1 \
+                "SELECT {counter}, {origin}, {ENTRY} FROM (SELECT) one \
                  LEFT JOIN {entries} e ON {key} AND {kept}"
             )
             .into()
         };
         // `$1` mark, `$2` limit: a part of those that are older than the mark; how many there
         // were, how many of them were still kept, and the last key.
-        let remove = |condition: Condition| {
+        let end = |ending: Ending, condition: Condition| {
+            let older = match ending.spares_stale() {
+                true => "e.fresh_until <> 0 AND e.stamp < $1::bigint",
+                false => "e.stamp < $1::bigint",
+            };
+            let change = match ending {
+                Ending::Remove | Ending::RemoveFresh => {
+                    format!("DELETE FROM {entries} e USING part")
+                }
+                Ending::Expire => format!("UPDATE {entries} e SET fresh_until = 0 FROM part"),
+            };
             format!(
                 "WITH part AS MATERIALIZED ({part}), \
-                 gone AS (DELETE FROM {entries} e USING part WHERE part.meant \
-                 AND e.key = part.key AND e.stamp < $1 RETURNING {kept} AS kept) \
+                 ended AS ({change} WHERE part.meant AND e.key = part.key AND {older} \
+                 RETURNING {kept} AS kept) \
                  SELECT (SELECT count(*) FROM part), count(*) FILTER (WHERE kept), \
-                 (SELECT max(part.key) FROM part) FROM gone",
-                part = condition.part(&entries, "e.stamp < $1::bigint")
-            )
-            .into()
-        };
-        let expire = |condition: Condition| {
-            format!(
-                "WITH part AS MATERIALIZED ({part}), \
-                 stale AS (UPDATE {entries} e SET fresh_until = 0 FROM part WHERE part.meant \
-                 AND e.key = part.key AND e.stamp < $1 RETURNING {kept} AS kept) \
-                 SELECT (SELECT count(*) FROM part), count(*) FILTER (WHERE kept), \
-                 (SELECT max(part.key) FROM part) FROM stale",
-                part = condition.part(&entries, "e.fresh_until <> 0 AND e.stamp < $1::bigint")
+                 (SELECT max(part.key) FROM part) FROM ended",
+                part = condition.part(&entries, older)
             )
             .into()
         };
@@ -163,7 +167,7 @@ impl Statements {
         Self {
             get: get("e.key = $1::text"),
             get_many: get("e.key = ANY ($1::text[])"),
-            stamp: format!("SELECT {stamp} FROM {counter} c LEFT JOIN {meta} m ON m.id = 1").into(),
+            stamp: format!("SELECT {counter}, {origin}").into(),
             write: format!(
                 "SELECT o_wave, o_key, o_outcome, o_counter, o_origin FROM {}({})",
                 name("_write"),
@@ -215,18 +219,20 @@ impl Statements {
             .into(),
             // A logged change, whose commit takes with it all that was committed before.
             flush: format!("UPDATE {meta} SET version = version WHERE id = 1").into(),
-            remove: Condition::ALL.map(remove),
-            expire: Condition::ALL.map(expire),
+            remove: Condition::ALL.map(|condition| end(Ending::Remove, condition)),
+            expire: Condition::ALL.map(|condition| end(Ending::Expire, condition)),
+            remove_fresh: Condition::ALL.map(|condition| end(Ending::RemoveFresh, condition)),
             scan: Condition::ALL.map(scan),
         }
     }
 
-    pub(crate) fn remove(&self, condition: Condition) -> &Arc<str> {
-        &self.remove[condition as usize]
-    }
-
-    pub(crate) fn expire(&self, condition: Condition) -> &Arc<str> {
-        &self.expire[condition as usize]
+    pub(crate) fn end(&self, condition: Condition, ending: Ending) -> &Arc<str> {
+        let statements = match ending {
+            Ending::Remove => &self.remove,
+            Ending::Expire => &self.expire,
+            Ending::RemoveFresh => &self.remove_fresh,
+        };
+        &statements[condition as usize]
     }
 
     pub(crate) fn scan(&self, condition: Condition) -> &Arc<str> {

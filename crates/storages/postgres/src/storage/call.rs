@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use cache_core::storage::{StorageError, StorageErrorKind};
-use cache_sql::RetryPolicy;
+use cache_sql::{NoLease, RetryPolicy};
 use sqlx::postgres::{PgArguments, PgConnection, PgRow};
 use sqlx::query::Query;
 use sqlx::{Arguments as _, Encode, Executor, Postgres, Type};
 use tokio::time::{sleep, timeout};
 
 use super::Shared;
-use crate::connection::{NoLease, begin};
+use crate::connection::{ConnectError, begin};
 use crate::error::{closed, ends_connection, error, failure, late, meaning};
 
 /// The arguments of a statement; the first that cannot be encoded is kept as an error.
@@ -49,7 +49,7 @@ impl Shared {
         arguments: impl Fn() -> Arguments + Send + Sync,
     ) -> Result<Vec<PgRow>, StorageError> {
         let begun = Instant::now();
-        let limit = self.options.timeout;
+        let limit = self.options.common.timeout;
         let within = async {
             let mut retry = RetryPolicy::DEFAULT.begin();
             loop {
@@ -98,11 +98,11 @@ impl Shared {
         let mut lease = match self.pool.lease().await {
             Ok(lease) => lease,
             Err(NoLease::Closed) => return Err(Unsent::Closed),
-            Err(NoLease::Connect(error)) => {
-                return Err(match error {
-                    crate::connection::ConnectError::Driver(source) => Unsent::Driver(source),
-                    crate::connection::ConnectError::Server(error) => Unsent::Refused(error),
-                });
+            Err(NoLease::Connect(ConnectError::Driver(source))) => {
+                return Err(Unsent::Driver(source));
+            }
+            Err(NoLease::Connect(ConnectError::Server(error))) => {
+                return Err(Unsent::Refused(error));
             }
         };
         if let Some(problem) = arguments.problem {
@@ -111,7 +111,7 @@ impl Shared {
         }
         let sql = sqlx::AssertSqlSafe(Arc::clone(sql));
         let query = sqlx::query_with(sql, arguments.arguments);
-        let (answer, is_idle) = if self.options.prepared {
+        let (answer, is_idle) = if self.options.common.prepared {
             ((&mut *lease).fetch_all(query).await, true)
         } else {
             self.send_unprepared(&mut lease, query.persistent(false)).await
@@ -133,7 +133,7 @@ impl Shared {
         connection: &mut PgConnection,
         query: Query<'_, Postgres, PgArguments>,
     ) -> (Result<Vec<PgRow>, sqlx::Error>, bool) {
-        let begin = sqlx::AssertSqlSafe(begin(self.options.timeout));
+        let begin = sqlx::AssertSqlSafe(begin(self.options.common.timeout));
         if let Err(source) = (&mut *connection).execute(sqlx::raw_sql(begin)).await {
             return (Err(source), false);
         }

@@ -1,10 +1,9 @@
 //! What the callers of a store and its keeper share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use cache_core::storage::{Capabilities, Reach, StorageError};
-use cache_sql::AccessLog;
+use cache_sql::{AccessLog, Known, StoredShare};
 use parking_lot::Mutex;
 use tokio::task::AbortHandle;
 
@@ -12,7 +11,6 @@ use crate::config::PostgresOptions;
 use crate::connection::{Connector, Pool};
 use crate::error::{SCHEME, closed};
 use crate::events::Events;
-use crate::fence::Known;
 use crate::maintain::Counters;
 use crate::schema::Statements;
 
@@ -30,24 +28,28 @@ pub(crate) struct Shared {
     pub(crate) counters: Counters,
     pub(crate) keeper: Mutex<Option<AbortHandle>>,
     pub(crate) events: Events,
-    stored: AtomicU64,
+    stored: StoredShare,
 }
 
 impl Shared {
     pub(super) fn new(options: PostgresOptions) -> Self {
         let capabilities = Capabilities::new(SCHEME, Reach::Shared)
-            .with_value_bytes_max(options.value_bytes_max)
+            .with_value_bytes_max(options.common.value_bytes_max)
             .with_atomics();
         Self {
             capabilities,
-            statements: Statements::new(&options.schema, &options.table),
-            pool: Pool::new(Connector::new(&options), options.pool_size, options.idle_timeout),
-            known: Known::new(),
+            statements: Statements::new(&options.schema, &options.common.table),
+            pool: Pool::new(
+                Connector::new(&options),
+                options.common.pool_size,
+                options.common.idle_timeout,
+            ),
+            known: Known::default(),
             accesses: AccessLog::new(ACCESSES_MAX),
             counters: Counters::default(),
             keeper: Mutex::new(None),
             events: Events::new(&options),
-            stored: AtomicU64::new(0),
+            stored: StoredShare::default(),
             options,
         }
     }
@@ -55,20 +57,8 @@ impl Shared {
     /// Notes what was stored; tells whether that has come to a hundredth of the bound, and so the
     /// bound is to be looked at.
     pub(crate) fn note_stored(&self, entries: u64, bytes: u64) -> bool {
-        const WHOLE: u64 = 1 << 40;
-        const DUE: u64 = WHOLE / 100;
-        let of_bound = |part: u64, bound: u64| {
-            u64::try_from(u128::from(part) * u128::from(WHOLE) / u128::from(bound.max(1)))
-                .unwrap_or(WHOLE)
-        };
-        let share = of_bound(entries, self.options.max_entries)
-            .max(of_bound(bytes, self.options.max_bytes));
-        let before = self.stored.fetch_add(share, Ordering::Relaxed);
-        let is_due = before.saturating_add(share) >= DUE;
-        if is_due {
-            self.stored.store(0, Ordering::Relaxed);
-        }
-        is_due
+        let Self { options, stored, .. } = self;
+        stored.note(entries, options.common.max_entries, bytes, options.common.max_bytes)
     }
 
     /// Takes no more calls; the keeper ends.
@@ -91,7 +81,7 @@ impl Shared {
         if let Some(keeper) = self.keeper.lock().take() {
             keeper.abort();
         }
-        let _ = tokio::time::timeout(self.options.timeout, self.pool.close()).await;
+        let _ = tokio::time::timeout(self.options.common.timeout, self.pool.close()).await;
         match flushed {
             // Another call closed it in the meantime; that one flushed.
             Err(error) if error.kind() == closed("close").kind() => Ok(()),

@@ -8,6 +8,7 @@ use std::time::Instant;
 use cache_core::fence::Stamp;
 use cache_core::key::Key;
 use cache_core::storage::{Outcome, StorageError, StorageErrorKind, Write, WriteAction};
+use foldhash::fast::RandomState;
 use sqlx::postgres::PgRow;
 
 use crate::error::{closed, damaged, error};
@@ -94,7 +95,7 @@ impl Shared {
 #[derive(Default)]
 struct Told<'a> {
     counter: Option<(i64, Option<i64>)>,
-    outcomes: HashMap<(i16, &'a str), i16>,
+    outcomes: HashMap<(i16, &'a str), i16, RandomState>,
 }
 
 fn told(rows: &[PgRow]) -> Result<Told<'_>, cache_sql::Damaged> {
@@ -127,6 +128,7 @@ fn outcome(number: i16) -> Result<Outcome, StorageError> {
 fn otherwise(action: &WriteAction) -> Outcome {
     match action {
         WriteAction::Fill { .. } => Outcome::Fenced,
+        WriteAction::Set { .. } => Outcome::Stored,
         _ => Outcome::ConditionFailed,
     }
 }

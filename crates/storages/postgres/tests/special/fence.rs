@@ -3,7 +3,7 @@
 
 use cache_core::fence::cell_of_key;
 use cache_core::key::{Glob, KeyPattern};
-use cache_core::storage::{InvalidationMode, Outcome, Selector, Storage, WriteAction};
+use cache_core::storage::{InvalidationMode, Outcome, Selector, Storage, Write, WriteAction};
 
 use crate::common::*;
 
@@ -141,6 +141,42 @@ async fn an_entry_that_was_found_has_no_stamp_newer_than_its_snapshot() {
     assert!(missed.stamp.mark > set_at.mark, "a miss has the stamp of now");
     // From now on it is known.
     assert_eq!(storage.get(&key).await.unwrap().stamp, missed.stamp);
+    storage.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_takes_the_place_of_an_entry_goes_with_it() {
+    let server = shared_server().await;
+    let chosen = options(&server.url(), "");
+    let schema = chosen.schema_name().to_owned();
+    let storage = chosen.open().await.unwrap();
+    let mut other = connect(&server.url()).await;
+    let (kept, dropped, tag) = (key("kept"), key("dropped"), tag("being removed"));
+    for key in [&kept, &dropped] {
+        store(&storage, vec![set(key, value(key, "read", std::slice::from_ref(&tag)))]).await;
+    }
+    // An invalidation by another process has come to its raise.
+    let cell = cache_core::fence::cell_of_tag(&tag);
+    let raise =
+        format!("SELECT {schema}.cache_raise(ARRAY[{}], ARRAY[{cell}]::smallint[])", cell % 32);
+    execute(&mut other, &raise).await;
+    let raised = stamp(&storage, &key("any")).await;
+    for (key, tags, expected) in
+        [(&kept, std::slice::from_ref(&tag), Outcome::Stored), (&dropped, &[], Outcome::Fenced)]
+    {
+        let found = storage.get(key).await.unwrap();
+        assert_eq!(found.stamp, raised, "what was read is older than its stamp");
+        let action = WriteAction::PutIfUnchanged {
+            entry: value(key, "made of it", tags),
+            expected: found.entry.map(|entry| entry.token),
+            stamp: found.stamp,
+        };
+        let outcome = write(&storage, Write { key: key.clone(), action }).await.unwrap();
+        assert_eq!(outcome, expected, "{key}");
+    }
+    // Its removal goes by its mark.
+    let left = format!("SELECT count(*) FROM {schema}.cache WHERE stamp >= {}", raised.mark);
+    assert_eq!(number(&mut other, &left).await, 0, "newer than what it was made of");
     storage.close().await.unwrap();
 }
 

@@ -175,7 +175,7 @@ pub(crate) struct Details {
     pub(crate) size_bytes: i64,
     pub(crate) tags: Option<String>,
     pub(crate) stamp: u64,
-    fresh_until: Timestamp,
+    pub(crate) fresh_until: Timestamp,
     created: Timestamp,
     kind: i64,
 }

@@ -2,7 +2,7 @@
 
 use cache_core::clock::Timestamp;
 use cache_core::entry::{Entry, Token};
-use cache_core::fence::{Stamp, cell_of_key};
+use cache_core::fence::{Stamp, cell_of_key, cell_of_tag};
 use cache_core::key::{Key, Tag, Tags};
 use cache_core::storage::{Outcome, Write, WriteAction};
 use rusqlite::{OptionalExtension, ToSql, params};
@@ -69,7 +69,24 @@ pub(crate) fn apply(txn: &mut Transaction<'_>, write: &Write) -> rusqlite::Resul
             if kept.map(|old| old.token) != *expected {
                 return Ok(Outcome::ConditionFailed);
             }
-            fill(txn, key, entry, *stamp, old.as_ref())
+            let Some(replaced) = kept else {
+                return fill(txn, key, entry, *stamp, old.as_ref());
+            };
+            // It may be made of what it takes the place of, and is no newer: an invalidation that
+            // was raised before that was read, and has not come to it yet, removes what stands
+            // there. It would not find what no longer bears the tag that it names.
+            let newer = replaced.stamp > stamp.mark;
+            let own = replaced.stamp;
+            if newer
+                || !admits(txn, *stamp, key, &entry.tags)?
+                || !lets_go(txn, own, &replaced.tags(), &entry.tags)?
+            {
+                return Ok(Outcome::Fenced);
+            }
+            if is_too_large(txn, entry) {
+                return Ok(Outcome::TooLarge);
+            }
+            store(txn, key, entry, own, old.as_ref())
         }
         WriteAction::Touch { token, fresh_until, kept_until } => {
             if kept.is_none_or(|old| old.token != *token || old.fresh_until == EXPIRED) {
@@ -112,6 +129,22 @@ fn admits(
 ) -> rusqlite::Result<bool> {
     let (connection, statements) = (txn.connection, txn.statements());
     txn.fence.admits(connection, statements, stamp, key, tags)
+}
+
+/// Whether nothing was raised past `mark` of those `tags` that are not among `kept`.
+fn lets_go(
+    txn: &mut Transaction<'_>,
+    mark: u64,
+    tags: &Tags,
+    kept: &Tags,
+) -> rusqlite::Result<bool> {
+    let (connection, statements) = (txn.connection, txn.statements());
+    for tag in tags.into_iter().filter(|tag| !kept.contains(tag)) {
+        if txn.fence.cell(connection, statements, cell_of_tag(tag))? > mark {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Raises the cell of a key past every load that has begun.

@@ -2,8 +2,12 @@ use super::super::case::{Case, case};
 use super::super::context::Context;
 use super::super::failure::{CaseResult, ensure, ensure_eq};
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use crate::entry::Token;
-use crate::storage::Outcome;
+use crate::key::{Glob, Key, KeyPattern, Tag};
+use crate::storage::{InvalidationMode, Outcome, Selector, Write, WriteAction};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
@@ -13,6 +17,7 @@ pub(super) fn cases() -> Vec<Case> {
         case!(a_conditional_put_raises_nothing),
         case!(a_conditional_put_replaces_tags),
         case!(one_of_many_conditional_puts_wins),
+        case!(a_put_made_of_what_is_being_invalidated_does_not_outlive_that).exclusive(),
     ]
 }
 
@@ -134,6 +139,87 @@ async fn one_of_many_conditional_puts_wins(context: Context) -> CaseResult {
         ensure_eq!(winners.len(), 1, "puts that were stored in round {round}");
         let found = client.payload(&key).await?;
         ensure_eq!(found.as_deref(), Some(&winners[..]), "what stands is the winner's");
+    }
+    Ok(())
+}
+
+/// So many that no storage ends them in one step.
+const ENTRIES: usize = 2_000;
+
+/// Replaces entries by what was made of them, again and again while they are invalidated.
+async fn race_puts(
+    context: &Context,
+    keys: &Arc<[Key]>,
+    tag: &Tag,
+    selector: &Selector,
+    mode: InvalidationMode,
+) -> CaseResult {
+    let client = context.client();
+    for keys in keys.chunks(500) {
+        let set = |key: &Key| Write {
+            key: key.clone(),
+            action: WriteAction::Set { entry: context.tagged(key, "read", &[tag]) },
+        };
+        for outcome in client.storage().write(keys.iter().map(set).collect()).await? {
+            ensure_eq!(outcome?, Outcome::Stored, "a set");
+        }
+    }
+    let over = Arc::new(AtomicBool::new(false));
+    let mut puts = tokio::task::JoinSet::new();
+    for _ in 0..3 {
+        let (client, keys, tag, over) =
+            (client.clone(), Arc::clone(keys), tag.clone(), Arc::clone(&over));
+        let now = context.now();
+        puts.spawn(async move {
+            while !over.load(Ordering::SeqCst) {
+                let key = &keys[fastrand::usize(..keys.len())];
+                // From here on the storage may know of the raise.
+                client.stamp(key).await?;
+                let read = client.look(key).await?;
+                if let Some(found) = read.entry.filter(|entry| entry.is_fresh(now)) {
+                    let made = super::super::client::value(key, b"made of it", &[&tag], now);
+                    client.put_if_unchanged(key, made, Some(found.token), read.stamp).await?;
+                }
+                tokio::task::yield_now().await;
+            }
+            CaseResult::Ok(())
+        });
+    }
+    tokio::task::yield_now().await;
+    let invalidated = client.storage().invalidate(selector, mode).await;
+    over.store(true, Ordering::SeqCst);
+    while let Some(put) = puts.join_next().await {
+        put??;
+    }
+    invalidated?;
+    for keys in keys.chunks(500) {
+        for (key, lookup) in keys.iter().zip(client.storage().get_many(keys).await?) {
+            let fresh = lookup?.entry.filter(|entry| entry.is_fresh(context.now()));
+            ensure!(fresh.is_none(), "{key} is there after {mode:?} of it had returned");
+        }
+    }
+    Ok(())
+}
+
+async fn a_put_made_of_what_is_being_invalidated_does_not_outlive_that(
+    context: Context,
+) -> CaseResult {
+    use InvalidationMode::{Expire, Remove};
+    let keys: Arc<[Key]> = (0..ENTRIES)
+        .map(|number| context.exact_key(&format!("made{number}"), "v1"))
+        .collect::<CaseResult<_>>()?;
+    let tag = context.tag("made")?;
+    let tags = || vec![tag.clone()];
+    let pattern = KeyPattern::new(context.prefix(), Glob::parse("made*")?, None);
+    for (selector, mode) in [
+        (Selector::AnyTag(tags()), Remove),
+        (Selector::AllTags(tags()), Expire),
+        (Selector::Keys(keys.to_vec()), Remove),
+        (Selector::Keys(keys.to_vec()), Expire),
+        (Selector::Pattern(pattern), Remove),
+        (Selector::Namespace(context.prefix().to_owned()), Expire),
+    ] {
+        race_puts(&context, &keys, &tag, &selector, mode).await?;
     }
     Ok(())
 }
