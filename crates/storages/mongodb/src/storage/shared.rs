@@ -54,7 +54,7 @@ impl Shared {
         let mut call = self.connection.call(OPERATION);
         schema::ensure(&self.connection, &call, self.options.create).await?;
         self.connection.renew(&mut call);
-        self.connection.fence(&mut call, Vec::new()).await.map(drop)
+        self.connection.fence(&call, Vec::new()).await.map(drop)
     }
 
     pub(crate) fn is_closed(&self) -> bool {
