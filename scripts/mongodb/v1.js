@@ -8,7 +8,7 @@ db.createCollection("{collection}");
 // Entries by tag, in the order of their keys.
 db.getCollection("{collection}").createIndex(
   { tags: 1, _id: 1 },
-  { name: "tags", partialFilterExpression: { tags: { $exists: true } } },
+  { name: "tags", partialFilterExpression: { tags: { $gte: "" } } },
 );
 
 // Fills that are on their way, for invalidations.

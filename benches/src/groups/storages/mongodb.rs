@@ -13,7 +13,7 @@ use tiers::key::Key;
 use tiers::storage::Storage;
 use tiers_servers::Kind;
 
-use super::subject::{Driver, Place, Subject};
+use super::subject::{Driver, EntriesMax, Place, Subject};
 
 /// One server.
 pub(super) struct MongoDb;
@@ -32,8 +32,18 @@ impl Subject for MongoDb {
         Ok(tiers::mongodb::MongoDb::open(url).await?.into_storage())
     }
 
+    fn entries_max(&self) -> Option<EntriesMax> {
+        let why =
+            "the stand-in of MongoDB reads the whole collection where a range of keys is asked for";
+        Some(EntriesMax { entries: 20_000, why })
+    }
+
     async fn driver(&self, url: &str) -> anyhow::Result<Arc<dyn Driver>> {
         let database = Client::with_uri_str(url).await?.database("bare");
+        // What ends is cleaned up, as in the storage.
+        let ends = doc! { "name": "ends", "key": { "expire_at": 1 }, "expireAfterSeconds": 0 };
+        let command = doc! { "createIndexes": "bare", "indexes": [ends] };
+        database.run_command(command).await?;
         let collection = database.collection("bare");
         Ok(Arc::new(Bare { database, collection }))
     }

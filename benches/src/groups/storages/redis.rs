@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::ensure;
 use async_trait::async_trait;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client};
+use redis::{AsyncConnectionConfig, Client, IntoConnectionInfo as _};
 use tiers::entry::Entry;
 use tiers::key::Key;
 use tiers::storage::Storage;
@@ -39,7 +39,10 @@ impl Subject for Redis {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(TIMEOUT))
             .set_response_timeout(Some(TIMEOUT));
-        let client = Client::open(url)?;
+        // As the storage has it: else the system would hold commands back to send several at once.
+        let info = url.into_connection_info()?;
+        let tcp = info.tcp_settings().clone().set_nodelay(true);
+        let client = Client::open(info.set_tcp_settings(tcp))?;
         let connection = client.get_multiplexed_async_connection_with_config(&config).await?;
         Ok(Arc::new(Bare { connection }))
     }

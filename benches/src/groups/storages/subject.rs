@@ -30,6 +30,12 @@ pub(super) trait Subject: Sync {
         None
     }
 
+    /// How many entries its server is up to, where that is fewer than the table of all storages has
+    /// of others.
+    fn entries_max(&self) -> Option<EntriesMax> {
+        None
+    }
+
     /// The name of a row of its own.
     fn row(&self, what: &str) -> String {
         format!("storages_{}_{what}", self.name())
@@ -41,6 +47,14 @@ pub(super) trait Subject: Sync {
         let rows = [GET, GET_MANY, SET_MANY].into_iter().chain(concurrent).chain([IDLE_MEMORY]);
         rows.map(|what| self.row(what)).collect()
     }
+}
+
+/// A limit of a server, not of its storage.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct EntriesMax {
+    pub(super) entries: u64,
+    /// A clause that tells the reason.
+    pub(super) why: &'static str,
 }
 
 pub(super) const GET: &str = "get";

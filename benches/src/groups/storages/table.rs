@@ -40,6 +40,25 @@ const QUICK: Size =
 const TINY: Size =
     Size { entries: 1000, together: 10, calls: 20, batches: 3, tags: 3, patterns: 2 };
 
+impl Size {
+    /// The same among fewer entries, and with fewer calls: one that has to have fewer is slow.
+    fn at_most(self, entries: u64) -> Self {
+        if self.entries <= entries {
+            return self;
+        }
+        // Most shelves stay: those that go by a tag or a pattern are measured apart.
+        let shelves = (entries / self.together / 4).max(1);
+        Self {
+            entries,
+            calls: self.calls.min(QUICK.calls),
+            batches: self.batches.min(QUICK.batches),
+            tags: self.tags.min(shelves),
+            patterns: self.patterns.min(shelves),
+            ..self
+        }
+    }
+}
+
 const BATCH: u64 = 100;
 const FILL: u64 = 1000;
 
@@ -61,6 +80,7 @@ pub(super) fn measure(
     let size = run.sized(FULL, QUICK, TINY);
     let folder = tempfile::tempdir()?;
     let mut columns = Vec::new();
+    let mut limits = String::new();
     let embedded = [
         ("memory", format!("memory://tinylfu?max_entries={}", 2 * size.entries)),
         ("sqlite", format!("sqlite://{}", folder.path().join("cache.db").display())),
@@ -68,16 +88,23 @@ pub(super) fn measure(
         ("file", format!("file://{}", folder.path().join("files").display())),
     ];
     for (name, url) in &embedded {
-        columns.push((*name, measured(run, runtime, name, url, size)?));
+        columns.push(((*name).to_owned(), measured(run, runtime, name, url, size)?));
     }
     for subject in subjects {
         // One at a time: servers that are not measured take no memory and no processor.
         let place = subject.start()?;
         let name = subject.name();
-        columns.push((name, measured(run, runtime, name, &place.url, size)?));
+        let mut column = name.to_owned();
+        let mut own = size;
+        if let Some(max) = subject.entries_max().filter(|max| max.entries < size.entries) {
+            own = size.at_most(max.entries);
+            column.push_str(&format!(" ({} entries)", own.entries));
+            limits.push_str(&format!("\n{name} has {} entries only: {}.\n", own.entries, max.why));
+        }
+        columns.push((column, measured(run, runtime, name, &place.url, own)?));
     }
     let header = ["p50, p99".to_owned()].into_iter();
-    let mut table = Table::new(header.chain(columns.iter().map(|(name, _)| (*name).to_owned())));
+    let mut table = Table::new(header.chain(columns.iter().map(|(name, _)| name.clone())));
     for (at, operation) in OPERATIONS.into_iter().enumerate() {
         let cell = |latencies: &Latencies| {
             let [half, most] = [0.5, 0.99].map(|share| time(latencies.quantile_ns(share)));
@@ -88,7 +115,7 @@ pub(super) fn measure(
     }
     let Size { entries, .. } = size;
     let text = format!(
-        "Among {entries} entries of {VALUE_BYTES} bytes in each storage, one call at a time:\n\n{}",
+        "Among {entries} entries of {VALUE_BYTES} bytes in each storage, one call at a time:\n\n{}{limits}",
         table.to_markdown()
     );
     run.note(&format!("\n{text}"));

@@ -15,7 +15,7 @@ use cache_core::storage::{Invalidated, InvalidationMode, Selector, StorageError}
 use mongodb::bson::{Document, doc};
 
 use crate::connection::{Call, Find, STEP};
-use crate::fence::raise;
+use crate::fence::raises;
 use crate::read::{pages_of, range, text};
 use crate::schema::field;
 use crate::storage::Shared;
@@ -54,8 +54,8 @@ impl Shared {
         let fence = self.connection.advance(call, cells.is_none()).await?;
         let mark = fence.counter;
         // In this order: what is announced after the raise reads the raised cells.
-        let raises = cells.unwrap_or_default().into_iter().map(|cell| raise(cell, mark));
-        let statements: Vec<_> = raises.chain(withdrawals(selector)).collect();
+        let mut statements = raises(cells.unwrap_or_default(), mark);
+        statements.extend(withdrawals(selector));
         for chunk in statements.chunks(STEP) {
             self.connection.update(call, chunk.to_vec(), true).await?.whole()?;
             self.connection.renew(call);

@@ -12,7 +12,7 @@
 //! ```
 //!
 //! - A get is one round trip, a batch too; a batch of fills is three, a batch of sets as well, and
-//!   an invalidation of keys three (six where it expires and does not remove).
+//!   an invalidation of keys four (eight where it expires and does not remove).
 //! - Entries expire by the server's clock, exactly to the reader; a TTL index and
 //!   [`maintain`](cache_core::storage::Storage::maintain) clean up behind.
 //! - Entries and bytes are bounded: what was used least recently goes, in batches. Both are

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use cache_core::clock::Timestamp;
 use cache_core::entry::{Entry, Token};
 use cache_core::fence::{Stamp, cell_of_key, cell_of_tag};
-use cache_core::key::Key;
+use cache_core::key::{Key, Tags};
 use cache_core::storage::{Outcome, StorageError, StorageErrorKind, Write, WriteAction};
 use redis::Value;
 
 use crate::error::{closed, error, unexpected};
-use crate::fence::{cells_bytes, fenced_call, stamp_bytes};
+use crate::fence::{NO_STAMP, cells_bytes, fenced_call, stamp_bytes};
 use crate::layout::{Bucket, Record};
 use crate::script::{self, Call};
 use crate::storage::Shared;
@@ -108,67 +108,113 @@ impl Shared {
 
     fn write_call(&self, writes: &[Write], part: &Part) -> Call {
         let mut call = fenced_call(&script::WRITE, &self.names, part.bucket);
+        let mut parcel = Parcel::with_capacity(part.places.len());
         for place in &part.places {
-            self.add(&mut call, part.bucket, &writes[*place]);
+            self.add(&mut call, &mut parcel, part.bucket, &writes[*place]);
+        }
+        call.argument(parcel.heads);
+        for argument in parcel.arguments {
+            call.argument(argument);
         }
         call
     }
 
-    fn add(&self, call: &mut Call, bucket: Bucket, write: &Write) {
+    fn add(&self, call: &mut Call, parcel: &mut Parcel, bucket: Bucket, write: &Write) {
         let Write { key, action } = write;
         call.key(self.names.entry(key));
+        for tag in entry_of(action).into_iter().flat_map(|entry| &entry.tags) {
+            call.key(self.names.tag_set(bucket, tag));
+        }
         match action {
             WriteAction::Fill { entry, stamp } => {
-                self.add_store(call, bucket, key, "F", Some(*stamp), None, entry, stamp.mark);
+                parcel.store(b'F', key, entry, Some(*stamp), None);
             }
             WriteAction::Set { entry } => {
-                let action = if self.is_too_large(entry) { "s" } else { "S" };
-                self.add_store(call, bucket, key, action, None, None, entry, 0);
+                let action = if self.is_too_large(entry) { b's' } else { b'S' };
+                parcel.store(action, key, entry, None, None);
             }
             WriteAction::Update { entry, stamp } => {
-                let action = if self.is_too_large(entry) { "u" } else { "U" };
-                self.add_store(call, bucket, key, action, Some(*stamp), None, entry, 0);
+                let action = if self.is_too_large(entry) { b'u' } else { b'U' };
+                parcel.store(action, key, entry, Some(*stamp), None);
             }
             WriteAction::PutIfUnchanged { entry, expected, stamp } => {
-                self.add_store(call, bucket, key, "P", Some(*stamp), *expected, entry, stamp.mark);
+                let action = if expected.is_some() { b'P' } else { b'N' };
+                parcel.store(action, key, entry, Some(*stamp), *expected);
             }
             WriteAction::Touch { token, fresh_until, kept_until } => {
-                call.argument("T").argument("").argument(token.0.to_le_bytes());
-                call.argument(cells_bytes([cell_of_key(key)]));
-                call.argument(end_text(*kept_until));
-                call.argument(Record::times(*fresh_until, *kept_until));
+                let times = Record::times(*fresh_until, *kept_until);
+                parcel.head(b'T', key, 0, *kept_until);
+                parcel.arguments.push(times.to_vec());
+                parcel.rest(None, Some(*token), &Tags::NONE);
             }
-            // An action that this release does not know changes nothing: no entry has this token.
+            // An action that this release does not know changes nothing: what was read under a
+            // stamp of no fence is refused.
             _ => {
-                call.argument("T").argument("").argument("unknown");
-                call.argument(cells_bytes([cell_of_key(key)])).argument("").argument("");
+                parcel.head(b'N', key, 0, Timestamp::NEVER);
+                parcel.arguments.push(Vec::new());
+                parcel.rest(Some(NO_STAMP), None, &Tags::NONE);
             }
         }
     }
+}
 
-    #[allow(clippy::too_many_arguments, reason = "they are what the script takes, one by one")]
-    fn add_store(
-        &self,
-        call: &mut Call,
-        bucket: Bucket,
+/// What the script of writes is given, beside the names of keys.
+#[derive(Debug)]
+struct Parcel {
+    heads: Vec<u8>,
+    arguments: Vec<Vec<u8>>,
+}
+
+impl Parcel {
+    /// How long the head of a write is.
+    const HEAD_BYTES: usize = 13;
+    /// A longer record is sent with its stamp, which the script writes over: to put it before the
+    /// rest would copy all of it.
+    const RECORD_COPIED_MAX: usize = 16_384;
+
+    fn with_capacity(writes: usize) -> Self {
+        Self {
+            heads: Vec::with_capacity(writes * Self::HEAD_BYTES),
+            arguments: Vec::with_capacity(writes),
+        }
+    }
+
+    fn store(
+        &mut self,
+        action: u8,
         key: &Key,
-        action: &str,
+        entry: &Entry,
         stamp: Option<Stamp>,
         expected: Option<Token>,
-        entry: &Entry,
-        stored_stamp: u64,
     ) {
-        for tag in &entry.tags {
-            call.key(self.names.tag_set(bucket, tag));
+        self.head(action, key, entry.tags.as_slice().len(), entry.kept_until);
+        let mut record = Vec::new();
+        if !matches!(action, b's' | b'u') {
+            // The script knows the stamp; it is the first part.
+            record = Record::encode(entry, 0);
+            if record.len() <= Self::RECORD_COPIED_MAX {
+                record.drain(..Record::STAMP_BYTES);
+            }
         }
-        call.argument(action);
-        call.argument(stamp.map(|stamp| stamp_bytes(stamp).to_vec()).unwrap_or_default());
-        call.argument(expected.map(|token| token.0.to_le_bytes().to_vec()).unwrap_or_default());
-        let tags = entry.tags.into_iter().map(cell_of_tag);
-        call.argument(cells_bytes([cell_of_key(key)].into_iter().chain(tags)));
-        call.argument(end_text(entry.kept_until));
-        let stored = !matches!(action, "s" | "u");
-        call.argument(if stored { Record::encode(entry, stored_stamp) } else { Vec::new() });
+        self.arguments.push(record);
+        if action != b'S' || !entry.tags.is_empty() {
+            self.rest(stamp, expected, &entry.tags);
+        }
+    }
+
+    fn head(&mut self, action: u8, key: &Key, tags: usize, kept_until: Timestamp) {
+        self.heads.push(action);
+        // An entry has at most 65,535 tags, and there are 4,096 cells.
+        self.heads.extend((tags as u16).to_le_bytes());
+        self.heads.extend(cells_bytes([cell_of_key(key)]));
+        self.heads.extend(last_ms(kept_until).to_le_bytes());
+    }
+
+    fn rest(&mut self, stamp: Option<Stamp>, token: Option<Token>, tags: &Tags) {
+        let mut rest = stamp.map_or([0; 16], stamp_bytes).to_vec();
+        rest.extend(token.map_or(0, |token| token.0).to_le_bytes());
+        rest.extend(cells_bytes(tags.into_iter().map(cell_of_tag)));
+        self.arguments.push(rest);
     }
 }
 
@@ -182,11 +228,12 @@ fn entry_of(action: &WriteAction) -> Option<&Entry> {
     }
 }
 
-/// The last millisecond in which the server has an entry, for the end itself is excluded.
-fn end_text(kept_until: Timestamp) -> String {
+/// The last millisecond in which the server has an entry, for the end itself is excluded; negative
+/// for none.
+fn last_ms(kept_until: Timestamp) -> f64 {
     match kept_until.unix_ms() {
-        late if late > LATEST_END_MS => String::new(),
-        end => end.saturating_sub(1).to_string(),
+        late if late > LATEST_END_MS => -1.0,
+        end => end.saturating_sub(1) as f64,
     }
 }
 
@@ -197,17 +244,17 @@ fn settle(
     outcomes: &mut [Option<Result<Outcome, StorageError>>],
 ) {
     let answers = match answer {
-        Ok(Value::Array(answers)) if answers.len() == part.places.len() => Ok(answers),
+        Ok(Value::BulkString(answers)) if answers.len() == part.places.len() => Ok(answers),
         Ok(_) => Err(unexpected(OPERATION)),
         Err(error) => Err(error),
     };
     for (number, place) in part.places.iter().enumerate() {
         let outcome = match &answers {
             Ok(answers) => match answers[number] {
-                Value::Int(0) => Ok(Outcome::Stored),
-                Value::Int(1) => Ok(Outcome::Fenced),
-                Value::Int(2) => Ok(Outcome::TooLarge),
-                Value::Int(3) => Ok(Outcome::ConditionFailed),
+                b'0' => Ok(Outcome::Stored),
+                b'1' => Ok(Outcome::Fenced),
+                b'2' => Ok(Outcome::TooLarge),
+                b'3' => Ok(Outcome::ConditionFailed),
                 _ => Err(unexpected(OPERATION)),
             },
             Err(error) => Err(error.clone()),
@@ -222,9 +269,9 @@ mod tests {
 
     #[test]
     fn the_end_itself_is_excluded() {
-        assert_eq!(end_text(Timestamp::from_unix_ms(1_000)), "999");
-        assert_eq!(end_text(Timestamp::from_unix_ms(0)), "0");
-        assert_eq!(end_text(Timestamp::NEVER), "");
-        assert_eq!(end_text(Timestamp::from_unix_ms(u64::MAX - 1)), "");
+        assert_eq!(last_ms(Timestamp::from_unix_ms(1_000)), 999.0);
+        assert_eq!(last_ms(Timestamp::from_unix_ms(0)), 0.0);
+        assert_eq!(last_ms(Timestamp::NEVER), -1.0);
+        assert_eq!(last_ms(Timestamp::from_unix_ms(u64::MAX - 1)), -1.0);
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use cache_core::storage::{StorageError, StorageErrorKind};
 use mongodb::bson::{Bson, Document, RawDocument, RawDocumentBuf, doc};
 use mongodb::options::{ReadConcern, WriteConcern};
-use mongodb::{Client, Collection, Database};
+use mongodb::{Client, Collection, Cursor, Database};
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout};
 
@@ -57,12 +57,14 @@ pub(crate) struct Find {
     pub(crate) expected: usize,
     /// Whether it answers a reader, who may have asked for a read concern.
     for_reader: bool,
+    /// Whether each document is to tell the server's time.
+    timed: bool,
 }
 
 impl Find {
     pub(crate) fn new(filter: Document, expected: usize) -> Self {
         let (projection, sort, limit) = (None, None, None);
-        Self { filter, projection, sort, limit, expected, for_reader: false }
+        Self { filter, projection, sort, limit, expected, for_reader: false, timed: false }
     }
 
     pub(crate) fn only(mut self, projection: Document) -> Self {
@@ -86,7 +88,29 @@ impl Find {
         self.for_reader = true;
         self
     }
+
+    /// Each document tells the server's time beside its own fields, as [`NOW`]: whoever reads it
+    /// judges by that. In the filter, a condition on the time would keep a server from looking
+    /// for nothing but keys.
+    pub(crate) fn timed(mut self) -> Self {
+        self.timed = true;
+        self
+    }
+
+    /// The same as the stages of an aggregation, which knows the time.
+    fn into_stages(self) -> Vec<Document> {
+        let mut stages = vec![doc! { "$match": self.filter }];
+        stages.extend(self.sort.map(|sort| doc! { "$sort": sort }));
+        let limit = self.limit.map(|limit| i64::try_from(limit).unwrap_or(i64::MAX));
+        stages.extend(limit.map(|limit| doc! { "$limit": limit }));
+        stages.extend(self.projection.map(|projection| doc! { "$project": projection }));
+        stages.push(doc! { "$set": { NOW: "$$NOW" } });
+        stages
+    }
 }
+
+/// The server's time in what a [timed](Find::timed) find reads.
+pub(crate) const NOW: &str = "now";
 
 /// How often something was tried in vain.
 #[derive(Debug, Default)]
@@ -100,8 +124,14 @@ pub(crate) struct Tries {
 pub(crate) struct Written {
     /// Documents that were found, or made.
     pub(crate) matched: u64,
+    /// Those of them that were made.
+    pub(crate) made: u64,
+    /// Those that were found and are not as they were.
+    pub(crate) changed: u64,
     /// Statements that failed, by their place.
     pub(crate) errors: Vec<(usize, StorageError)>,
+    /// From which place on none was run, for the one before it failed and the order counts.
+    pub(crate) stopped_at: Option<usize>,
 }
 
 impl Connection {
@@ -249,8 +279,8 @@ impl Connection {
         }
     }
 
-    /// Runs the statements of one `update`, in order or not. Statements that fail for a moment
-    /// are run again; all of them may be run twice.
+    /// Runs the statements of one `update`, in order or not: in order, what follows one that failed
+    /// is not run. Statements that fail for a moment are run again; all of them may be run twice.
     pub(crate) async fn update(
         &self,
         call: &Call,
@@ -288,6 +318,8 @@ impl Connection {
             };
             let reply = self.run_acknowledged(call, made, true).await?;
             written.matched += number(reply.get("n"));
+            written.changed += number(reply.get("nModified"));
+            written.made += reply.get_array("upserted").map_or(0, |made| made.len() as u64);
             let failed = reply.get_array("writeErrors").map(Vec::as_slice).unwrap_or_default();
             let wait = pause(attempts, fastrand::f64());
             let mut again = Vec::new();
@@ -299,7 +331,10 @@ impl Connection {
                     // What stands behind it was not run, where the order counts.
                     true if ordered => again.extend(left[at..].iter().cloned()),
                     true => again.push((*place, statement.clone())),
-                    false => written.errors.push((*place, error)),
+                    false => {
+                        written.stopped_at = ordered.then_some(place + 1);
+                        written.errors.push((*place, error));
+                    }
                 }
             }
             left = again;
@@ -309,25 +344,6 @@ impl Connection {
             }
         }
         Ok(written)
-    }
-
-    /// Changes one document, made where there is none, and gives it as it was or as it is.
-    pub(crate) async fn find_and_modify(
-        &self,
-        call: &Call,
-        id: i32,
-        update: Bson,
-        new: bool,
-    ) -> Result<Option<Document>, StorageError> {
-        let command = doc! {
-            "findAndModify": self.collection_name(),
-            "query": { "_id": id },
-            "update": update,
-            "upsert": true,
-            "new": new,
-        };
-        let reply = self.run_acknowledged(call, || command.clone(), true).await?;
-        Ok(reply.get_document("value").ok().cloned())
     }
 
     /// Reads documents. They are read anew where the server goes away in between.
@@ -374,6 +390,16 @@ async fn find_once<T>(
     left: Duration,
     read: impl Fn(&RawDocument) -> T,
 ) -> mongodb::error::Result<Vec<T>> {
+    // One more than may come, so that the server closes the cursor with the first batch.
+    let batch = u32::try_from(find.expected.saturating_add(1)).unwrap_or(u32::MAX);
+    if find.timed {
+        let action = collection.aggregate(find.into_stages()).max_time(left).batch_size(batch);
+        let cursor = match concern {
+            Some(concern) => action.read_concern(concern).with_type::<RawDocumentBuf>().await?,
+            None => action.with_type::<RawDocumentBuf>().await?,
+        };
+        return read_all(cursor, read).await;
+    }
     let mut action = collection.find(find.filter).max_time(left);
     if let Some(projection) = find.projection {
         action = action.projection(projection);
@@ -387,9 +413,13 @@ async fn find_once<T>(
     if let Some(concern) = concern {
         action = action.read_concern(concern);
     }
-    // One more than may come, so that the server closes the cursor with the first batch.
-    let batch = u32::try_from(find.expected.saturating_add(1)).unwrap_or(u32::MAX);
-    let mut cursor = action.batch_size(batch).await?;
+    read_all(action.batch_size(batch).await?, read).await
+}
+
+async fn read_all<T>(
+    mut cursor: Cursor<RawDocumentBuf>,
+    read: impl Fn(&RawDocument) -> T,
+) -> mongodb::error::Result<Vec<T>> {
     let mut found = Vec::new();
     while cursor.advance().await? {
         found.push(read(cursor.current()));

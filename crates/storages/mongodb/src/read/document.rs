@@ -9,6 +9,7 @@ use cache_core::key::{Key, Tag, Tags};
 use cache_core::storage::{EntryDetails, StorageError};
 use mongodb::bson::{RawBsonRef, RawDocument};
 
+use crate::connection::NOW;
 use crate::error::damaged;
 use crate::fence::Fence;
 use crate::schema::{FENCE, field};
@@ -24,15 +25,29 @@ pub(crate) enum Found {
     Nothing,
 }
 
-/// Reads a document that [`is_kept`](super::is_kept) let pass.
+/// Reads a document that tells the time: an entry past its own is none.
 pub(crate) fn read_found(document: &RawDocument, operation: &'static str) -> Found {
     match document.get(field::ID) {
         Ok(Some(RawBsonRef::Int32(FENCE))) => Found::Fence(Fence::read(document, operation)),
         Ok(Some(RawBsonRef::String(key))) if has_value(document) => {
-            Found::Entry(key.to_owned(), Record { document, operation }.entry())
+            match is_kept(document, operation) {
+                Ok(true) => Found::Entry(key.to_owned(), Record { document, operation }.entry()),
+                Ok(false) => Found::Nothing,
+                Err(error) => Found::Entry(key.to_owned(), Err(error)),
+            }
         }
         _ => Found::Nothing,
     }
+}
+
+/// Whether the entry of a document that tells the time is within its own.
+pub(crate) fn is_kept(
+    document: &RawDocument,
+    operation: &'static str,
+) -> Result<bool, StorageError> {
+    let record = Record { document, operation };
+    let now = document.get_datetime(NOW).map_err(|_| damaged(operation, NOW))?;
+    Ok(record.is_endless() || record.integer(field::KEPT_UNTIL)? > now.timestamp_millis())
 }
 
 fn has_value(document: &RawDocument) -> bool {
@@ -132,10 +147,14 @@ impl Record<'_> {
         Ok(Timestamp::from_unix_ms(self.integer(field)? as u64))
     }
 
+    fn is_endless(&self) -> bool {
+        matches!(self.document.get(field::KEPT_UNTIL), Ok(Some(RawBsonRef::Double(f64::INFINITY))))
+    }
+
     fn kept_until(&self) -> Result<Timestamp, StorageError> {
-        match self.document.get(field::KEPT_UNTIL) {
-            Ok(None) => Ok(Timestamp::NEVER),
-            _ => self.timestamp(field::KEPT_UNTIL),
+        match self.is_endless() {
+            true => Ok(Timestamp::NEVER),
+            false => self.timestamp(field::KEPT_UNTIL),
         }
     }
 
@@ -164,7 +183,7 @@ impl Record<'_> {
 
 #[cfg(test)]
 mod tests {
-    use mongodb::bson::{Bson, RawDocumentBuf, doc};
+    use mongodb::bson::{Bson, DateTime, RawDocumentBuf, doc};
     use proptest::prelude::*;
 
     use super::*;
@@ -192,7 +211,9 @@ mod tests {
     }
 
     fn read(document: &mongodb::bson::Document) -> Found {
-        let raw = RawDocumentBuf::try_from(document).unwrap();
+        let mut document = document.clone();
+        document.insert(NOW, DateTime::from_millis(1_000));
+        let raw = RawDocumentBuf::try_from(&document).unwrap();
         read_found(&raw, "test")
     }
 
@@ -205,6 +226,25 @@ mod tests {
         assert_eq!((id.as_str(), found.unwrap()), (key.as_str(), entry));
         document.remove("stamp");
         assert!(matches!(read(&document), Found::Nothing));
+    }
+
+    #[test]
+    fn an_entry_ends_by_the_time_that_comes_with_it() {
+        let (key, entry) = sample();
+        for (kept_until, there) in [
+            (Timestamp::from_unix_ms(1_000), false),
+            (Timestamp::from_unix_ms(1_001), true),
+            (Timestamp::NEVER, true),
+        ] {
+            let entry = Entry { kept_until, ..entry.clone() };
+            let mut document = doc! { "_id": key.as_str(), "stamp": 1_i64 };
+            document.extend(value_of(&entry));
+            match read(&document) {
+                Found::Entry(_, found) => assert_eq!(found.unwrap().kept_until, kept_until),
+                _ => assert!(!there, "{kept_until:?}"),
+            }
+            assert_eq!(matches!(read(&document), Found::Entry(..)), there, "{kept_until:?}");
+        }
     }
 
     proptest! {

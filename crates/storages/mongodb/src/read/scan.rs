@@ -5,10 +5,9 @@ use std::collections::VecDeque;
 use cache_core::key::{Key, Tag};
 use cache_core::storage::{EntryDetails, Selector, StorageError};
 use futures_util::stream::{self, BoxStream, StreamExt};
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{Document, RawDocument, doc};
 
-use super::document::details;
-use super::is_kept;
+use super::document::{details, is_kept};
 use crate::connection::Find;
 use crate::schema::field;
 use crate::storage::Shared;
@@ -158,33 +157,42 @@ impl State<'_> {
         };
         let mut filter = page.filter(self.last.as_deref());
         filter.insert(field::STAMP, doc! { "$exists": true });
-        filter.extend(is_kept());
         let find = Find::new(filter, PAGE)
             .only(doc! { field::PAYLOAD: 0, field::PENDING: 0 })
             .sorted(doc! { "_id": 1 })
             .limited()
+            .timed()
             .for_reader();
         let call = self.shared.connection.call(OPERATION);
         let found = self
             .shared
             .connection
-            .find(&call, find, |document| (super::text(document), details(document, OPERATION)));
+            .find(&call, find, |document| (super::text(document), listed(document)));
         let found = found.await.map_err(|error| self.shared.as_closed(error))?;
         let whole = found.len() >= PAGE;
         self.last = found.last().and_then(|(key, _)| key.clone());
-        let meant = found.into_iter().map(|(_, details)| details).filter(|details| {
-            // The pages of a pattern are those of its head.
-            match (self.selector, details) {
-                (Selector::Pattern(pattern), Ok(details)) => pattern.matches(&details.key),
-                _ => true,
-            }
-        });
+        let meant =
+            found.into_iter().filter_map(|(_, details)| details.transpose()).filter(|details| {
+                // The pages of a pattern are those of its head.
+                match (self.selector, details) {
+                    (Selector::Pattern(pattern), Ok(details)) => pattern.matches(&details.key),
+                    _ => true,
+                }
+            });
         self.ready.extend(meant);
         if !whole {
             self.pages.pop_front();
             self.last = None;
         }
         Ok(())
+    }
+}
+
+/// What is told of a document; nothing of an entry past its time.
+fn listed(document: &RawDocument) -> Result<Option<EntryDetails>, StorageError> {
+    match is_kept(document, OPERATION)? {
+        true => details(document, OPERATION).map(Some),
+        false => Ok(None),
     }
 }
 

@@ -3,7 +3,7 @@
 //! | document | `_id` | fields |
 //! |---|---|---|
 //! | an entry | the key, a string | those of [`field`] |
-//! | a cell of the fence | its number | `mark` |
+//! | cells of the fence, 256 each | the number of the row | `m` and the number of each that was raised |
 //! | the fence | -1 | `counter`, `floor`, `origin`, and what the collection is: `format`, `schema`, `cells` |
 //!
 //! All stand in one collection, so that one `find` reads an entry and the fence; numbers come
@@ -33,13 +33,14 @@ pub(crate) mod field {
     pub(crate) const DECODED_BYTES: &str = "decoded_bytes";
     pub(crate) const CREATED: &str = "created";
     pub(crate) const FRESH_UNTIL: &str = "fresh_until";
-    /// Milliseconds; not there where the entry has no end.
+    /// Milliseconds; infinite where the entry has no end. There where a value is.
     pub(crate) const KEPT_UNTIL: &str = "kept_until";
     pub(crate) const IDLE_MS: &str = "idle_ms";
     /// There where a value is: a document without it is no entry.
     pub(crate) const STAMP: &str = "stamp";
-    /// There where the value is older than its stamp: how old. An update raises and stores under its
-    /// own mark, but its value is as old as the change of the source that it comes with.
+    /// How old the value is, there where a value is: as its stamp, or older. An update raises and
+    /// stores under its own mark, but its value is as old as the change of the source that it comes
+    /// with. Invalidations go by it.
     pub(crate) const SINCE: &str = "since";
     pub(crate) const TOKEN: &str = "token";
     pub(crate) const CHECKSUM: &str = "checksum";
@@ -77,11 +78,12 @@ pub(crate) mod field {
     ];
 }
 
-/// The indexes beside that of `_id`, each with its options.
+/// The indexes beside that of `_id`, each with its options. That of tags holds what has one: every
+/// text is `$gte` the empty one, as a server sees of whoever looks for a tag.
 pub(crate) fn indexes() -> [Document; 4] {
     [
         doc! { "name": "tags", "key": { "tags": 1, "_id": 1 },
-        "partialFilterExpression": { "tags": { "$exists": true } } },
+        "partialFilterExpression": { "tags": { "$gte": "" } } },
         doc! { "name": "pending_tags", "key": { "pending.tags": 1 }, "sparse": true },
         doc! { "name": "clean_at", "key": { "clean_at": 1 }, "expireAfterSeconds": 0 },
         doc! { "name": "used_at", "key": { "used_at": 1, "payload_bytes": 1 } },

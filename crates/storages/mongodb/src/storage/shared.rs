@@ -63,7 +63,7 @@ impl Shared {
         self.connection.renew(&mut call);
         schema::ensure_beside(&self.atomics, &call, self.options.create).await?;
         self.connection.renew(&mut call);
-        self.connection.fence(&mut call, Vec::new()).await.map(drop)
+        self.connection.fence(&call, Vec::new()).await.map(drop)
     }
 
     pub(crate) fn is_closed(&self) -> bool {

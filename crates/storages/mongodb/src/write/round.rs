@@ -12,7 +12,7 @@ use super::statements::{Condition, announce, publish, remove, set, since, touch,
 use super::{Change, Outcomes, Step};
 use crate::connection::{Call, Find, Tries};
 use crate::error::damaged;
-use crate::fence::{Fence, raise, raise_and_tell};
+use crate::fence::{Fence, raises};
 use crate::schema::field;
 use crate::storage::Shared;
 
@@ -27,8 +27,8 @@ struct Seen {
 #[derive(Debug, Default)]
 struct Updates {
     seen: HashMap<String, Seen>,
-    /// Cells as they were before they were raised.
-    before: HashMap<usize, u64>,
+    /// Cells that had been raised past an update's stamp before.
+    passed: HashSet<usize>,
 }
 
 impl Change {
@@ -63,15 +63,62 @@ impl Shared {
         steps: Vec<Step>,
         outcomes: &mut Outcomes,
     ) -> Result<(), StorageError> {
-        let mut call = self.connection.call("write");
+        let call = self.connection.call("write");
         let mark = match steps.iter().any(|step| step.change.raises()) {
             true => self.connection.advance(&call, false).await?.counter,
             false => 0,
         };
+        if steps.iter().all(|step| step.change.raises_at_once()) {
+            return self.raise_and_store(&call, &steps, mark, outcomes).await;
+        }
         let steps = self.prepare(&call, steps, mark, outcomes).await?;
         let updates = self.raise_updates(&call, &steps, mark).await?;
-        let fence = self.fence_of(&mut call, &steps, &updates).await?;
+        let fence = self.fence_of(&call, &steps, &updates).await?;
         self.carry_out(&call, steps, mark, fence.as_ref(), &updates, outcomes).await
+    }
+
+    /// Carries out what asks for nothing, in one command: all cells are raised before anything is
+    /// stored, for the order counts.
+    async fn raise_and_store(
+        &self,
+        call: &Call,
+        steps: &[Step],
+        mark: u64,
+        outcomes: &mut Outcomes,
+    ) -> Result<(), StorageError> {
+        let mut statements = raises(steps.iter().map(|step| cell_of_key(&step.key)), mark);
+        let cells = statements.len();
+        let mut answers = Vec::with_capacity(steps.len());
+        for step in steps {
+            let (outcome, statement) = unconditional(step, mark);
+            answers.push(Ok(outcome));
+            statements.push(statement);
+        }
+        let mut from = 0;
+        while from < statements.len() {
+            let written = self.connection.update(call, statements[from..].to_vec(), true).await;
+            let written = match written {
+                Ok(written) => written,
+                Err(error) if from <= cells => return Err(error),
+                Err(error) => {
+                    answers[from - cells..].fill(Err(error));
+                    break;
+                }
+            };
+            for (at, error) in written.errors {
+                match (from + at).checked_sub(cells) {
+                    Some(at) => answers[at] = Err(error),
+                    // What guards the others may not be there.
+                    None => return Err(error),
+                }
+            }
+            // One that failed keeps only itself from being stored.
+            from = written.stopped_at.map_or(statements.len(), |at| from + at);
+        }
+        for (step, answer) in steps.iter().zip(answers) {
+            outcomes[step.place] = Some(answer);
+        }
+        Ok(())
     }
 
     /// Announces what will be checked, and raises the cells of what is not. Gives the steps that
@@ -84,8 +131,10 @@ impl Shared {
         outcomes: &mut Outcomes,
     ) -> Result<Vec<Step>, StorageError> {
         let mut tries = Tries::default();
-        let (of, written) = loop {
-            let mut statements = Vec::new();
+        let (cells, of, written) = loop {
+            let raised = steps.iter().filter(|step| step.change.raises_at_once());
+            let mut statements = raises(raised.map(|step| cell_of_key(&step.key)), mark);
+            let cells = statements.len();
             let mut of = Vec::new();
             for step in &mut steps {
                 // Anew for each try: one whose reply was lost may arrive after all the others, and
@@ -95,9 +144,6 @@ impl Shared {
                     let tags: Vec<_> = tags.into_iter().map(Tag::as_str).collect();
                     statements.push(announce(&step.key, &tags, step.ticket));
                     of.push(step.place);
-                } else if step.change.raises_at_once() {
-                    statements.push(raise(cell_of_key(&step.key), mark));
-                    of.push(step.place);
                 }
             }
             if statements.is_empty() {
@@ -105,11 +151,13 @@ impl Shared {
             }
             let tried = self.connection.update(&call.once(), statements, false).await;
             if let Some(written) = self.connection.judge(call, &mut tries, Ok(tried)).await? {
-                break (of, written);
+                break (cells, of, written);
             }
         };
         let mut failed = HashSet::new();
         for (at, error) in written.errors {
+            // A cell that is not raised may guard any of them.
+            let Some(at) = at.checked_sub(cells) else { return Err(error) };
             let place = of[at];
             failed.insert(place);
             outcomes[place] = Some(Err(error));
@@ -118,7 +166,8 @@ impl Shared {
         Ok(steps)
     }
 
-    /// Looks at what updates are to replace, and raises their keys' cells, noting what those were.
+    /// Looks at what updates are to replace, and raises their keys' cells, noting which had been
+    /// raised past a stamp of theirs.
     async fn raise_updates(
         &self,
         call: &Call,
@@ -135,19 +184,25 @@ impl Shared {
             .only(doc! { field::TOKEN: 1, field::TAGS: 1 });
         let found = self.connection.find(call, find, move |it| seen(it, operation)).await?;
         let seen = found.into_iter().collect::<Result<_, _>>()?;
-        let cells: HashSet<usize> = updated().map(|step| cell_of_key(&step.key)).collect();
-        let raised = cells.into_iter().map(|cell| async move {
-            let before = raise_and_tell(&self.connection, call, cell, mark).await?;
-            Ok::<_, StorageError>((cell, before))
+        // Of several updates of one cell the oldest decides: the others are refused with it.
+        let mut cells: HashMap<usize, u64> = HashMap::new();
+        for step in updated() {
+            let Some((_, stamp)) = step.change.checked() else { continue };
+            let oldest = cells.entry(cell_of_key(&step.key)).or_insert(stamp.mark);
+            *oldest = stamp.mark.min(*oldest);
+        }
+        let raised = cells.into_iter().map(|(cell, stamp)| async move {
+            let passed = self.connection.raise_past(call, cell, stamp, mark).await?;
+            Ok::<_, StorageError>(passed.then_some(cell))
         });
-        let before = try_join_all(raised).await?.into_iter().collect();
-        Ok(Updates { seen, before })
+        let passed = try_join_all(raised).await?.into_iter().flatten().collect();
+        Ok(Updates { seen, passed })
     }
 
     /// Reads the fence as far as the steps need it.
     async fn fence_of(
         &self,
-        call: &mut Call,
+        call: &Call,
         steps: &[Step],
         updates: &Updates,
     ) -> Result<Option<Fence>, StorageError> {
@@ -184,31 +239,27 @@ impl Shared {
             if !step.change.is_checked_update() {
                 return fence.admits(stamp, &step.key, tags);
             }
-            let cell = cell_of_key(&step.key);
-            let unpassed = updates.before.get(&cell).is_some_and(|it| *it <= stamp.mark);
+            let unpassed = !updates.passed.contains(&cell_of_key(&step.key));
             let old = updates.seen.get(step.key.as_str());
             unpassed
                 && fence.admits_tags(stamp, tags)
                 && old.is_none_or(|seen| fence.admits_tags(stamp, &seen.tags))
         };
+        // The moment at which ends are judged: as the server told it with the fence.
+        let now_ms = fence.map_or(0, |fence| fence.now_ms);
         let (mut certain, mut certain_of) = (Vec::new(), Vec::new());
         let (mut conditional, mut conditional_of) = (Vec::new(), Vec::new());
         for step in steps {
             let admitted = admitted(&step);
             let place = step.place;
             let (outcome, statement) = match &step.change {
-                Change::Set { entry: Some(entry) } => {
-                    (Outcome::Stored, set(&step.key, entry, mark))
-                }
-                Change::Set { entry: None } | Change::Update { entry: None, .. } => {
-                    (Outcome::TooLarge, remove(&step.key, mark))
-                }
+                _ if step.change.raises_at_once() => unconditional(&step, mark),
                 Change::Update { .. } if !admitted => (Outcome::Fenced, remove(&step.key, mark)),
                 Change::Fill { .. } | Change::Put { .. } if !admitted => {
                     (Outcome::Fenced, withdraw(&step.key, step.ticket))
                 }
                 _ => {
-                    conditional.push(under_condition(&step, mark, updates));
+                    conditional.push(under_condition(&step, mark, now_ms, updates));
                     conditional_of.push(step);
                     continue;
                 }
@@ -235,21 +286,29 @@ impl Shared {
     }
 }
 
+/// The statement of a step that asks for nothing, and what becomes of it.
+fn unconditional(step: &Step, mark: u64) -> (Outcome, Document) {
+    match &step.change {
+        Change::Set { entry: Some(entry) } => (Outcome::Stored, set(&step.key, entry, mark)),
+        _ => (Outcome::TooLarge, remove(&step.key, mark)),
+    }
+}
+
 /// The statement of a step whose outcome shows in whether it finds its document.
-fn under_condition(step: &Step, mark: u64, updates: &Updates) -> Document {
+fn under_condition(step: &Step, mark: u64, now_ms: i64, updates: &Updates) -> Document {
     let (key, ticket) = (&step.key, step.ticket);
     match &step.change {
         Change::Fill { entry, stamp } => {
             publish(key, entry, ticket, stamp.mark, Condition::NotNewer(stamp.mark))
         }
         Change::Put { entry, expected: Some(token), stamp } => {
-            let condition = Condition::Expected(*token, stamp.mark);
+            let condition = Condition::Expected(*token, stamp.mark, now_ms);
             // It may have been made of the entry that was read, which an invalidation that has
             // raised the counter is yet to remove.
             since(0, publish(key, entry, ticket, stamp.mark, condition))
         }
         Change::Put { entry, expected: None, stamp } => {
-            publish(key, entry, ticket, stamp.mark, Condition::Nothing(stamp.mark))
+            publish(key, entry, ticket, stamp.mark, Condition::Nothing(stamp.mark, now_ms))
         }
         Change::Update { entry: Some(entry), stamp } => {
             let seen = updates.seen.get(key.as_str()).and_then(|seen| seen.token);

@@ -30,7 +30,10 @@ impl Shared {
         mark: u64,
         outcomes: &mut Outcomes,
     ) -> Result<(), StorageError> {
-        let all = written.matched as usize == steps.len() && written.errors.is_empty();
+        // A touch finds an entry past its time, too, and does not change it.
+        let all = written.matched as usize == steps.len()
+            && written.changed as usize == steps.len()
+            && written.errors.is_empty();
         for step in &steps {
             outcomes[step.place] = all.then_some(Ok(Outcome::Stored));
         }
@@ -43,11 +46,12 @@ impl Shared {
             return Ok(());
         }
         let ids: Vec<_> = unknown.iter().map(|step| step.key.as_str()).collect();
-        let mut filter = doc! { "_id": { "$in": &ids }, field::STAMP: { "$exists": true } };
-        filter.extend(is_kept());
-        let find =
-            Find::new(filter, ids.len()).only(doc! { field::TOKEN: 1, field::FRESH_UNTIL: 1 });
-        let found = self.connection.find(call, find, standing).await?;
+        let filter = doc! { "_id": { "$in": &ids }, field::STAMP: { "$exists": true } };
+        let find = Find::new(filter, ids.len())
+            .only(doc! { field::TOKEN: 1, field::FRESH_UNTIL: 1, field::KEPT_UNTIL: 1 })
+            .timed();
+        let operation = call.operation;
+        let found = self.connection.find(call, find, move |it| standing(it, operation)).await?;
         let standing: HashMap<String, Standing> = found.into_iter().flatten().collect();
         let mut left_over = Vec::new();
         for step in unknown {
@@ -97,7 +101,10 @@ fn judged(step: &Step, standing: Option<&Standing>) -> Outcome {
     }
 }
 
-fn standing(document: &RawDocument) -> Option<(String, Standing)> {
+fn standing(document: &RawDocument, operation: &'static str) -> Option<(String, Standing)> {
+    if !is_kept(document, operation).ok()? {
+        return None;
+    }
     let key = document.get_str(field::ID).ok()?.to_owned();
     let token = document.get_i64(field::TOKEN).ok()?;
     Some((key, Standing { token, fresh_until: document.get_i64(field::FRESH_UNTIL).ok()? }))

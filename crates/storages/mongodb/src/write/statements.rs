@@ -7,7 +7,6 @@ use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, Bson, DateTime, Document, doc};
 
 use crate::invalidate::EXPIRED;
-use crate::read::{is_kept, is_past};
 use crate::schema::field;
 
 /// How long a document without a value stays, for the fill that is on its way.
@@ -53,7 +52,10 @@ pub(crate) fn value_of(entry: &Entry) -> Document {
 /// The fields that say when it ends.
 fn end_of(kept_until: Timestamp) -> Document {
     let mut end = Document::new();
-    if !kept_until.is_never() {
+    if kept_until.is_never() {
+        // A number as the others are, so that they are compared alike.
+        end.insert(field::KEPT_UNTIL, f64::INFINITY);
+    } else {
         let ms = i64::try_from(kept_until.unix_ms()).unwrap_or(i64::MAX);
         end.insert(field::KEPT_UNTIL, ms);
     }
@@ -70,8 +72,7 @@ fn without(value: &Document, names: &[&str]) -> Document {
     missing.map(|name| ((*name).to_owned(), Bson::String(String::new()))).collect()
 }
 
-const OPTIONAL: [&str; 5] =
-    [field::IDLE_MS, field::TAGS, field::KEPT_UNTIL, field::CLEAN_AT, field::SINCE];
+const OPTIONAL: [&str; 3] = [field::IDLE_MS, field::TAGS, field::CLEAN_AT];
 
 /// What puts a value in place, whatever was there.
 fn store(entry: &Entry, stamp: u64) -> Document {
@@ -80,7 +81,7 @@ fn store(entry: &Entry, stamp: u64) -> Document {
     let mut update = doc! {
         "$set": value,
         // A set that was raised earlier and arrives later must not lower it.
-        "$max": { field::STAMP: stamp as i64 },
+        "$max": { field::STAMP: stamp as i64, field::SINCE: stamp as i64 },
         "$currentDate": { field::USED_AT: true },
     };
     if !unset.is_empty() {
@@ -117,10 +118,10 @@ pub(super) fn withdraw(key: &Key, ticket: i64) -> Document {
 pub(super) enum Condition {
     /// No newer value.
     NotNewer(u64),
-    /// This value, which is not newer.
-    Expected(Token, u64),
-    /// No value within its time, and none that is newer.
-    Nothing(u64),
+    /// This value, which is not newer, and within its time at a moment.
+    Expected(Token, u64, i64),
+    /// No value that was within its time at a moment, and none that is newer.
+    Nothing(u64, i64),
     /// The value that was seen, or none where none was.
     Seen(Option<Token>),
 }
@@ -137,14 +138,15 @@ pub(super) fn publish(
     let not_newer = |mark: u64| doc! { "$not": { "$gt": mark as i64 } };
     match condition {
         Condition::NotNewer(mark) => drop(q.insert(field::STAMP, not_newer(mark))),
-        Condition::Expected(token, mark) => {
+        Condition::Expected(token, mark, now_ms) => {
             q.insert(field::STAMP, doc! { "$lte": mark as i64 });
             q.insert(field::TOKEN, token.0 as i64);
-            q.extend(is_kept());
+            q.insert(field::KEPT_UNTIL, doc! { "$gt": now_ms });
         }
-        Condition::Nothing(mark) => {
+        Condition::Nothing(mark, now_ms) => {
             q.insert(field::STAMP, not_newer(mark));
-            q.insert("$or", vec![doc! { field::STAMP: { "$exists": false } }, is_past()]);
+            // Where there is no value there is no end either.
+            q.insert(field::KEPT_UNTIL, doc! { "$not": { "$gt": now_ms } });
         }
         Condition::Seen(Some(token)) => drop(q.insert(field::TOKEN, token.0 as i64)),
         Condition::Seen(None) => drop(q.insert(field::TOKEN, doc! { "$exists": false })),
@@ -157,11 +159,8 @@ pub(super) fn publish(
 /// Notes that what is published is not as new as its stamp, but only as `mark`.
 pub(super) fn since(mark: u64, mut publication: Document) -> Document {
     if let Ok(u) = publication.get_document_mut("u") {
-        if let Ok(unset) = u.get_document_mut("$unset") {
-            unset.remove(field::SINCE);
-            if unset.is_empty() {
-                u.remove("$unset");
-            }
+        if let Ok(max) = u.get_document_mut("$max") {
+            max.remove(field::SINCE);
         }
         if let Ok(set) = u.get_document_mut("$set") {
             set.insert(field::SINCE, mark as i64);
@@ -170,10 +169,9 @@ pub(super) fn since(mark: u64, mut publication: Document) -> Document {
     publication
 }
 
-/// That a value is older than `mark`.
+/// That there is a value which is older than `mark`.
 pub(crate) fn is_older(mark: u64) -> Document {
-    let older = |field: &str| doc! { field: { "$lt": mark as i64 } };
-    doc! { "$or": [older(field::STAMP), older(field::SINCE)] }
+    doc! { field::SINCE: { "$lt": mark as i64 } }
 }
 
 /// Stores whatever is there.
@@ -186,9 +184,9 @@ pub(super) fn set(key: &Key, entry: &Entry, stamp: u64) -> Document {
 pub(super) fn remove(key: &Key, mark: u64) -> Document {
     let mut unset = without(&Document::new(), &field::VALUE);
     unset.insert(field::PENDING, "");
-    let nothing = doc! { field::STAMP: { "$exists": false } };
     doc! {
-        "q": { "_id": key.as_str(), "$or": [nothing, is_older(mark)] },
+        // Without a value, too.
+        "q": { "_id": key.as_str(), field::SINCE: { "$not": { "$gte": mark as i64 } } },
         "u": { "$unset": unset, "$set": { field::CLEAN_AT: soon() } },
     }
 }
@@ -198,28 +196,33 @@ fn soon() -> DateTime {
     DateTime::from_millis(DateTime::now().timestamp_millis().saturating_add(PENDING_MS))
 }
 
-/// Moves the times of the value with this token.
+/// Moves the times of the value with this token; changes nothing of one past its own.
 pub(super) fn touch(
     key: &Key,
     token: Token,
     fresh_until: Timestamp,
     kept_until: Timestamp,
 ) -> Document {
-    let mut q = doc! {
-        "_id": key.as_str(),
-        field::TOKEN: token.0 as i64,
-        // Invalidated since it was read.
-        field::FRESH_UNTIL: { "$ne": EXPIRED },
-    };
-    q.extend(is_kept());
-    let mut set = end_of(kept_until);
-    let unset = without(&set, &[field::KEPT_UNTIL, field::CLEAN_AT]);
-    set.insert(field::FRESH_UNTIL, fresh_until.unix_ms() as i64);
-    let mut u = doc! { "$set": set };
-    if !unset.is_empty() {
-        u.insert("$unset", unset);
+    let mut end = end_of(kept_until);
+    end.entry(field::CLEAN_AT.to_owned()).or_insert_with(|| "$$REMOVE".into());
+    end.insert(field::FRESH_UNTIL, fresh_until.unix_ms() as i64);
+    let is_kept = doc! { "$gt": [format!("${}", field::KEPT_UNTIL), { "$toLong": "$$NOW" }] };
+    // By the server's time in the change, for in the filter it would keep the server from looking
+    // for nothing but the key.
+    let moved = end.into_iter().map(|(name, end)| {
+        let change = doc! { "$cond": [is_kept.clone(), end, format!("${name}")] };
+        (name, Bson::Document(change))
+    });
+    let moved: Document = moved.collect();
+    doc! {
+        "q": {
+            "_id": key.as_str(),
+            field::TOKEN: token.0 as i64,
+            // Invalidated since it was read.
+            field::FRESH_UNTIL: { "$ne": EXPIRED },
+        },
+        "u": [{ "$set": moved }],
     }
-    doc! { "q": q, "u": u }
 }
 
 #[cfg(test)]
@@ -227,10 +230,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_entry_without_an_end_has_neither_end_nor_date() {
-        assert!(end_of(Timestamp::NEVER).is_empty());
-        let far = end_of(Timestamp::from_unix_ms(i64::MAX as u64));
-        assert_eq!(far.keys().collect::<Vec<_>>(), [field::KEPT_UNTIL], "no date tells that");
+    fn an_entry_without_an_end_has_no_date() {
+        for far in [Timestamp::NEVER, Timestamp::from_unix_ms(i64::MAX as u64)] {
+            let end = end_of(far);
+            assert_eq!(end.keys().collect::<Vec<_>>(), [field::KEPT_UNTIL], "no date tells that");
+        }
+        let never = end_of(Timestamp::NEVER);
+        assert!(never.get_f64(field::KEPT_UNTIL).is_ok_and(|end| end > i64::MAX as f64));
         assert_eq!(end_of(Timestamp::from_unix_ms(5)).len(), 2);
     }
 

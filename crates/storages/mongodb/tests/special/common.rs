@@ -128,11 +128,12 @@ pub(crate) async fn holds(storage: &MongoDb, name: &str) -> Result<bool, Storage
     Ok(found.is_some())
 }
 
-/// Lets the next commands of a kind fail or wait, as a server in trouble does.
-pub(crate) async fn fail(server: &Server, times: i32, data: Document) {
+/// Lets commands of a kind fail or wait, as a server in trouble does; `mode` says which: of those to
+/// come, so many (`times`) after so many (`skip`).
+pub(crate) async fn fail(server: &Server, mode: Document, data: Document) {
     let client = mongodb::Client::with_uri_str(server.url()).await.unwrap();
     let command = mongodb::bson::doc! {
-        "configureFailPoint": "failCommand", "mode": { "times": times }, "data": data,
+        "configureFailPoint": "failCommand", "mode": mode, "data": data,
     };
     client.database("admin").run_command(command).await.unwrap();
 }

@@ -17,8 +17,8 @@ use super::common::{documents, entry, fail, fill, key, options, options_of, own_
 /// How long the slow one is held.
 const HELD: Duration = Duration::from_millis(1_500);
 
-/// Two processes on one collection: one is quick; the other's next `update`, which comes after it
-/// has raised the counter, can be held.
+/// Two processes on one collection: one is quick; the other's next `update` but one, which comes
+/// after it has raised the counter, can be held.
 struct Processes {
     server: Server,
     options: MongoDbOptions,
@@ -50,7 +50,8 @@ impl Processes {
             "failCommands": ["update"], "appName": "slow", "blockConnection": true,
             "blockTimeMS": i64::try_from(HELD.as_millis()).unwrap(),
         };
-        fail(&self.server, 1, held).await;
+        // The first raises the counter.
+        fail(&self.server, doc! { "skip": 1, "times": 1 }, held).await;
         let before = self.counter().await;
         let begun = tokio::spawn(call);
         while self.counter().await == before {

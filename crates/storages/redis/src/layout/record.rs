@@ -34,6 +34,9 @@ pub(crate) struct Details {
 }
 
 impl Record {
+    /// The stamp, at the beginning.
+    pub(crate) const STAMP_BYTES: usize = 8;
+
     /// The record of an entry that is stored under `stamp`.
     pub(crate) fn encode(entry: &Entry, stamp: u64) -> Vec<u8> {
         let tags = tags_bytes(&entry.tags);

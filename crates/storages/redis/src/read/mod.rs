@@ -1,8 +1,10 @@
 //! Reads: one round trip, the fence's counter with the entries.
 
 mod scan;
+mod together;
 
 pub(crate) use scan::{Page, Pages, scanned};
+pub(crate) use together::Together;
 
 use bytes::Bytes;
 use cache_core::entry::EnvelopeError;
@@ -27,7 +29,7 @@ struct Part {
 }
 
 impl Shared {
-    pub(crate) async fn get(&self, key: &Key) -> Result<Lookup, StorageError> {
+    async fn get_alone(&self, key: &Key) -> Result<Lookup, StorageError> {
         const OPERATION: &str = "get";
         let bucket = self.names.bucket_of(key);
         for made in [false, true] {
@@ -59,27 +61,36 @@ impl Shared {
                 Ok(Vec::new())
             };
         }
+        self.lookups(OPERATION, keys).await
+    }
+
+    /// Looks for keys, of which there is one at least.
+    async fn lookups(
+        &self,
+        operation: &'static str,
+        keys: &[Key],
+    ) -> Result<Vec<Result<Lookup, StorageError>>, StorageError> {
         let parts = self.parts(keys, KEYS_PER_COMMAND);
-        let answers = self.read_parts(OPERATION, keys, &parts).await?;
+        let answers = self.read_parts(operation, keys, &parts).await?;
         let mut lookups: Vec<Option<Result<Lookup, StorageError>>> = vec![None; keys.len()];
         let mut without_fence = Vec::new();
         for (part, answer) in parts.into_iter().zip(answers) {
             if let Ok((None, _)) = answer {
                 without_fence.push(part);
             } else {
-                fill_in(OPERATION, keys, &part, answer, &mut lookups);
+                fill_in(operation, keys, &part, answer, &mut lookups);
             }
         }
         if !without_fence.is_empty() {
             // A server that was emptied: the fence is made, and only then a stamp is taken.
             let buckets: Vec<Bucket> = without_fence.iter().map(|part| part.bucket).collect();
-            self.open_fences(OPERATION, &buckets).await?;
-            let answers = self.read_parts(OPERATION, keys, &without_fence).await?;
+            self.open_fences(operation, &buckets).await?;
+            let answers = self.read_parts(operation, keys, &without_fence).await?;
             for (part, answer) in without_fence.into_iter().zip(answers) {
-                fill_in(OPERATION, keys, &part, answer, &mut lookups);
+                fill_in(operation, keys, &part, answer, &mut lookups);
             }
         }
-        let missing = || Err(unexpected(OPERATION));
+        let missing = || Err(unexpected(operation));
         Ok(lookups.into_iter().map(|lookup| lookup.unwrap_or_else(missing)).collect())
     }
 

@@ -13,6 +13,7 @@ use crate::connection::{Connections, Connector, Routed};
 use crate::error::{SCHEME, error, unexpected};
 use crate::layout::{Bucket, Names};
 use crate::maintain;
+use crate::read::Together;
 
 const OPERATION: &str = "open";
 
@@ -40,6 +41,7 @@ pub(super) async fn open(options: RedisOptions) -> Result<Arc<Shared>, StorageEr
         refuses_tags: false,
         events_max: options.events_max,
         servers: options.servers.hosts().iter().map(host).collect(),
+        together: Together::default(),
         slots,
         upkeep: Mutex::new(None),
     };

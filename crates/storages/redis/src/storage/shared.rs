@@ -7,6 +7,7 @@ use tokio::task::AbortHandle;
 
 use crate::connection::Connections;
 use crate::layout::{Bucket, Names};
+use crate::read::Together;
 
 /// An open store.
 pub(crate) struct Shared {
@@ -19,6 +20,8 @@ pub(crate) struct Shared {
     pub(crate) events_max: u64,
     /// Where the servers are, as it may be shown.
     pub(crate) servers: Vec<String>,
+    /// Gets that are under way.
+    pub(crate) together: Together,
     pub(super) slots: Vec<Slot>,
     pub(super) upkeep: Mutex<Option<AbortHandle>>,
 }

@@ -4,7 +4,10 @@ use cache_core::atomics::{AtomicKind, AtomicName, Atomics, Operation};
 use cache_core::storage::{InvalidationMode, Selector, Storage};
 use redis::aio::MultiplexedConnection;
 
-use crate::common::{ask, connection, key, opened, remove_key, remove_tag, server, set_write};
+use cache_core::key::Key;
+use cache_redis::Redis;
+
+use crate::common::{ask, connection, key, opened, put, remove_key, remove_tag, server, set_write};
 use crate::tags::calls;
 
 /// Commands since the last time, scripts as one; those that scripts call do not count.
@@ -47,4 +50,67 @@ async fn every_call_takes_one_round_trip() {
     assert_eq!(commands(&mut connection).await, [0, 1, 0], "an addition");
     storage.apply(&name, &Operation::Count).await.unwrap();
     assert_eq!(commands(&mut connection).await, [0, 1, 0], "a look at a counter");
+}
+
+/// A get by a task of its own, as its caller sees it: whether the entry was there.
+fn began(storage: &Redis, key: Key) -> tokio::task::JoinHandle<Result<bool, ()>> {
+    let storage = storage.clone();
+    tokio::spawn(async move {
+        let found = storage.get(&key).await.map_err(|error| assert_eq!(error.key(), Some(&key)))?;
+        Ok(found.entry.is_some_and(|entry| entry.verify(&key).is_ok()))
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn gets_at_once_share_commands_and_nothing_else() {
+    const GETS: usize = 200;
+    let server = server();
+    let storage = opened(&server).await;
+    let name = |number: usize| format!("n{number}");
+    let even = (0..GETS).step_by(2);
+    let writes = even.map(|number| set_write(&name(number), name(number), &[]));
+    storage.write(writes.collect()).await.unwrap();
+    let mut connection = connection(server.port()).await;
+    put(&mut connection, "tiers:{0}:e:t:n4:v1", b"torn").await;
+    commands(&mut connection).await;
+    let mut fewest = u64::MAX;
+    for _ in 0..20 {
+        let gets: Vec<_> = (0..GETS).map(|number| began(&storage, key(&name(number)))).collect();
+        // Those that are given up take no other with them.
+        gets[6].abort();
+        for (number, get) in gets.into_iter().enumerate() {
+            match (number, get.await) {
+                (4, answer) => assert_eq!(answer.unwrap(), Err(()), "it is damaged, and alone"),
+                (6, _) => {}
+                (_, answer) => assert_eq!(answer.unwrap(), Ok(number % 2 == 0), "{number}"),
+            }
+        }
+        fewest = fewest.min(commands(&mut connection).await[0]);
+    }
+    assert!(fewest < GETS as u64 / 2, "{fewest} commands for {GETS} gets at once");
+}
+
+/// Whoever waits for a task of another's runtime asks by itself once that has ended.
+#[test]
+fn a_get_outlives_the_runtime_of_another() {
+    let runtime = || {
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+    };
+    let main = runtime();
+    let server = main.block_on(async { tokio::spawn(async { server() }).await.unwrap() });
+    let storage = main.block_on(opened(&server));
+    main.block_on(storage.write(vec![set_write("a", "x", &[])])).unwrap();
+    for _ in 0..20 {
+        let other = runtime();
+        for _ in 0..100 {
+            let storage = storage.clone();
+            other.spawn(async move { storage.get(&key("a")).await });
+        }
+        let _entered = main.enter();
+        let gets: Vec<_> = (0..100).map(|_| began(&storage, key("a"))).collect();
+        other.shutdown_background();
+        for get in gets {
+            assert_eq!(main.block_on(get).unwrap(), Ok(true));
+        }
+    }
 }
