@@ -3,6 +3,7 @@
 //! - `builder`: names, storages, clock and runtime become a [`Cache`].
 //! - `bind`: a definition is checked against them and becomes a binding.
 //! - `binding`: what a handle works on. `registered`: a storage under its name.
+//! - `guard`, `storage_options`: how long a storage may take, and when it is left alone.
 //! - `behind`, `stale`: refreshes behind readers, and entries of memory past their freshness.
 //! - `invalidate`, `pending`: invalidation across tiers, and what could not be reached.
 //! - `close`: finishing or aborting what runs, flushing, refusing.
@@ -13,6 +14,7 @@ mod bind;
 mod binding;
 mod builder;
 mod close;
+mod guard;
 mod invalidate;
 mod order;
 mod pending;
@@ -22,6 +24,7 @@ mod registered;
 mod registry;
 mod shared;
 mod stale;
+mod storage_options;
 mod whole;
 
 pub use backend::Backend;
@@ -33,4 +36,5 @@ pub use invalidate::{Invalidation, PendingInvalidation};
 pub(crate) use invalidate::{KeyTest, Reached, invalidate, invalidate_storages, leave_pending};
 pub(crate) use registered::Registered;
 pub(crate) use stale::StaleTimes;
+pub use storage_options::StorageOptions;
 pub use whole::Cache;

@@ -6,6 +6,7 @@ use std::fmt::Display;
 use std::future::Future;
 
 use crate::key::Key;
+use crate::policy::breaker::BreakerState;
 
 /// A span of feature `tracing`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,12 +71,23 @@ const INVALIDATION_PENDING: Event = Event {
     fields: &["tier", "error"],
     description: "An invalidation has not reached a storage, and is tried again.",
 };
+const BREAKER_CHANGED: Event = Event {
+    name: "tiers.breaker.changed",
+    fields: &["tier", "state"],
+    description: "The breaker of a storage opened, let calls try, or closed.",
+};
 
 /// Every span.
 pub const SPANS: &[Span] = &[LOAD, TIER];
 /// Every event.
-pub const EVENTS: &[Event] =
-    &[TIER_FAILED, ENTRY_DAMAGED, ENCODE_FAILED, LOAD_FAILED, INVALIDATION_PENDING];
+pub const EVENTS: &[Event] = &[
+    TIER_FAILED,
+    ENTRY_DAMAGED,
+    ENCODE_FAILED,
+    LOAD_FAILED,
+    INVALIDATION_PENDING,
+    BREAKER_CHANGED,
+];
 
 /// An event at level `warn`; nothing where the feature is off.
 macro_rules! event {
@@ -145,4 +157,9 @@ pub(crate) fn load_failed(key: &Key, error: &dyn Display) {
 
 pub(crate) fn invalidation_pending(tier: &str, error: &dyn Display) {
     event!(INVALIDATION_PENDING, "invalidation is pending", tier, error);
+}
+
+pub(crate) fn breaker_changed(tier: &str, state: BreakerState) {
+    let state = state.name();
+    event!(BREAKER_CHANGED, "breaker changed", tier, state);
 }

@@ -10,8 +10,8 @@ mod publish;
 
 pub use events::{EVENTS, Event, SPANS, Span};
 pub(crate) use events::{
-    encode_failed, entry_damaged, in_load_span, in_tier_span, invalidation_pending, load_failed,
-    tier_failed,
+    breaker_changed, encode_failed, entry_damaged, in_load_span, in_tier_span,
+    invalidation_pending, load_failed, tier_failed,
 };
 pub use metrics::{Label, METRICS, Metric, MetricKind};
 #[cfg(feature = "metrics")]

@@ -1,10 +1,12 @@
 //! Counters and latencies per node type and tier: one relaxed addition on a hit, read as a snapshot.
 
 mod counters;
+mod health;
 mod latency;
 mod recorder;
 mod snapshot;
 
+pub use health::{LastFailure, StorageHealth};
 pub(crate) use latency::LatencyRecorder;
 pub use latency::{Latency, LatencyBucket};
 pub(crate) use recorder::{NodeRecorder, TierRecorder};

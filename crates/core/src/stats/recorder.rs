@@ -45,7 +45,7 @@ recorder!(NodeRecorder {
 #[derive(Debug)]
 pub(crate) struct TierRecorder {
     storage: Arc<str>,
-    counters: Counters<10>,
+    counters: Counters<11>,
     /// In memory of reads, and only where it was asked for; of storages of reads of one key.
     pub(crate) get: LatencyRecorder,
     pub(crate) get_many: LatencyRecorder,
@@ -63,6 +63,7 @@ recorder!(TierRecorder {
     bytes_read = 7,
     bytes_written = 8,
     stale = 9,
+    skipped = 10,
 });
 
 impl NodeRecorder {
@@ -140,6 +141,7 @@ impl TierRecorder {
             bytes_read,
             bytes_written,
             stale,
+            skipped,
         ] = self.counters.read();
         TierStats {
             storage: self.storage.to_string(),
@@ -153,6 +155,7 @@ impl TierRecorder {
             bytes_read,
             bytes_written,
             stale,
+            skipped,
             get_latency: self.get.snapshot(),
             get_many_latency: self.get_many.snapshot(),
             write_latency: self.write.snapshot(),

@@ -10,6 +10,7 @@ mod early_refresh;
 mod examples;
 mod fail_safe;
 mod failing_tier;
+mod guarded_tier;
 mod guide;
 mod lifetimes;
 mod observability;
