@@ -19,6 +19,8 @@ mod sync {
 #[cfg(all(test, shuttle))]
 mod abandoned;
 #[cfg(all(test, shuttle))]
+mod breaker;
+#[cfg(all(test, shuttle))]
 mod check;
 #[cfg(all(test, shuttle))]
 mod closing;
@@ -32,6 +34,8 @@ mod flights;
 mod invalidations;
 #[cfg(all(test, shuttle))]
 mod pending;
+#[cfg(all(test, shuttle))]
+mod stale;
 #[cfg(all(test, shuttle))]
 mod updates;
 #[cfg(all(test, shuttle))]

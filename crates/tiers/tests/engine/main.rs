@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, reason = "a test says what it expects")]
 
 mod cached;
+mod chaos;
 mod compatibility;
 mod config;
 mod dynamic;
@@ -20,6 +21,7 @@ mod operations;
 mod predecessor;
 mod prefetch;
 mod scope;
+mod siblings;
 mod stale_model;
 mod stale_while_revalidate;
 mod stale_write_back;
