@@ -21,6 +21,8 @@ mod abandoned;
 #[cfg(all(test, shuttle))]
 mod backplane;
 #[cfg(all(test, shuttle))]
+mod breaker;
+#[cfg(all(test, shuttle))]
 mod check;
 #[cfg(all(test, shuttle))]
 mod closing;
@@ -36,6 +38,8 @@ mod invalidations;
 mod leases;
 #[cfg(all(test, shuttle))]
 mod pending;
+#[cfg(all(test, shuttle))]
+mod stale;
 #[cfg(all(test, shuttle))]
 mod updates;
 #[cfg(all(test, shuttle))]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cache_core::backplane::{Backplane, InProcessLog};
-use cache_core::cache::{Cache, Invalidation};
+use cache_core::cache::{Cache, Invalidation, StorageOptions};
 use cache_core::clock::{Clock, ManualClock, Tick, Timestamp};
 use cache_core::entry::Codec;
 use cache_core::error::Error;
@@ -26,6 +26,10 @@ use shuttle::sync::atomic::{AtomicU64, Ordering};
 pub(crate) struct Item(pub(crate) u64);
 
 pub(crate) const ITEM: Item = Item(1);
+
+/// Time stands still, and every sleep ends at once: no call may be timed.
+pub(crate) const UNTIMED: StorageOptions =
+    StorageOptions::DEFAULT.operation_timeout(None).sweep_timeout(None);
 
 /// The label that every entry bears.
 pub(crate) const LABEL: &str = "item";
@@ -49,6 +53,13 @@ impl Node for Item {
 /// A time that stands still; sleeps let others go on, and end: but those of an hour and more.
 #[derive(Debug, Default)]
 pub(crate) struct Stopped(ManualClock);
+
+impl Stopped {
+    /// At the time of a clock that a scenario moves.
+    pub(crate) fn of(clock: &ManualClock) -> Self {
+        Self(clock.clone())
+    }
+}
 
 impl Clock for Stopped {
     fn wall(&self) -> Timestamp {
@@ -218,8 +229,8 @@ impl Process {
         let (near, far) = (near.second_client(), far.second_client());
         let mut builder = Cache::builder()
             .clock(Arc::new(Stopped::default()))
-            .storage("near", near.clone())
-            .storage("far", far.clone());
+            .storage_with("near", near.clone(), UNTIMED)
+            .storage_with("far", far.clone(), UNTIMED);
         if let Some(log) = log {
             let backplane = Backplane::from(log.clone())
                 .heartbeat(ENDLESS)

@@ -35,6 +35,7 @@ pages! {
 
 #[cfg(all(feature = "testing", feature = "memory", feature = "msgpack", feature = "macros"))]
 pages! {
+    failing_tiers "failing-tiers.md"
     stale "stale.md"
     testing "testing.md"
 }

@@ -1,4 +1,4 @@
-use cache_core::cache::Backend;
+use cache_core::cache::{Backend, StorageOptions};
 use cache_core::error::ConfigError;
 use cache_core::storage::StorageError;
 
@@ -29,7 +29,8 @@ pub enum OpenError {
 /// | `mongodb://localhost/shop?collection=cache`, `mongodb+srv://..` | a collection of MongoDB |
 /// | `mysql://user:password@host/database?table=cache`, `mariadb://..` | a table on a MySQL or MariaDB server |
 ///
-/// The options of each are documented with its crate.
+/// The options of each are documented with its crate. Beside them, every one but memory takes those
+/// of [`StorageOptions`]: how long its calls may take, and when it is left alone.
 ///
 /// # Errors
 /// [`OpenError::Config`] for a URL that is not valid or a storage that this build leaves out (with
@@ -43,6 +44,19 @@ pub async fn open(url: &str) -> Result<Backend, OpenError> {
         "memory" | "local" => Ok(cache_memory::Memory::open(url)?.into()),
         #[cfg(not(feature = "memory"))]
         "memory" | "local" => Err(missing(scheme, "memory").into()),
+        _ => {
+            let (options, url) = StorageOptions::take_from_url(url)?;
+            let backend = open_storage(scheme, &url).await?;
+            Ok(match (backend, options) {
+                (Backend::Storage(storage), Some(options)) => Backend::Guarded(storage, options),
+                (backend, _) => backend,
+            })
+        }
+    }
+}
+
+async fn open_storage(scheme: &str, url: &str) -> Result<Backend, OpenError> {
+    match scheme {
         #[cfg(feature = "sqlite")]
         "sqlite" => Ok(cache_sqlite::SqliteOptions::from_url(url)?.open().await?.into()),
         #[cfg(not(feature = "sqlite"))]

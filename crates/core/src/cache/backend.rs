@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use super::storage_options::StorageOptions;
 use crate::memory::MemoryEngine;
 use crate::storage::Storage;
 
@@ -11,6 +12,8 @@ pub enum Backend {
     Memory(Arc<dyn MemoryEngine>),
     /// Encoded entries elsewhere.
     Storage(Arc<dyn Storage>),
+    /// The same, guarded by other options than the defaults.
+    Guarded(Arc<dyn Storage>, StorageOptions),
 }
 
 impl From<Arc<dyn MemoryEngine>> for Backend {

@@ -55,6 +55,11 @@ pub(super) fn bind<N: Node>(
     }
     let across = across(shared, &definition, &tiers)?;
     let far_first = order(shared, &definition.name, &tiers)?;
+    for tier in &tiers {
+        let kept = [tier.ttl, definition.load_timeout].into_iter().sum::<Option<Duration>>();
+        let stale = definition.stale.kept().unwrap_or_default();
+        tier.storage.keeps(kept.map(|kept| kept.saturating_add(stale)));
+    }
     let cancels = definition.abandoned == Abandoned::Cancel;
     Ok(Binding {
         id: BindingId::next(),

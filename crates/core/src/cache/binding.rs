@@ -6,7 +6,7 @@ use tokio::sync::Semaphore;
 
 use super::across::AcrossLeases;
 use super::behind::Behind;
-use super::registered::Registered;
+use super::registered::{Registered, was_made};
 use super::shared::Shared;
 use super::stale::MemoryTimes;
 use crate::clock::{Tick, Timestamp};
@@ -22,7 +22,7 @@ use crate::policy::lifetime::Lifetime;
 use crate::policy::routing::SizeRange;
 use crate::source::ErasedSource;
 use crate::stats::{LatencyRecorder, NodeRecorder, NodeStats, TierRecorder};
-use crate::storage::{InvalidationMode, Lookup, Outcome, StorageError, Write};
+use crate::storage::{InvalidationMode, Lookup, Outcome, StorageError, StorageErrorKind, Write};
 use crate::sync::Mutex;
 
 /// A node type bound to a cache and its source: what a handle works on.
@@ -140,6 +140,16 @@ impl StorageTier {
         timed(&self.recorder.write, call).await
     }
 
+    /// Counts what could not be done because the storage failed, or is left alone.
+    pub(crate) fn failed(&self, count: u64, error: &StorageError) {
+        if error.kind() == StorageErrorKind::BreakerOpen {
+            self.recorder.skipped(count);
+        } else {
+            self.recorder.errors(count);
+            observe::tier_failed(&self.storage.name, error);
+        }
+    }
+
     pub(crate) fn lifetime(&self, definition: &NodeDefinition) -> Lifetime {
         Lifetime {
             tier_ttl: self.ttl,
@@ -151,10 +161,15 @@ impl StorageTier {
     }
 }
 
-async fn timed<T>(latency: &LatencyRecorder, call: impl Future<Output = T>) -> T {
+async fn timed<T>(
+    latency: &LatencyRecorder,
+    call: impl Future<Output = Result<T, StorageError>>,
+) -> Result<T, StorageError> {
     let started = Instant::now();
     let done = call.await;
-    latency.record(started.elapsed());
+    if was_made(&done) {
+        latency.record(started.elapsed());
+    }
     done
 }
 

@@ -5,19 +5,21 @@ use std::time::Duration;
 use super::backend::Backend;
 use super::registered::{Registered, RegisteredMemory};
 use super::shared::Shared;
+use super::storage_options::StorageOptions;
 use super::whole::Cache;
 use crate::atomics::InProcessAtomics;
 use crate::backplane::{Announcer, Backplane, Log, LogChoice};
 use crate::clock::{Clock, SystemClock};
 use crate::error::ConfigError;
 use crate::key::validate_name;
+use crate::storage::Storage;
 use crate::sync::Runtime;
 
 /// Puts a [`Cache`] together.
 #[derive(Debug)]
 pub struct CacheBuilder {
     prefix: String,
-    backends: Vec<(String, Backend)>,
+    backends: Vec<(String, Backend, Option<StorageOptions>)>,
     clock: Arc<dyn Clock>,
     runtime: Option<Runtime>,
     times_memory_reads: bool,
@@ -49,7 +51,20 @@ impl CacheBuilder {
 
     /// Registers a memory or a storage under a name, by which tiers refer to it.
     pub fn storage(mut self, name: impl Into<String>, backend: impl Into<Backend>) -> Self {
-        self.backends.push((name.into(), backend.into()));
+        self.backends.push((name.into(), backend.into(), None));
+        self
+    }
+
+    /// As [`storage`](Self::storage), for a storage that is guarded by other options than the
+    /// [defaults](StorageOptions::DEFAULT): how long its calls may take, and when it is left alone.
+    /// A memory is not guarded.
+    pub fn storage_with(
+        mut self,
+        name: impl Into<String>,
+        backend: impl Into<Backend>,
+        options: StorageOptions,
+    ) -> Self {
+        self.backends.push((name.into(), backend.into(), Some(options)));
         self
     }
 
@@ -108,8 +123,8 @@ impl CacheBuilder {
     /// Checks what was given.
     ///
     /// # Errors
-    /// [`ConfigError`] if the prefix or a name is not valid, a name is given twice, the interval of
-    /// metrics is shorter than a millisecond, or there is no runtime.
+    /// [`ConfigError`] if the prefix, a name or an option of a storage is not valid, a name is given
+    /// twice, a memory has options of a storage, the interval of metrics is shorter than a millisecond, or there is no runtime.
     pub fn build(self) -> Result<Cache, ConfigError> {
         validate_name("prefix", &self.prefix)
             .map_err(|source| ConfigError::Name { context: "cache".to_owned(), source })?;
@@ -123,7 +138,7 @@ impl CacheBuilder {
         }
         let mut storages: Vec<Arc<Registered>> = Vec::new();
         let mut memories: Vec<RegisteredMemory> = Vec::new();
-        for (name, backend) in self.backends {
+        for (name, backend, options) in self.backends {
             validate_name("storage name", &name)
                 .map_err(|source| ConfigError::Name { context: "cache".to_owned(), source })?;
             let known = storages.iter().any(|storage| *storage.name == *name)
@@ -132,12 +147,24 @@ impl CacheBuilder {
                 return Err(ConfigError::DuplicateStorage { name });
             }
             match backend {
+                Backend::Memory(_) if options.is_some() => {
+                    return Err(ConfigError::Option {
+                        context: format!("storage `{name}`"),
+                        option: "storage options".to_owned(),
+                        problem: "are not for a memory, whose calls are not guarded".to_owned(),
+                    });
+                }
                 Backend::Memory(engine) => {
                     let atomics = Arc::new(InProcessAtomics::new(Arc::clone(&self.clock)));
                     memories.push(RegisteredMemory { name: name.into(), engine, atomics });
                 }
                 Backend::Storage(storage) => {
-                    storages.push(Arc::new(Registered::new(&name, storage)));
+                    let options = options.unwrap_or_default();
+                    storages.push(registered(&name, storage, options, &self.clock)?);
+                }
+                Backend::Guarded(storage, given) => {
+                    let options = options.unwrap_or(given);
+                    storages.push(registered(&name, storage, options, &self.clock)?);
                 }
             }
         }
@@ -193,5 +220,21 @@ fn find_log(backplane: &Backplane, storages: &[Arc<Registered>]) -> Result<Log, 
             storage.carries_log();
             Ok(Log::Storage(Arc::clone(storage)))
         }
+    }
+}
+
+fn registered(
+    name: &str,
+    storage: Arc<dyn Storage>,
+    options: StorageOptions,
+    clock: &Arc<dyn Clock>,
+) -> Result<Arc<Registered>, ConfigError> {
+    match options.problem() {
+        Some((option, problem)) => Err(ConfigError::Option {
+            context: format!("storage `{name}`"),
+            option: option.to_owned(),
+            problem: problem.to_owned(),
+        }),
+        None => Ok(Arc::new(Registered::new(name, storage, options, Arc::clone(clock)))),
     }
 }

@@ -200,7 +200,8 @@ pub(crate) fn leave_to_replay(
     selector: &Selector,
     mode: InvalidationMode,
 ) {
-    if storage.pending.add(selector.clone(), mode, key_test.clone(), &shared.prefix) {
+    let (selector, ends) = (selector.clone(), storage.all_expired_at());
+    if storage.pending.add(selector, mode, key_test.clone(), &shared.prefix, ends) {
         shared.spawn_until_closing(replay(Arc::downgrade(shared), Arc::clone(storage)));
     }
 }
@@ -212,8 +213,9 @@ async fn replay(shared: Weak<Shared>, storage: Arc<Registered>) {
     const PAUSE_MIN: Duration = Duration::from_millis(50);
     const PAUSE_MAX: Duration = Duration::from_secs(10);
     let mut pause = PAUSE_MIN;
-    while let Some(waiting) = storage.pending.next() {
+    loop {
         let Some(clock) = shared.upgrade().map(|shared| Arc::clone(&shared.clock)) else { return };
+        let Some(waiting) = storage.pending.next(clock.monotonic()) else { return };
         clock.sleep(pause.mul_f64(0.5 + 0.5 * fastrand::f64())).await;
         let Some(shared) = shared.upgrade() else { return };
         // A storage that panics has not been told, and is to be told again like one that fails.
@@ -222,19 +224,20 @@ async fn replay(shared: Weak<Shared>, storage: Arc<Registered>) {
             storage.pending.landed(&waiting);
             pause = PAUSE_MIN;
         } else {
+            storage.pending.failed(&waiting);
             pause = (pause * 2).min(PAUSE_MAX);
         }
     }
 }
 
 async fn land(shared: &Shared, storage: &Arc<Registered>, waiting: &Waiting) -> bool {
-    if storage.invalidate(&waiting.selector, waiting.mode).await.is_err() {
+    if storage.invalidate_anyway(&waiting.selector, waiting.mode).await.is_err() {
         return false;
     }
     let nearer = shared.order.nearer_than(storage);
     if !cfg!(mutant = "no_second_round") {
         for tier in nearer {
-            if tier.invalidate(&waiting.selector, waiting.mode).await.is_err() {
+            if tier.invalidate_anyway(&waiting.selector, waiting.mode).await.is_err() {
                 return false;
             }
         }

@@ -4,6 +4,7 @@
 //! - `bind`: a definition is checked against them and becomes a binding.
 //! - `binding`: what a handle works on. `registered`: a storage under its name.
 //! - `across`: single flight across processes. `atomics`: counters, locks and the like.
+//! - `guard`, `storage_options`: how long a storage may take, and when it is left alone.
 //! - `behind`, `stale`: refreshes behind readers, and entries of memory past their freshness.
 //! - `invalidate`, `pending`: invalidation across tiers, and what could not be reached.
 //! - `close`: finishing or aborting what runs, flushing, refusing.
@@ -16,6 +17,7 @@ mod bind;
 mod binding;
 mod builder;
 mod close;
+mod guard;
 mod invalidate;
 mod order;
 mod pending;
@@ -25,6 +27,7 @@ mod registered;
 mod registry;
 mod shared;
 mod stale;
+mod storage_options;
 mod whole;
 
 pub(crate) use across::AcrossLeases;
@@ -42,4 +45,5 @@ pub(crate) use registered::Registered;
 pub(crate) use registry::Registry;
 pub(crate) use shared::Shared;
 pub(crate) use stale::StaleTimes;
+pub use storage_options::StorageOptions;
 pub use whole::Cache;

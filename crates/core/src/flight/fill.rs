@@ -13,7 +13,6 @@ use crate::entry::{CodecError, Compression, Entry, EntryKind, Token};
 use crate::fence::Stamp;
 use crate::key::{Key, Tags};
 use crate::node::Node;
-use crate::observe;
 use crate::policy::lifetime::Lifetime;
 use crate::storage::{InvalidationMode, Outcome, Selector, Write, WriteAction};
 
@@ -136,8 +135,7 @@ impl<'a, N: Node> Fills<'a, N> {
             let keys = Selector::Keys(std::mem::take(keys));
             // What is not reached lives on until its time, as it does where a refresh fails.
             if let Err(error) = tier.storage.invalidate(&keys, InvalidationMode::Remove).await {
-                tier.recorder.errors(1);
-                observe::tier_failed(&tier.storage.name, &error);
+                tier.failed(1, &error);
             }
         }
     }
@@ -170,8 +168,7 @@ async fn write_counted(tier: &StorageTier, writes: Vec<Write>) {
     let outcomes = match tier.write(writes).await {
         Ok(outcomes) => outcomes,
         Err(error) => {
-            tier.recorder.errors(count);
-            observe::tier_failed(&tier.storage.name, &error);
+            tier.failed(count, &error);
             return;
         }
     };
@@ -184,8 +181,7 @@ async fn write_counted(tier: &StorageTier, writes: Vec<Write>) {
             Ok(Outcome::Fenced | Outcome::ConditionFailed) => tier.recorder.fills_refused(1),
             Ok(Outcome::TooLarge) => tier.recorder.fills_skipped(1),
             Err(error) => {
-                tier.recorder.errors(1);
-                observe::tier_failed(&tier.storage.name, &error);
+                tier.failed(1, &error);
             }
         }
     }

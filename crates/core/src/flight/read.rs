@@ -58,9 +58,8 @@ pub(super) async fn storages<N: Node>(batch: &mut Batch<N>, depths: Range<usize>
         let lookups = match ask(tier, &keys).await {
             Ok(lookups) => lookups,
             Err(error) => {
-                tier.recorder.errors(keys.len() as u64);
+                tier.failed(keys.len() as u64, &error);
                 tier.recorder.misses(keys.len() as u64);
-                observe::tier_failed(&tier.storage.name, &error);
                 if tier.on_failure == TierFailure::Error {
                     batch.land_rest(|_| tier.storage.error(error.clone()));
                 }
@@ -83,11 +82,7 @@ async fn ask(
 ) -> Result<Vec<Result<Lookup, StorageError>>, StorageError> {
     match keys {
         [key] => Ok(vec![Ok(tier.get(key).await?)]),
-        _ => {
-            let lookups = tier.get_many(keys).await?;
-            tier.storage.expect_answers(keys.len(), lookups.len())?;
-            Ok(lookups)
-        }
+        _ => tier.get_many(keys).await,
     }
 }
 
@@ -105,9 +100,8 @@ async fn judge<N: Node>(
     let lookup = match lookup {
         Ok(lookup) => lookup,
         Err(error) => {
-            tier.recorder.errors(1);
+            tier.failed(1, &error);
             tier.recorder.misses(1);
-            observe::tier_failed(&tier.storage.name, &error);
             if tier.on_failure == TierFailure::Error {
                 let error = tier.storage.error(error);
                 batch.land(at, Err(error));
@@ -200,8 +194,7 @@ async fn land_found<N: Node>(
     if !slid.is_empty() {
         // A renewal that is lost ends an entry early, and nothing else.
         if let Err(error) = tier.write(slid).await {
-            tier.recorder.errors(1);
-            observe::tier_failed(&tier.storage.name, &error);
+            tier.failed(1, &error);
         }
     }
 }
@@ -222,8 +215,7 @@ pub(super) async fn stamps<N: Node>(
                 }
             }
             Err(error) => {
-                tier.recorder.errors(1);
-                observe::tier_failed(&tier.storage.name, &error);
+                tier.failed(1, &error);
                 if tier.on_failure == TierFailure::Error {
                     return Err(tier.storage.error(error));
                 }

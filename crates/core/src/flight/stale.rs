@@ -99,11 +99,27 @@ async fn wait_for_others<N: Node>(batch: &mut Batch<N>, once: &mut Option<LoadOn
         let node = batch.items[*at].led.node.clone();
         let wait: Waiting<N> = async move { joined.waiter.wait(&node).await }.boxed();
         let timeout = soft(batch, *at).map(|timeout| binding.cache.clock.sleep(timeout));
-        waits.push(async move { (*at, joined.flight, patiently::<N>(wait, timeout).await) });
+        waits.push(wait_on::<N>(*at, joined.flight, wait, timeout));
     }
     while let Some((at, flight, waited)) = waits.next().await {
-        take(batch, at, &flight, waited).await;
+        // Waited for beside the others: it may itself wait for one of them.
+        if let Some(wait) = take(batch, at, &flight, waited).await {
+            waits.push(wait_on::<N>(at, flight, wait, None));
+        }
     }
+}
+
+/// One flight, and how its wait ended.
+type Ended<N> =
+    (usize, Arc<Flight<N, <N as Node>::Value>>, Result<Waited<<N as Node>::Value>, Waiting<N>>);
+
+async fn wait_on<N: Node>(
+    at: usize,
+    flight: Arc<Flight<N, N::Value>>,
+    wait: Waiting<N>,
+    timeout: Option<BoxFuture<'static, ()>>,
+) -> Ended<N> {
+    (at, flight, patiently::<N>(wait, timeout).await)
 }
 
 /// The end of a wait, or the wait itself where the timeout came first.
@@ -118,21 +134,19 @@ async fn patiently<N: Node>(
     }
 }
 
+/// Lands what a wait has brought; gives a wait that goes on.
 async fn take<N: Node>(
     batch: &mut Batch<N>,
     at: usize,
     flight: &Flight<N, N::Value>,
     waited: Result<Waited<N::Value>, Waiting<N>>,
-) {
+) -> Option<Waiting<N>> {
     let waited = match waited {
         Ok(waited) => waited,
         Err(wait) => {
             // It goes on, also for nobody, before its last waiter may leave it.
             flight.lead().detach();
-            if serve(batch, at, Some(Duration::ZERO)).await {
-                return;
-            }
-            wait.await
+            return (!serve(batch, at, Some(Duration::ZERO)).await).then_some(wait);
         }
     };
     match waited {
@@ -141,6 +155,7 @@ async fn take<N: Node>(
         // Older than what the callers were promised: loaded once more.
         Waited::Late => {}
     }
+    None
 }
 
 /// Notes for whom the source is left alone for a while.

@@ -253,7 +253,7 @@ pub(super) async fn store<N: Node>(
                     // It is gone from here; a nearer tier may take it.
                     Ok(Outcome::TooLarge) => tier.recorder.fills_skipped(1),
                     Err(error) => {
-                        tier.recorder.errors(1);
+                        tier.failed(1, &error);
                         results[place] = Err(tier.storage.error(error));
                         // Nobody knows what stands there now.
                         only_invalidated.push(changes[place].key.clone());

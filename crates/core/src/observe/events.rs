@@ -6,6 +6,7 @@ use std::fmt::Display;
 use std::future::Future;
 
 use crate::key::Key;
+use crate::policy::breaker::BreakerState;
 
 /// A span of feature `tracing`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +96,11 @@ const BACKPLANE_ORDER: Event = Event {
     fields: &["near", "far"],
     description: "Another process goes through two shared storages the other way round.",
 };
+const BREAKER_CHANGED: Event = Event {
+    name: "tiers.breaker.changed",
+    fields: &["tier", "state"],
+    description: "The breaker of a storage opened, let calls try, or closed.",
+};
 
 /// Every span.
 pub const SPANS: &[Span] = &[LOAD, TIER];
@@ -110,6 +116,7 @@ pub const EVENTS: &[Event] = &[
     BACKPLANE_SILENT,
     BACKPLANE_GAP,
     BACKPLANE_ORDER,
+    BREAKER_CHANGED,
 ];
 
 /// An event at level `warn`; nothing where the feature is off.
@@ -200,4 +207,9 @@ pub(crate) fn backplane_gap(cache: &str) {
 
 pub(crate) fn backplane_order(near: &str, far: &str) {
     event!(BACKPLANE_ORDER, "storages in another order", near, far);
+}
+
+pub(crate) fn breaker_changed(tier: &str, state: BreakerState) {
+    let state = state.name();
+    event!(BREAKER_CHANGED, "breaker changed", tier, state);
 }

@@ -126,6 +126,14 @@ metrics! {
         "Payload written to a tier.";
     TIER_DURATION: Histogram "tiers_tier_duration_seconds" [CACHE, NODE, TIER, OPERATION]
         "How long calls of a tier took; those of memory where the cache is told to time them.";
+    TIER_SKIPPED: Counter "tiers_tier_skipped_calls_total" [CACHE, TIER]
+        "Calls that were not made because a storage had failed again and again.";
+    TIER_TIMEOUTS: Counter "tiers_tier_timeouts_total" [CACHE, TIER]
+        "Calls of a storage that were given up because they took too long.";
+    BREAKER_OPENED: Counter "tiers_breaker_opened_total" [CACHE, TIER]
+        "How often the breaker of a storage has opened.";
+    BREAKER_STATE: Gauge "tiers_breaker_state" [CACHE, TIER]
+        "Where the breaker of a storage stands: 0 closed, 1 half-open, 2 open.";
     INVALIDATIONS: Counter "tiers_invalidations_total" [CACHE, TIER, SUCCESS_OR_FAILURE]
         "Invalidations sent to a storage; each try counts.";
     INVALIDATION_DURATION: Histogram "tiers_invalidation_duration_seconds" [CACHE, TIER]

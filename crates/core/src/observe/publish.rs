@@ -8,6 +8,7 @@ use ::metrics::{Key, Label, Level, Metadata, Recorder, Unit};
 use parking_lot::Mutex;
 
 use super::metrics::*;
+use crate::policy::breaker::BreakerState;
 use crate::stats::{CacheStats, Latency, MemoryStorageStats, NodeStats, StorageReport, TierStats};
 
 static METADATA: Metadata<'static> =
@@ -113,6 +114,10 @@ impl To<'_> {
 
     fn storage(&mut self, report: &StorageReport) {
         let tier = report.storage.as_str();
+        self.counter(&TIER_SKIPPED, &[tier], report.health.skipped);
+        self.counter(&TIER_TIMEOUTS, &[tier], report.health.timeouts);
+        self.counter(&BREAKER_OPENED, &[tier], report.health.breaker_opened);
+        self.gauge(&BREAKER_STATE, &[tier], breaker_figure(report.health.breaker));
         self.counter(&INVALIDATIONS, &[tier, "success"], report.invalidations);
         self.counter(&INVALIDATIONS, &[tier, "failure"], report.invalidations_failed);
         self.histogram(&INVALIDATION_DURATION, &[tier], &report.invalidate_latency);
@@ -150,5 +155,13 @@ impl To<'_> {
         let labels: Vec<Label> =
             named.map(|(label, value)| Label::new(label.name, (*value).to_owned())).collect();
         Key::from_parts(metric.name, labels)
+    }
+}
+
+const fn breaker_figure(state: BreakerState) -> u64 {
+    match state {
+        BreakerState::Closed => 0,
+        BreakerState::HalfOpen => 1,
+        BreakerState::Open => 2,
     }
 }

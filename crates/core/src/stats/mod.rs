@@ -2,12 +2,14 @@
 
 mod across;
 mod counters;
+mod health;
 mod latency;
 mod recorder;
 mod snapshot;
 
 pub(crate) use across::AcrossRecorder;
 pub use across::AcrossStats;
+pub use health::{LastFailure, StorageHealth};
 pub(crate) use latency::LatencyRecorder;
 pub use latency::{Latency, LatencyBucket};
 pub(crate) use recorder::{NodeRecorder, TierRecorder};

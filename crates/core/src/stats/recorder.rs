@@ -46,7 +46,7 @@ recorder!(NodeRecorder {
 #[derive(Debug)]
 pub(crate) struct TierRecorder {
     storage: Arc<str>,
-    counters: Counters<10>,
+    counters: Counters<11>,
     /// In memory of reads, and only where it was asked for; of storages of reads of one key.
     pub(crate) get: LatencyRecorder,
     pub(crate) get_many: LatencyRecorder,
@@ -64,6 +64,7 @@ recorder!(TierRecorder {
     bytes_read = 7,
     bytes_written = 8,
     stale = 9,
+    skipped = 10,
 });
 
 impl NodeRecorder {
@@ -142,6 +143,7 @@ impl TierRecorder {
             bytes_read,
             bytes_written,
             stale,
+            skipped,
         ] = self.counters.read();
         TierStats {
             storage: self.storage.to_string(),
@@ -155,6 +157,7 @@ impl TierRecorder {
             bytes_read,
             bytes_written,
             stale,
+            skipped,
             get_latency: self.get.snapshot(),
             get_many_latency: self.get_many.snapshot(),
             write_latency: self.write.snapshot(),

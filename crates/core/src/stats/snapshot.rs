@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::across::AcrossStats;
+use super::health::StorageHealth;
 use super::latency::Latency;
 use crate::backplane::BackplaneStats;
 use crate::memory::{MemoryStats, MissRatioCurve};
@@ -61,6 +62,9 @@ pub struct TierStats {
     pub misses: u64,
     /// Reads and writes that failed.
     pub errors: u64,
+    /// Reads and writes that were not made because the storage is left alone
+    /// ([`StorageHealth::breaker`]).
+    pub skipped: u64,
     /// Entries that were torn, foreign, too large or not decodable.
     pub damaged: u64,
     /// Entries stored.
@@ -118,8 +122,13 @@ pub struct StorageReport {
     pub storage: String,
     /// Its figures.
     pub stats: Result<StorageStats, StorageError>,
+    /// How it has fared.
+    pub health: StorageHealth,
     /// Invalidations that have not reached it yet.
     pub pending_invalidations: usize,
+    /// Invalidations that were given up before they reached it: by then, whatever they named had
+    /// expired.
+    pub invalidations_expired: u64,
     /// Invalidations that reached it; those that were tried again and those that a change sends
     /// to the tiers it does not fill included.
     pub invalidations: u64,

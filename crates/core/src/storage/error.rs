@@ -21,6 +21,9 @@ pub struct StorageError {
 pub enum StorageErrorKind {
     /// Not reachable, busy, locked, out of connections, or answered too late: may work again soon.
     Unavailable,
+    /// Not asked: it has failed again and again, and is left alone for a while
+    /// ([`policy::breaker`](crate::policy::breaker)).
+    BreakerOpen,
     /// The disk or the quota is full.
     Full,
     /// A record or the whole store is damaged, torn or not ours.
@@ -82,6 +85,6 @@ impl StorageError {
 
     /// Whether the same call may succeed if it is made again after a while.
     pub fn is_transient(&self) -> bool {
-        matches!(self.kind, StorageErrorKind::Unavailable)
+        matches!(self.kind, StorageErrorKind::Unavailable | StorageErrorKind::BreakerOpen)
     }
 }

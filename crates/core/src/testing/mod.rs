@@ -5,14 +5,17 @@
 //! |---|---|
 //! | [`suite`] | named cases over [`Storage`](crate::storage::Storage), and a runner for them |
 //! | [`TestStorage`] | a storage in memory that counts calls, fails, damages and hangs on demand |
+//! | [`ChaosStorage`] | a storage around another one, on which much goes wrong by chance |
 //! | [`ScriptedSource`] | a source that counts loads and answers as it is told |
 //! | [`ManualClock`] | a clock that moves only when it is told to |
 
+mod chaos;
 mod gate;
 mod source;
 mod storage;
 pub mod suite;
 
+pub use chaos::{ChaosOdds, ChaosStorage};
 pub use gate::Gate;
 pub use source::{LoadCounts, ScriptedSource};
 #[doc(hidden)]

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tiers::cache::StorageOptions;
 use tiers::core::testing::{Operation, ReadDamage, TestStorage};
 use tiers::node::TierFailure;
 use tiers::prelude::*;
@@ -33,8 +34,8 @@ fn chain(with_memory: bool) -> Chain {
     let cache = Cache::builder()
         .clock(Arc::new(world.clock.clone()))
         .storage("memory", memory())
-        .storage("near", near.clone())
-        .storage("far", far.clone())
+        .storage_with("near", near.clone(), StorageOptions::NONE)
+        .storage_with("far", far.clone(), StorageOptions::NONE)
         .build()
         .expect("a valid cache");
     let ttl = Duration::from_secs(600);

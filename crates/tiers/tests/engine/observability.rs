@@ -209,7 +209,9 @@ mod spans {
     use std::collections::BTreeMap;
     use std::sync::{Arc, Mutex};
 
+    use tiers::cache::StorageOptions;
     use tiers::core::testing::{Operation, TestStorage};
+    use tiers::policy::breaker::BreakerOptions;
     use tiers::storage::StorageErrorKind;
     use tracing::span::{Attributes, Id, Record};
     use tracing::{Event, Metadata, Subscriber};
@@ -275,7 +277,12 @@ mod spans {
                 span.name
             );
         }
-        for name in ["tiers.tier.failed", "tiers.load.failed", "tiers.invalidation.pending"] {
+        for name in [
+            "tiers.tier.failed",
+            "tiers.load.failed",
+            "tiers.invalidation.pending",
+            "tiers.breaker.changed",
+        ] {
             let event = EVENTS.iter().find(|event| event.name == name).expect("is documented");
             let fields = event.fields.iter().map(|field| (*field).to_owned()).collect();
             assert_eq!(noted.get(name), Some(&("warn".to_owned(), fields)), "{name}");
@@ -284,13 +291,17 @@ mod spans {
 
     async fn go_wrong() {
         let storage = TestStorage::new();
-        let cache = Cache::builder().storage("far", storage.clone()).build().expect("is valid");
+        let breaker = BreakerOptions::new(2, Duration::from_secs(5));
+        let options = StorageOptions::new().breaker(Some(breaker));
+        let cache = Cache::builder().storage_with("far", storage.clone(), options);
+        let cache = cache.build().expect("is valid");
         let definition = UserNode::definition().tiers([TierDefinition::new("far")]);
         let users = cache.bind_as::<UserNode>(definition, Versions::new()).expect("binds");
         storage.fail_next(Operation::Get, 1, StorageErrorKind::Unavailable);
         let refuse = || async { Err::<Loaded<_>, _>(LoadError::message("no")) };
         users.get_with(&user(1), refuse).await.expect_err("does not load");
-        storage.fail_next(Operation::Invalidate, 1, StorageErrorKind::Unavailable);
+        storage.fail_next(Operation::Invalidate, 2, StorageErrorKind::Unavailable);
+        let _ = users.invalidate(&user(1)).await.expect("is told");
         let done = users.invalidate(&user(1)).await.expect("is told");
         assert!(!done.is_done());
     }

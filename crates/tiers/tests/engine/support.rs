@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
+use tiers::cache::StorageOptions;
 use tiers::clock::ManualClock;
 use tiers::prelude::*;
 use tiers::sqlite::SqliteOptions;
@@ -130,7 +131,7 @@ impl World {
         Cache::builder()
             .clock(Arc::new(self.clock.clone()))
             .storage("memory", memory())
-            .storage("sqlite", self.sqlite().await)
+            .storage_with("sqlite", self.sqlite().await, StorageOptions::NONE)
             .build()
             .expect("a valid cache")
     }
@@ -139,7 +140,7 @@ impl World {
     pub(crate) async fn cache_without_memory(&self) -> Cache {
         Cache::builder()
             .clock(Arc::new(self.clock.clone()))
-            .storage("sqlite", self.sqlite().await)
+            .storage_with("sqlite", self.sqlite().await, StorageOptions::NONE)
             .build()
             .expect("a valid cache")
     }

@@ -27,7 +27,7 @@ pub enum ReadDamage {
 }
 
 impl ReadDamage {
-    pub(super) fn apply(self, entry: &mut Entry) {
+    pub(in crate::testing) fn apply(self, entry: &mut Entry) {
         match self {
             Self::FlippedBit => {
                 let mut bytes = entry.payload.to_vec();
