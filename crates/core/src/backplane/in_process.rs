@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::future::{Either, select};
+use futures_util::future::select;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -160,9 +160,8 @@ impl EventLog for InProcessLog {
         if !page.events.is_empty() || page.gap || wait.is_zero() {
             return Ok(page);
         }
-        match select(appended, self.clock.sleep(wait)).await {
-            Either::Left(_) | Either::Right(_) => self.page(after, limit),
-        }
+        let _woken = select(appended, self.clock.sleep(wait)).await;
+        self.page(after, limit)
     }
 }
 

@@ -210,7 +210,7 @@ impl Shared {
             return Ok(Page::lost(self.end_of_events().await?));
         }
         let is_known = |event: &NumberedEvent| event.number == last as u64;
-        if events.first().is_some_and(|first| is_known(first)) {
+        if events.first().is_some_and(is_known) {
             let first = events.remove(0);
             if Position::numbered(first.origin, first.number) != *after {
                 return Ok(Page::lost(self.end_of_events().await?));

@@ -150,7 +150,7 @@ async fn an_append_that_hangs_is_given_up_and_one_that_was_dropped_hangs_nobody(
         tokio::spawn(async move { announce(&announcer, 1).finish().await.is_some() })
     };
     let (dropped, waiting) = (begin(), begin());
-    while clock.sleepers() == 0 || announcer.queue.lock().len() < 1 {
+    while clock.sleepers() == 0 || announcer.queue.lock().is_empty() {
         tokio::task::yield_now().await;
     }
     dropped.abort();
