@@ -11,7 +11,8 @@
 //! # }
 //! ```
 //!
-//! - A read is one `MGET` of entries and the fence's counter. Writes of a batch are one script, and
+//! - A read is one `MGET` of entries and the fence's counter, and reads that tasks make at once share
+//!   one, but for a Cluster. Writes of a batch are one script, and
 //!   so is the removal of keys; the scripts stand in `scripts/redis` for administrators to read.
 //! - Entries end by the server's clock, to the millisecond. The server holds its bound by its own
 //!   `maxmemory-policy`: the storage removes nothing to make room.
