@@ -111,6 +111,11 @@ impl<K: Eq, V, A: Annex<K, V>> Shard<K, V, A> {
         &self.annex
     }
 
+    /// What stands beside the entries, to be changed, and the entries.
+    pub(crate) fn annex_mut(&mut self) -> (&mut A, &Slab<K, V>) {
+        (&mut self.annex, &self.slab)
+    }
+
     pub(crate) fn find(&self, hash: u64, meant: impl Fn(&K) -> bool) -> Option<u32> {
         let hash = hash as u32;
         let is_meant = |slot: &u32| self.slab.node(*slot).is(hash, &meant);
