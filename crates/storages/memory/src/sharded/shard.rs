@@ -195,16 +195,18 @@ impl<K: Eq, V, A: Annex<K, V>> Shard<K, V, A> {
         }
     }
 
-    /// Stores an entry, in the place of one with its key, or after others had to go for it.
+    /// Stores an entry, in the place of the one with its key, which stands `at` that slot, or after
+    /// others had to go for it.
     pub(crate) fn place(
         &mut self,
         hash: u64,
+        at: Option<u32>,
         new: New<K, V>,
         now_ms: u64,
         departures: &mut Departures<K, V>,
     ) -> Placed<K, V> {
         self.tell();
-        match self.find(hash, |key| *key == new.key) {
+        match at {
             Some(slot) => self.replace(hash, slot, new, now_ms, departures),
             None => self.fill(hash, new, now_ms, departures),
         }
