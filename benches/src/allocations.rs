@@ -47,7 +47,7 @@ static COUNTING: Counting = Counting;
 
 /// Does `work`, and says how many more bytes the program holds than before: as asked for, without
 /// what the allocator adds.
-pub(crate) fn held_by<T>(work: impl FnOnce() -> T) -> (T, i64) {
+pub fn held_by<T>(work: impl FnOnce() -> T) -> (T, i64) {
     let before = LIVE_BYTES.load(Ordering::Relaxed);
     IS_ON.store(true, Ordering::Relaxed);
     let made = work();

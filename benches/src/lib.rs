@@ -9,6 +9,7 @@
 //! | [`contestant`] | a piece of work to be measured |
 //! | [`interleave`] | measuring several of them in turns |
 //! | [`measured`] | medians, differences and ratios |
+//! | [`allocations`] | how many bytes are held |
 //! | [`calmness`] | whether the machine left the work in peace |
 //! | [`row`] | one speed target and what was measured |
 //! | [`failures`] | errors of what was measured |
@@ -16,6 +17,7 @@
 //! | [`table`] | tables for people |
 //! | [`program`] | the command line of a program that measures |
 
+pub mod allocations;
 pub mod calmness;
 pub mod contestant;
 pub mod failures;

@@ -2,7 +2,6 @@
 //!
 //! `cargo xtask bench` builds this with the `bench` profile and keeps the rows.
 
-mod allocations;
 mod groups;
 
 use anyhow::Context as _;

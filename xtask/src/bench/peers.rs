@@ -7,7 +7,7 @@ pub(crate) const MANIFEST: &str = "benches/peers/Cargo.toml";
 const ALL: &str = "peers";
 
 /// Known here, so that nothing of the peers is built for the other groups.
-const GROUPS: [&str; 3] = ["memory-hit-ahead", "zipf", "throughput"];
+const GROUPS: [&str; 4] = ["memory-hit-ahead", "memory-engine", "zipf", "throughput"];
 
 /// Their names, in the order in which they run.
 pub(crate) fn groups() -> Vec<String> {
@@ -46,7 +46,10 @@ mod tests {
 
     #[test]
     fn memory_brings_its_peers() {
-        assert_eq!(meant_by(&["memory", "sqlite"]), ["memory", "memory-hit-ahead", "sqlite"]);
+        assert_eq!(
+            meant_by(&["memory", "sqlite"]),
+            ["memory", "memory-hit-ahead", "memory-engine", "sqlite"]
+        );
         assert_eq!(meant_by(&["sqlite", "disk"]), ["sqlite", "disk"]);
         assert_eq!(meant_by(&["mem"]), ["mem"]);
         assert!(meant_by(&[]).is_empty());

@@ -1,5 +1,6 @@
 //! The groups, one a module. `cargo xtask bench` knows their names, too.
 
+mod engine;
 mod hit_ratio;
 mod hits;
 mod throughput;
@@ -7,4 +8,5 @@ mod throughput;
 use tiers_benches::Group;
 
 /// All groups, in the order in which they run.
-pub(crate) const GROUPS: &[Group] = &[hits::GROUP, hit_ratio::GROUP, throughput::GROUP];
+pub(crate) const GROUPS: &[Group] =
+    &[hits::GROUP, engine::GROUP, hit_ratio::GROUP, throughput::GROUP];

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use anyhow::ensure;
 use tiers::memory::ShardedCache;
+use tiers_benches::allocations::held_by;
 use tiers_benches::{Row, Run};
 use tokio::runtime::Runtime;
 
 use super::{Article, Text, engine, handle, text};
-use crate::allocations::held_by;
 
 /// How much of the engine's own an entry may take beyond key and value: it bears its times, tags
 /// and stamp, and is found by the text of its key too.

@@ -2,11 +2,11 @@
 
 use anyhow::ensure;
 use tiers::key::Key;
+use tiers_benches::allocations::held_by;
 use tiers_benches::{Row, Run};
 use tokio::runtime::Runtime;
 
 use super::subject::{IDLE_MEMORY, Place, Subject};
-use crate::allocations::held_by;
 
 const HELD_BYTES_MAX: f64 = (2 << 20) as f64;
 /// What all of them share is made by the first, and not counted.

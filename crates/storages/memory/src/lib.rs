@@ -23,6 +23,7 @@
     expect(clippy::duplicate_mod, reason = "every engine includes the tests of what all promise")
 )]
 
+mod apart;
 mod config;
 mod curve;
 mod engine;

@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use cache_core::memory::{MissRatioCurve, MissRatioPoint};
 use parking_lot::Mutex;
 
+use crate::apart::Apart;
 use crate::config::Policy as Name;
 use crate::policy::queue::LossyQueue;
 use simulation::Simulation;
@@ -38,13 +39,13 @@ pub(crate) struct Curve {
     wanted: u64,
     /// Which hashes are in the sample: those below this.
     sample_below: AtomicU64,
-    hits: Tally,
+    hits: Apart<Tally>,
     /// How many had been brought in when it began.
     inserted_before: AtomicU64,
     /// Of the hits in the sample those for which there was no room.
-    hits_lost: AtomicU64,
-    trial: Mutex<Trial>,
-    queue: LossyQueue,
+    hits_lost: Apart<AtomicU64>,
+    trial: Apart<Mutex<Trial>>,
+    queue: Apart<LossyQueue>,
 }
 
 #[derive(Debug)]
@@ -97,11 +98,11 @@ impl Curve {
             policy,
             wanted,
             sample_below: AtomicU64::new(0),
-            hits: Tally::default(),
+            hits: Apart(Tally::default()),
             inserted_before: AtomicU64::new(0),
-            hits_lost: AtomicU64::new(0),
-            trial: Mutex::new(Trial::new(policy, 0)),
-            queue: LossyQueue::new(if wanted == 0 { 0 } else { QUEUED_MAX }),
+            hits_lost: Apart(AtomicU64::new(0)),
+            trial: Apart(Mutex::new(Trial::new(policy, 0))),
+            queue: Apart(LossyQueue::new(if wanted == 0 { 0 } else { QUEUED_MAX })),
         };
         curve.resize(entries, 0);
         curve

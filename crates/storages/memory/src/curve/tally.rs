@@ -10,45 +10,47 @@ use std::thread::LocalKey;
 pub(super) struct Tally(AtomicU64);
 
 /// How far a thread is on its way to the next step.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Countdown {
-    left: u32,
-    step: u32,
-    random: u32,
+    left: Cell<u32>,
+    step: Cell<u32>,
+    random: Cell<u32>,
 }
 
 thread_local! {
-    pub(super) static HITS: Cell<Countdown> = const { Cell::new(Countdown::new()) };
+    pub(super) static HITS: Countdown = const { Countdown::new() };
 }
 
 impl Countdown {
     const fn new() -> Self {
-        Self { left: 1, step: 1, random: 0x9E37_79B9 }
+        Self { left: Cell::new(1), step: Cell::new(1), random: Cell::new(0x9E37_79B9) }
     }
 
     /// Steps of other lengths each time: whoever comes in turn, with a pattern, is not always or
     /// never the one who is counted.
-    fn again(mut self) -> Self {
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 17;
-        self.random ^= self.random << 5;
-        self.step = 1 + self.random % 127;
-        Self { left: self.step, ..self }
+    #[cold]
+    fn again(&self) {
+        let mut random = self.random.get();
+        random ^= random << 13;
+        random ^= random >> 17;
+        random ^= random << 5;
+        self.random.set(random);
+        self.step.set(1 + random % 127);
+        self.left.set(self.step.get());
     }
 }
 
 impl Tally {
     #[inline]
-    pub(super) fn count(&self, of_thread: &'static LocalKey<Cell<Countdown>>) {
+    pub(super) fn count(&self, of_thread: &'static LocalKey<Countdown>) {
         // A thread that is ending counts nothing more.
         let _ = of_thread.try_with(|countdown| {
-            let mut now = countdown.get();
-            now.left -= 1;
-            if now.left == 0 {
-                self.0.fetch_add(u64::from(now.step), Ordering::Relaxed);
-                now = now.again();
+            let left = countdown.left.get() - 1;
+            countdown.left.set(left);
+            if left == 0 {
+                self.0.fetch_add(u64::from(countdown.step.get()), Ordering::Relaxed);
+                countdown.again();
             }
-            countdown.set(now);
         });
     }
 

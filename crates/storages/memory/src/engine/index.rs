@@ -11,7 +11,8 @@ use crate::sharded::{Annex, Slab};
 /// same step as the entries, under the same lock, so that it holds what they hold.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    digests: HashTable<u32>,
+    /// Only where anybody has looked for a digest: those who hold the node find it without.
+    digests: Option<HashTable<u32>>,
     tags: HashMap<Tag, Bearers>,
     weight_bytes: u64,
 }
@@ -32,6 +33,10 @@ pub(super) fn weight_of(entry: &MemoryEntry) -> u32 {
     entry.weight.max(1)
 }
 
+fn digest_of(slab: &Entries, slot: u32) -> u64 {
+    entry(slab, slot).map_or(0, |entry| entry.digest)
+}
+
 fn entry(slab: &Entries, slot: u32) -> Option<&MemoryEntry> {
     slab.pair(slot).map(|pair| &*pair.1)
 }
@@ -40,8 +45,9 @@ impl Annex<Arc<MemoryKey>, Arc<MemoryEntry>> for Index {
     fn added(&mut self, slot: u32, slab: &Entries) {
         let Some(added) = entry(slab, slot) else { return };
         self.weight_bytes += u64::from(weight_of(added));
-        let digest_of = |slot: &u32| entry(slab, *slot).map_or(0, |entry| entry.digest);
-        self.digests.insert_unique(added.digest, slot, digest_of);
+        if let Some(digests) = &mut self.digests {
+            digests.insert_unique(added.digest, slot, |slot| digest_of(slab, *slot));
+        }
         for tag in &added.tags {
             match self.tags.get_mut(tag) {
                 Some(bearers) => bearers.add(slot),
@@ -53,7 +59,9 @@ impl Annex<Arc<MemoryKey>, Arc<MemoryEntry>> for Index {
     fn removed(&mut self, slot: u32, slab: &Entries) {
         let Some(removed) = entry(slab, slot) else { return };
         self.weight_bytes -= u64::from(weight_of(removed));
-        if let Ok(place) = self.digests.find_entry(removed.digest, |held| *held == slot) {
+        if let Some(digests) = &mut self.digests
+            && let Ok(place) = digests.find_entry(removed.digest, |held| *held == slot)
+        {
             place.remove();
         }
         for tag in &removed.tags {
@@ -69,9 +77,24 @@ impl Index {
         self.weight_bytes
     }
 
-    /// The slots of entries that may have this digest.
+    pub(super) fn knows_digests(&self) -> bool {
+        self.digests.is_some()
+    }
+
+    /// Finds entries by digest from now on.
+    pub(super) fn learn_digests(&mut self, slab: &Entries) {
+        let mut digests = HashTable::with_capacity(slab.len());
+        for slot in slab.slots() {
+            if let Some(held) = entry(slab, slot) {
+                digests.insert_unique(held.digest, slot, |slot| digest_of(slab, *slot));
+            }
+        }
+        self.digests = Some(digests);
+    }
+
+    /// The slots of entries that may have this digest, if it [knows](Self::knows_digests) digests.
     pub(super) fn with_digest(&self, digest: u64) -> impl Iterator<Item = u32> + '_ {
-        self.digests.iter_hash(digest).copied()
+        self.digests.iter().flat_map(move |digests| digests.iter_hash(digest).copied())
     }
 
     /// The slots of the entries that bear this tag.
@@ -90,7 +113,7 @@ impl Index {
             Bearers::One(_) => 1,
             Bearers::Many(slots) => slots.len(),
         });
-        (self.digests.len(), bearers.sum())
+        (self.digests.as_ref().map_or(0, HashTable::len), bearers.sum())
     }
 }
 

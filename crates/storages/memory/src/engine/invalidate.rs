@@ -27,11 +27,14 @@ impl KeyedEngine {
                     shard.find(mixed(probe.hash), |key| probe.is(key)).into_iter().collect()
                 })
             }
-            MemorySelector::Digest(digest) => self.end_in_all(mode, |shard| {
-                let has_digest =
-                    |slot: &u32| shard.pair(*slot).is_some_and(|pair| pair.1.digest == *digest);
-                shard.annex().with_digest(*digest).filter(has_digest).collect()
-            }),
+            MemorySelector::Digest(digest) => {
+                self.shards.shards().iter().for_each(learn_digests);
+                self.end_in_all(mode, |shard| {
+                    let has_digest =
+                        |slot: &u32| shard.pair(*slot).is_some_and(|pair| pair.1.digest == *digest);
+                    shard.annex().with_digest(*digest).filter(has_digest).collect()
+                })
+            }
             MemorySelector::AnyTag(tags) => {
                 let end_tag = |(nth, tag): (usize, &Tag)| {
                     // Bearers of an earlier tag have been ended, and are not counted twice.
@@ -120,6 +123,17 @@ impl KeyedEngine {
             ended += self.end(lock, mode, &seen);
         }
         ended
+    }
+}
+
+/// Has entries found by digest from now on, once somebody looks for one.
+pub(super) fn learn_digests(lock: &Lock) {
+    if !lock.read().annex().knows_digests() {
+        let mut shard = lock.write();
+        let (annex, slab) = shard.annex_mut();
+        if !annex.knows_digests() {
+            annex.learn_digests(slab);
+        }
     }
 }
 

@@ -182,6 +182,7 @@ impl KeyedEngine {
     pub(super) fn sizes(&self) -> (usize, usize, usize) {
         let (mut digests, mut tags) = (0, 0);
         for shard in self.shards.shards() {
+            super::invalidate::learn_digests(shard);
             let sizes = shard.read().annex().sizes();
             digests += sizes.0;
             tags += sizes.1;

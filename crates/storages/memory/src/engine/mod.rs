@@ -39,7 +39,8 @@ const ENGINE: EngineKind = EngineKind::Sharded;
 /// **Cost.** A hit takes the shared lock of one shard, reads no clock and allocates nothing. An
 /// insert takes a few small allocations; each tag that nobody bore adds one. Removing everything, or
 /// by predicate, takes time in proportion to the entries held; by tag, to the entries that bear it,
-/// and to the number of shards.
+/// and to the number of shards; by digest, to the number of shards, and once, when the first digest
+/// is asked for and an index of them is made, to the entries held.
 ///
 /// **Locks.** No foreign code runs under a lock except the equality of nodes. Values are dropped
 /// outside of all locks, by the call that removed them or by the last reader.

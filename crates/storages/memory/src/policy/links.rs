@@ -14,17 +14,18 @@ struct Link {
 pub(crate) struct Links(Vec<Link>);
 
 /// A list of slots, the oldest in front, with the sum of their weights.
+///
+/// Its links make a ring, so that the oldest becomes the youngest without any of them being written.
 #[derive(Debug)]
 pub(crate) struct List {
     front: u32,
-    back: u32,
     len: u32,
     weight: u64,
 }
 
 impl Default for List {
     fn default() -> Self {
-        Self { front: NONE, back: NONE, len: 0, weight: 0 }
+        Self { front: NONE, len: 0, weight: 0 }
     }
 }
 
@@ -40,11 +41,6 @@ impl Links {
 
     fn at(&mut self, slot: u32) -> &mut Link {
         &mut self.0[slot as usize]
-    }
-
-    /// The slot behind this one in its list.
-    pub(crate) fn after(&self, slot: u32) -> u32 {
-        self.0[slot as usize].after
     }
 }
 
@@ -81,32 +77,47 @@ impl List {
         slots_max: usize,
     ) {
         links.reach(slot, slots_max);
-        *links.at(slot) = Link { before: self.back, after: NONE };
-        if self.back == NONE {
-            self.front = slot;
-        } else {
-            links.at(self.back).after = slot;
-        }
-        self.back = slot;
+        self.link(links, slot);
         self.len += 1;
         self.weight += weight;
     }
 
+    fn link(&mut self, links: &mut Links, slot: u32) {
+        if self.front == NONE {
+            *links.at(slot) = Link { before: slot, after: slot };
+            self.front = slot;
+            return;
+        }
+        let front = links.at(self.front);
+        let back = std::mem::replace(&mut front.before, slot);
+        *links.at(slot) = Link { before: back, after: self.front };
+        links.at(back).after = slot;
+    }
+
+    /// The slot behind this one of the list; none behind the youngest.
+    pub(crate) fn after(&self, links: &Links, slot: u32) -> u32 {
+        let after = links.0[slot as usize].after;
+        if after == self.front { NONE } else { after }
+    }
+
     /// Takes out a slot of this list.
     pub(crate) fn unlink(&mut self, links: &mut Links, slot: u32, weight: u64) {
-        let Link { before, after } = *links.at(slot);
-        if before == NONE {
-            self.front = after;
-        } else {
-            links.at(before).after = after;
-        }
-        if after == NONE {
-            self.back = before;
-        } else {
-            links.at(after).before = before;
-        }
+        self.cut(links, slot);
         self.len -= 1;
         self.weight -= weight;
+    }
+
+    fn cut(&mut self, links: &mut Links, slot: u32) {
+        let Link { before, after } = *links.at(slot);
+        if after == slot {
+            self.front = NONE;
+            return;
+        }
+        links.at(before).after = after;
+        links.at(after).before = before;
+        if self.front == slot {
+            self.front = after;
+        }
     }
 
     /// One of its slots weighs something else from now on.
@@ -116,19 +127,12 @@ impl List {
 
     /// Moves a slot of this list to its end.
     pub(crate) fn move_to_back(&mut self, links: &mut Links, slot: u32) {
-        if self.back == slot {
-            return;
-        }
-        let Link { before, after } = *links.at(slot);
-        if before == NONE {
-            self.front = after;
+        if self.front == slot {
+            self.front = links.at(slot).after;
         } else {
-            links.at(before).after = after;
+            self.cut(links, slot);
+            self.link(links, slot);
         }
-        links.at(after).before = before;
-        *links.at(slot) = Link { before: self.back, after: NONE };
-        links.at(self.back).after = slot;
-        self.back = slot;
     }
 }
 
@@ -137,8 +141,8 @@ mod tests {
     use super::*;
 
     fn order(list: &List, links: &Links) -> Vec<u32> {
-        std::iter::successors(list.front(), |slot| Some(links.after(*slot)).filter(|s| *s != NONE))
-            .collect()
+        let after = |slot: &u32| Some(list.after(links, *slot)).filter(|slot| *slot != NONE);
+        std::iter::successors(list.front(), after).collect()
     }
 
     #[test]

@@ -41,7 +41,7 @@ impl Policy for Sieve {
         let mut slot = if self.hand == NONE { oldest } else { self.hand };
         while slots.meta(slot).load(Ordering::Relaxed) == VISITED {
             slots.meta(slot).store(0, Ordering::Relaxed);
-            slot = self.links.after(slot);
+            slot = self.list.after(&self.links, slot);
             if slot == NONE {
                 slot = self.list.front()?;
             }
@@ -54,7 +54,7 @@ impl Policy for Sieve {
 
     fn remove(&mut self, slot: u32, slots: &impl Slots) {
         if self.hand == slot {
-            self.hand = self.links.after(slot);
+            self.hand = self.list.after(&self.links, slot);
         }
         self.list.unlink(&mut self.links, slot, slots.weight(slot));
     }

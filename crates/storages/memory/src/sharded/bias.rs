@@ -41,11 +41,13 @@ impl Place {
 
 impl Bias {
     /// What names this lock in a place: never zero.
+    #[inline]
     fn name(&self) -> usize {
         std::ptr::from_ref(self).addr()
     }
 
     /// Begins a read without the lock, if readers are favoured and the place is free.
+    #[inline]
     pub(super) fn enter<'a>(&self, place: &'a Place) -> Option<Entered<'a>> {
         if !self.is_on.load(Ordering::Relaxed) || place.0.load(Ordering::Relaxed) != 0 {
             return None;
@@ -88,6 +90,7 @@ impl Bias {
 }
 
 impl Drop for Entered<'_> {
+    #[inline]
     fn drop(&mut self) {
         self.0.0.store(0, Ordering::Release);
     }

@@ -9,6 +9,7 @@ use super::budget::Budget;
 use super::departures::{Counts, Departures};
 use super::lock::ShardLock;
 use super::shard::{AfterHit, New, Placed, Room, Shard};
+use crate::apart::Apart;
 use crate::config::{Bound, Policy as Name};
 use crate::curve::Curve;
 use crate::policy::{AnyPolicy, Capacity, Choice};
@@ -43,7 +44,7 @@ pub(crate) struct Engine<K, V, A> {
     limit: Limit,
     listener: Option<Box<Listener<K, V>>>,
     /// Where room is sought next.
-    next: AtomicUsize,
+    next: Apart<AtomicUsize>,
 }
 
 #[derive(Debug)]
@@ -125,7 +126,7 @@ impl<K: Eq, V, A: Annex<K, V>> Engine<K, V, A> {
             policy,
             limit,
             listener,
-            next: AtomicUsize::new(0),
+            next: Apart(AtomicUsize::new(0)),
         }
     }
 
@@ -214,11 +215,15 @@ impl<K: Eq, V, A: Annex<K, V>> Engine<K, V, A> {
                 break;
             }
             let now_ms = if new.expires_ms != 0 || shard.has_ends() { now_ms() } else { 0 };
-            if shard.is_due(now_ms) {
+            let slot = if shard.is_due(now_ms) {
                 shard.expire(now_ms, LOOKS_PER_INSERT, &mut departures);
-            }
+                // What was there may be among them.
+                shard.find(hash, |key| *key == new.key)
+            } else {
+                slot
+            };
             let is_new = slot.is_none();
-            let placed = shard.place(hash, new, now_ms, &mut departures);
+            let placed = shard.place(hash, slot, new, now_ms, &mut departures);
             drop(shard);
             let has_evicted = departures.iter().any(|gone| gone.cause == EvictionCause::Size);
             self.departed(&departures);

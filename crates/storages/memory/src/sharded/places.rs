@@ -24,6 +24,9 @@ struct Own {
 
 thread_local! {
     static OWN: Own = Own::new();
+    /// The same as it is looked up with each read, at the cost of a load: none before the thread has
+    /// got it, and after it was given back.
+    static PLACE: Cell<Option<&'static Place>> = const { Cell::new(None) };
 }
 
 impl Own {
@@ -43,6 +46,7 @@ impl Own {
 
 impl Drop for Own {
     fn drop(&mut self) {
+        PLACE.set(None);
         if let Some(nth) = self.nth {
             FREE.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(nth);
         }
@@ -50,8 +54,17 @@ impl Drop for Own {
 }
 
 /// This thread's place, if it has one.
+#[inline]
 pub(super) fn own() -> Option<&'static Place> {
-    OWN.try_with(|own| own.nth).ok().flatten().map(|nth| &ALL[nth])
+    PLACE.get().or_else(take)
+}
+
+/// Gets this thread a place, if it has none.
+#[cold]
+fn take() -> Option<&'static Place> {
+    let place = OWN.try_with(|own| own.nth).ok().flatten().map(|nth| &ALL[nth]);
+    PLACE.set(place);
+    place
 }
 
 /// Whether this ordinary read is one of those that look whether readers could be favoured: each

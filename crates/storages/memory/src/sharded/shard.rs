@@ -111,6 +111,11 @@ impl<K: Eq, V, A: Annex<K, V>> Shard<K, V, A> {
         &self.annex
     }
 
+    /// What stands beside the entries, to be changed, and the entries.
+    pub(crate) fn annex_mut(&mut self) -> (&mut A, &Slab<K, V>) {
+        (&mut self.annex, &self.slab)
+    }
+
     pub(crate) fn find(&self, hash: u64, meant: impl Fn(&K) -> bool) -> Option<u32> {
         let hash = hash as u32;
         let is_meant = |slot: &u32| self.slab.node(*slot).is(hash, &meant);
@@ -190,16 +195,18 @@ impl<K: Eq, V, A: Annex<K, V>> Shard<K, V, A> {
         }
     }
 
-    /// Stores an entry, in the place of one with its key, or after others had to go for it.
+    /// Stores an entry, in the place of the one with its key, which stands `at` that slot, or after
+    /// others had to go for it.
     pub(crate) fn place(
         &mut self,
         hash: u64,
+        at: Option<u32>,
         new: New<K, V>,
         now_ms: u64,
         departures: &mut Departures<K, V>,
     ) -> Placed<K, V> {
         self.tell();
-        match self.find(hash, |key| *key == new.key) {
+        match at {
             Some(slot) => self.replace(hash, slot, new, now_ms, departures),
             None => self.fill(hash, new, now_ms, departures),
         }

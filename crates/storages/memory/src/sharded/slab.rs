@@ -61,7 +61,7 @@ impl<K, V> Slab<K, V> {
         self.slots_max = slots_max;
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.nodes.len() - self.free.len()
     }
 
@@ -73,7 +73,7 @@ impl<K, V> Slab<K, V> {
         self.nodes.get(slot as usize)?.pair.as_ref()
     }
 
-    pub(super) fn slots(&self) -> impl Iterator<Item = u32> + use<K, V> {
+    pub(crate) fn slots(&self) -> impl Iterator<Item = u32> + use<K, V> {
         0..self.nodes.len() as u32
     }
 

@@ -4,6 +4,7 @@ use parking_lot::Mutex;
 
 use super::mini::Mini;
 use super::mode::{Mode, Turn};
+use crate::apart::Apart;
 use crate::policy::queue::LossyQueue;
 
 /// After how many sampled accesses for each entry of a small cache counts lose half their worth.
@@ -20,8 +21,8 @@ pub(crate) struct Choice {
     mode: AtomicU8,
     /// Which hashes are in the sample: those whose middle bits are below this.
     sample_below: AtomicU64,
-    trial: Mutex<Trial>,
-    queue: LossyQueue,
+    trial: Apart<Mutex<Trial>>,
+    queue: Apart<LossyQueue>,
 }
 
 #[derive(Debug)]
@@ -47,8 +48,8 @@ impl Choice {
             epoch: AtomicU8::new(0),
             mode: AtomicU8::new(Mode::Guarded.number()),
             sample_below: AtomicU64::new(0),
-            trial: Mutex::new(Trial::new(1)),
-            queue: LossyQueue::new(QUEUED_MAX),
+            trial: Apart(Mutex::new(Trial::new(1))),
+            queue: Apart(LossyQueue::new(QUEUED_MAX)),
         };
         choice.resize(entries);
         choice
@@ -64,6 +65,7 @@ impl Choice {
         self.sample_below.store(below, Ordering::Relaxed);
     }
 
+    #[inline]
     pub(crate) fn epoch(&self) -> u8 {
         self.epoch.load(Ordering::Relaxed)
     }
@@ -73,12 +75,14 @@ impl Choice {
         Turn { mode, epoch: self.epoch() }
     }
 
+    #[inline]
     fn is_sampled(&self, hash: u64) -> bool {
         u64::from((hash >> 16) as u32) < self.sample_below.load(Ordering::Relaxed)
     }
 
     /// Takes note of a hit, for whoever brings something in next: of very many hits before that some
     /// are lost. Waits for nobody, and allocates nothing.
+    #[inline]
     pub(crate) fn on_hit(&self, hash: u64) {
         if self.is_sampled(hash) {
             self.queue.push(queued(hash));

@@ -39,13 +39,13 @@ impl Adaptive {
 }
 
 impl Policy for Adaptive {
+    #[inline]
     fn hit(&self, meta: &AtomicU16) -> Hit {
-        let word = Word::of(meta);
-        let hit = word.hit(self.choice.epoch());
-        if hit == word {
+        let (word, epoch) = (Word::of(meta), self.choice.epoch());
+        if word.is_full(epoch) {
             return Hit::Known;
         }
-        hit.store(meta);
+        word.hit(epoch).store(meta);
         Hit::Noted
     }
 

@@ -53,7 +53,14 @@ impl Word {
         aged((self.0 >> COUNT_SHIFT & COUNT_MAX) as u8, self.age(epoch))
     }
 
-    /// After a hit. Often the same as before: then there is nothing to store.
+    /// Whether a hit in this epoch would leave it as it is.
+    #[inline]
+    pub(super) fn is_full(self, epoch: u8) -> bool {
+        const FULL: u16 = RECENT_MAX | COUNT_MAX << COUNT_SHIFT;
+        self.0 & !MAIN == FULL | u16::from(epoch) << EPOCH_SHIFT
+    }
+
+    /// After a hit.
     pub(super) fn hit(self, epoch: u8) -> Self {
         let recent = u16::from(self.recent()) + 1;
         let counted = Self::new(self.count(epoch) + 1, epoch, self.is_main());
@@ -81,10 +88,11 @@ mod tests {
         let mut word = Word::new(1, 200, true);
         for _ in 0..14 {
             let next = word.hit(200);
-            assert!(next != word);
+            assert!(next != word && !word.is_full(200));
             word = next;
         }
-        assert!(word.hit(200) == word && word.is_main());
+        assert!(word.hit(200) == word && word.is_full(200) && word.is_main());
+        assert!(!word.is_full(201) && Word(word.0 & !MAIN).is_full(200));
         assert_eq!((word.recent(), word.count(200)), (3, 15));
         assert_eq!((word.count(201), word.count(203), word.count(204)), (7, 1, 0));
         let later = word.hit(202);
