@@ -42,6 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
     let directory = store(grid, &rows, history)?;
     look(&directory, history);
+    look_up();
     Ok(())
 }
 
@@ -150,6 +151,24 @@ fn look(directory: &Arc<Directory<Candle>>, history: Slots) {
     let rows = again.rows() as f64;
     println!("copying   {:8.2} ns a candle", best[0] / rows);
     println!("memcpy    {:8.2} ns a candle, of the same bytes", best[1] / rows);
+}
+
+/// Looks slots up among ever more spans.
+fn look_up() {
+    const LOOKUPS: u32 = 100_000;
+    for spans in [1_000i64, 10_000, 100_000, 1_000_000] {
+        let coverage: Coverage =
+            (0..spans).map(|span| (Slots::new(3 * span, 3 * span + 2), State::Fetched)).collect();
+        let (mut slot, began) = (1i64, Instant::now());
+        for _ in 0..LOOKUPS {
+            slot = slot * 48_271 % 2_147_483_647;
+            black_box(coverage.at(slot % (3 * spans)));
+        }
+        println!(
+            "lookup    {:8.1} ns, among {spans} spans",
+            nanoseconds(began) / f64::from(LOOKUPS)
+        );
+    }
 }
 
 fn nanoseconds(began: Instant) -> f64 {

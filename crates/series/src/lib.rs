@@ -7,7 +7,7 @@
 //! for ever. So [`Coverage`](coverage::Coverage) stands beside rows, and a stored
 //! [`Chunk`](chunk::Chunk) holds both in one record, true by itself.
 //!
-//! These are the pure rooms of it: no I/O, no clock. Time is passed in, records are bytes.
+//! All rooms but [`store`] are pure: no I/O, no clock. Time is passed in, records are bytes.
 //!
 //! ```text
 //! request ── select ── plan ──▶ pages ──▶ (a venue) ──▶ admit ──▶ chunks ──▶ directory ──▶ view
@@ -22,9 +22,11 @@
 //! | [`coverage`] | what is known of which slots, apart from which rows there are |
 //! | [`chunk`], [`head`] | what is stored: rows with their coverage, and what is known of the whole |
 //! | [`record`] | what can be wrong with stored bytes |
+//! | [`store`] | records in any storage, changed by compare-and-put: the one room that does I/O |
 //! | [`view`] | what is in memory, and snapshots of it that cost nothing to take |
 //! | [`request`] | what is asked for, which slots that is, how complete they are |
 //! | [`plan`], [`admit`] | which pages a venue is asked for, and what its answers prove |
+//! | [`live`] | the row that is growing, rows that have just closed, and who has seen what |
 //! | [`fill`], [`resample`] | rows made of rows: in empty slots, and of a longer timeframe |
 
 pub mod admit;
@@ -33,11 +35,13 @@ pub mod coverage;
 pub mod fill;
 pub mod head;
 pub mod key;
+pub mod live;
 pub mod plan;
 pub mod record;
 pub mod request;
 pub mod resample;
 pub mod row;
 pub mod session;
+pub mod store;
 pub mod time;
 pub mod view;

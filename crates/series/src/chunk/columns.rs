@@ -20,10 +20,11 @@ const DAMAGED: RecordError = RecordError::Damaged("a column's values are not whe
 fn places_of(columns: &[&[f64]]) -> usize {
     let total: usize = columns.iter().map(|values| values.len()).sum();
     // Values by the fewest places that they need.
-    let mut needs = [0usize; PLACES_END];
+    let (mut needs, mut guess) = ([0usize; PLACES_END], 0);
     for value in columns.iter().copied().flatten() {
-        if let Some(places) = places(*value) {
+        if let Some(places) = places(*value, guess) {
             needs[places] += 1;
+            guess = places;
         }
     }
     let mut fit = 0;
@@ -51,19 +52,69 @@ fn groups(schema: &Schema) -> Vec<u8> {
     groups
 }
 
-/// What a value is expected to be, of the whole numbers of all columns.
-fn expected(prediction: Prediction, wholes: &[Vec<i64>], column: usize, row: usize) -> i64 {
-    let of = |column: u8, row: usize| {
-        wholes.get(usize::from(column)).and_then(|values| values.get(row)).copied().unwrap_or(0)
-    };
-    let before = |column: u8| row.checked_sub(1).map_or(0, |row| of(column, row));
-    match prediction {
-        Prediction::Zero => 0,
-        Prediction::Before => before(column as u8),
-        Prediction::BeforeOf(other) => before(other),
-        Prediction::Same(other) => of(other, row),
-        Prediction::Larger(one, other) => of(one, row).max(of(other, row)),
-        Prediction::Smaller(one, other) => of(one, row).min(of(other, row)),
+/// The whole numbers of a row and of the one before it, by which those of the next are expected.
+struct Row {
+    before: Vec<i64>,
+    now: Vec<i64>,
+}
+
+impl Row {
+    fn first(columns: usize) -> Self {
+        Self { before: vec![0; columns], now: vec![0; columns] }
+    }
+
+    /// What the value of a column is expected to be.
+    fn expected(&self, prediction: Prediction, column: usize) -> i64 {
+        let now = |column: u8| self.now.get(usize::from(column)).copied().unwrap_or(0);
+        match prediction {
+            Prediction::Zero => 0,
+            Prediction::Before => self.before[column],
+            Prediction::BeforeOf(other) => {
+                self.before.get(usize::from(other)).copied().unwrap_or(0)
+            }
+            Prediction::Same(other) => now(other),
+            Prediction::Larger(one, other) => now(one).max(now(other)),
+            Prediction::Smaller(one, other) => now(one).min(now(other)),
+        }
+    }
+
+    /// What stands in `now` beyond the column that is worked on is of the row before, in writing
+    /// as in reading.
+    fn end(&mut self) {
+        self.before.copy_from_slice(&self.now);
+    }
+}
+
+/// A column on its way into a record.
+enum Prepared<'values> {
+    /// Whole numbers; `None` for floats that are none.
+    Scaled(Vec<Option<i64>>),
+    /// Whole numbers as they are.
+    Whole(&'values [i64]),
+    /// Floats of which few are decimals.
+    Bits,
+}
+
+impl<'values> Prepared<'values> {
+    fn new(column: &'values Column, places: usize) -> Self {
+        match column {
+            Column::Integer(values) => Self::Whole(values),
+            Column::Float(values) => {
+                let wholes: Vec<Option<i64>> =
+                    values.iter().map(|value| mantissa(*value, places)).collect();
+                let apart = wholes.iter().filter(|whole| whole.is_none()).count();
+                if apart * 2 > values.len() { Self::Bits } else { Self::Scaled(wholes) }
+            }
+        }
+    }
+
+    /// The whole number of a row; `None` for what stands apart.
+    fn whole(&self, row: usize) -> Option<i64> {
+        match self {
+            Self::Scaled(wholes) => wholes[row],
+            Self::Whole(values) => Some(values[row]),
+            Self::Bits => Some(0),
+        }
     }
 }
 
@@ -79,52 +130,41 @@ pub(super) fn write_columns(writer: &mut Writer, schema: &Schema, columns: &Colu
         places[usize::from(group)] = places_of(&members);
         writer.byte(places[usize::from(group)] as u8);
     }
-    let mut wholes: Vec<Vec<i64>> = vec![Vec::with_capacity(rows); schema.columns.len()];
-    let mut encodings = Vec::with_capacity(schema.columns.len());
-    let mut differences: Vec<Vec<i64>> = vec![Vec::with_capacity(rows); schema.columns.len()];
-    for (column, about) in schema.columns.iter().enumerate() {
-        encodings.push(match about.kind {
-            ColumnKind::Integer => Encoding::Scaled { apart: Vec::new() },
-            ColumnKind::Float => {
-                Encoding::of(columns.float(column), places[usize::from(about.group)])
-            }
-        });
-    }
+    let prepared: Vec<Prepared<'_>> = schema
+        .columns
+        .iter()
+        .zip(columns.all())
+        .map(|(about, column)| Prepared::new(column, places[usize::from(about.group)]))
+        .collect();
+    let mut differences: Vec<Vec<i64>> = vec![Vec::with_capacity(rows); prepared.len()];
+    let mut wholes = Row::first(prepared.len());
     for row in 0..rows {
-        for (column, about) in schema.columns.iter().enumerate() {
-            let value = match &encodings[column] {
-                Encoding::Bits => Some(0),
-                Encoding::Scaled { .. } => match about.kind {
-                    ColumnKind::Integer => Some(columns.integer(column)[row]),
-                    ColumnKind::Float => {
-                        mantissa(columns.float(column)[row], places[usize::from(about.group)])
-                    }
-                },
-            };
-            let expected = expected(about.prediction, &wholes, column, row);
+        for (column, (about, prepared)) in schema.columns.iter().zip(&prepared).enumerate() {
+            let expected = wholes.expected(about.prediction, column);
             // What stands apart is taken as if it were as expected.
-            let value = value.unwrap_or(expected);
-            differences[column].push(value.wrapping_sub(expected));
-            wholes[column].push(value);
+            let whole = prepared.whole(row).unwrap_or(expected);
+            differences[column].push(whole.wrapping_sub(expected));
+            wholes.now[column] = whole;
         }
+        wholes.end();
     }
-    for (column, encoding) in encodings.iter().enumerate() {
-        match encoding {
-            Encoding::Scaled { apart } => {
+    for (column, (prepared, differences)) in prepared.iter().zip(differences).enumerate() {
+        let values = columns.float(column);
+        match prepared {
+            Prepared::Whole(_) => {
                 writer.byte(SCALED);
-                pack(writer, &differences[column]);
-                writer.number(apart.len() as u64);
-                let mut next = 0;
-                for (row, value) in apart {
-                    writer.number((row - next) as u64);
-                    writer.word(value.to_bits());
-                    next = row + 1;
-                }
+                pack(writer, &differences);
+                write_apart(writer, &[], &[]);
             }
-            Encoding::Bits => {
+            Prepared::Scaled(wholes) => {
+                writer.byte(SCALED);
+                pack(writer, &differences);
+                write_apart(writer, wholes, values);
+            }
+            Prepared::Bits => {
                 writer.byte(BITS);
                 let mut before = 0;
-                let bits = columns.float(column).iter().map(|value| {
+                let bits = values.iter().map(|value| {
                     let bits = value.to_bits();
                     (std::mem::replace(&mut before, bits) ^ bits) as i64
                 });
@@ -134,22 +174,15 @@ pub(super) fn write_columns(writer: &mut Writer, schema: &Schema, columns: &Colu
     }
 }
 
-enum Encoding {
-    /// Whole numbers, and floats apart that are none.
-    Scaled { apart: Vec<(usize, f64)> },
-    /// The bits in which each differs from the one before.
-    Bits,
-}
-
-impl Encoding {
-    fn of(values: &[f64], places: usize) -> Self {
-        let apart: Vec<(usize, f64)> = values
-            .iter()
-            .copied()
-            .enumerate()
-            .filter(|(_, value)| mantissa(*value, places).is_none())
-            .collect();
-        if apart.len() * 2 > values.len() { Self::Bits } else { Self::Scaled { apart } }
+/// Floats that are no whole numbers, each after its distance from the one before.
+fn write_apart(writer: &mut Writer, wholes: &[Option<i64>], values: &[f64]) {
+    let apart = || wholes.iter().zip(values).enumerate().filter(|(_, (whole, _))| whole.is_none());
+    writer.number(apart().count() as u64);
+    let mut next = 0;
+    for (row, (_, value)) in apart() {
+        writer.number((row - next) as u64);
+        writer.word(value.to_bits());
+        next = row + 1;
     }
 }
 
@@ -228,18 +261,17 @@ fn read_apart(reader: &mut Reader<'_>, rows: usize) -> Result<Vec<(usize, f64)>,
 
 /// The whole numbers of all columns, from how they differ from what is expected.
 fn restore(schema: &Schema, stored: &[Stored], rows: usize) -> Vec<Vec<i64>> {
-    let mut wholes: Vec<Vec<i64>> = vec![Vec::with_capacity(rows); schema.columns.len()];
+    let mut columns: Vec<Vec<i64>> = vec![Vec::with_capacity(rows); stored.len()];
+    let mut wholes = Row::first(stored.len());
     for row in 0..rows {
-        for (column, about) in schema.columns.iter().enumerate() {
-            let value = match &stored[column] {
-                Stored::Bits { .. } => 0,
-                Stored::Scaled { differences, .. } => {
-                    let expected = expected(about.prediction, &wholes, column, row);
-                    expected.wrapping_add(differences[row])
-                }
-            };
-            wholes[column].push(value);
+        for (column, (about, stored)) in schema.columns.iter().zip(stored).enumerate() {
+            if let Stored::Scaled { differences, .. } = stored {
+                let expected = wholes.expected(about.prediction, column);
+                wholes.now[column] = expected.wrapping_add(differences[row]);
+            }
+            columns[column].push(wholes.now[column]);
         }
+        wholes.end();
     }
-    wholes
+    columns
 }

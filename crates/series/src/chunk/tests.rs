@@ -244,11 +244,8 @@ fn the_first_version_is_read_for_ever() {
     let bytes: Vec<u8> = (0..golden.len() / 2)
         .map(|at| u8::from_str_radix(&golden[2 * at..2 * at + 2], 16).unwrap())
         .collect();
+    // NaN is not equal to itself but bit by bit, which is how chunks are compared.
     assert_eq!(Chunk::<Candle>::decode(-2, &bytes), Ok(golden_chunk()));
-    // Compression may find other bytes in another release; nothing here is long enough for it.
-    let encoded: String =
-        golden_chunk().encode().iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(encoded, golden);
 }
 
 #[test]

@@ -12,7 +12,8 @@ pub const VENUE_BYTES_MAX: usize = 32;
 /// The longest symbol in bytes.
 pub const SYMBOL_BYTES_MAX: usize = 64;
 
-/// What stands as it is in the symbol of a key's text.
+/// What stands as it is in the symbol of a key's text; the rest is percent-encoded, with `~` for `%`,
+/// which keys of storages would escape again.
 const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
 
 /// What a series is: everything by which two histories may differ.
@@ -166,6 +167,12 @@ impl SeriesKey {
         self.adjustment
     }
 
+    /// A symbol as it stands in texts of keys; `None` if no key can have it.
+    pub(crate) fn encoded_symbol(symbol: &str) -> Option<String> {
+        let valid = Self::new("-", symbol, Timeframe::Minute1).is_ok();
+        valid.then(|| utf8_percent_encode(symbol, KEPT).to_string().replace('%', "~"))
+    }
+
     /// 128 bits that stand for the key: XXH3 of its text, the same in every release.
     pub fn digest(&self) -> u128 {
         xxh3_128(self.to_string().as_bytes())
@@ -175,7 +182,7 @@ impl SeriesKey {
 impl fmt::Display for SeriesKey {
     /// The text of stored keys: at most 300 bytes, all of them printable ASCII.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let symbol = utf8_percent_encode(&self.symbol, KEPT);
+        let symbol = utf8_percent_encode(&self.symbol, KEPT).to_string().replace('%', "~");
         let Self { venue, environment, market, price, timeframe, adjustment, .. } = self;
         let timeframe = timeframe.key_text();
         write!(
@@ -194,7 +201,8 @@ impl FromStr for SeriesKey {
         let [venue, environment, market, price, symbol, timeframe, adjustment] = parts[..] else {
             return Err(refused());
         };
-        let symbol = percent_decode_str(symbol).decode_utf8().map_err(|_| refused())?;
+        let symbol = symbol.replace('~', "%");
+        let symbol = percent_decode_str(&symbol).decode_utf8().map_err(|_| refused())?;
         let key = Self::new(venue, &symbol, timeframe.parse()?)?
             .with_environment(environment.parse()?)
             .with_market(market.parse()?)
@@ -220,7 +228,7 @@ mod tests {
             select(Adjustment::ALL),
         );
         let timeframe = select(Timeframe::all().collect::<Vec<_>>());
-        ("[A-Za-z0-9._-]{1,4}", "[A-Za-z/:%é ]{1,5}", timeframe, words).prop_map(
+        ("[A-Za-z0-9._-]{1,4}", "[A-Za-z/:%~é ]{1,5}", timeframe, words).prop_map(
             |(venue, symbol, timeframe, (environment, market, price, adjustment))| {
                 SeriesKey::new(&venue, &symbol, timeframe)
                     .unwrap()
@@ -254,8 +262,8 @@ mod tests {
     #[test]
     fn the_digest_is_the_same_in_every_release() {
         let key = SeriesKey::new("binance", "BTC/USDT", Timeframe::Month1).unwrap();
-        assert_eq!(key.to_string(), "binance/live/spot/trade/BTC%2FUSDT/1mo/raw");
-        assert_eq!(key.digest(), xxh3_128(b"binance/live/spot/trade/BTC%2FUSDT/1mo/raw"));
+        assert_eq!(key.to_string(), "binance/live/spot/trade/BTC~2FUSDT/1mo/raw");
+        assert_eq!(key.digest(), xxh3_128(b"binance/live/spot/trade/BTC~2FUSDT/1mo/raw"));
     }
 
     /// Bug 3 of the model: its keys were lower-cased, symbol and timeframe alike.

@@ -27,9 +27,22 @@ pub(crate) fn float(mantissa: i64, places: usize) -> f64 {
     mantissa as f64 / POWERS[places]
 }
 
-/// The fewest decimals by which a float is a whole number.
-pub(crate) fn places(value: f64) -> Option<usize> {
-    (0..PLACES_END).find(|places| mantissa(value, *places).is_some())
+/// Below this a whole number is the only one that makes its float.
+const UNIQUE_MAX: u64 = 1 << 50;
+
+/// The fewest decimals by which a float is a whole number. A good guess, such as what its
+/// neighbour needs, saves a search.
+pub(crate) fn places(value: f64, guess: usize) -> Option<usize> {
+    let guessed = mantissa(value, guess).filter(|whole| whole.unsigned_abs() < UNIQUE_MAX);
+    let Some(mut whole) = guessed else {
+        return (0..PLACES_END).find(|places| mantissa(value, *places).is_some());
+    };
+    let mut places = guess;
+    // The same number with a zero less at its end.
+    while places > 0 && whole % 10 == 0 {
+        (whole, places) = (whole / 10, places - 1);
+    }
+    Some(places)
 }
 
 /// A sum that is exact where the values are decimals that a float can hold the sum of, so that ten
@@ -41,7 +54,7 @@ pub(crate) fn sum(values: &[f64]) -> f64 {
 fn exact_sum(values: &[f64]) -> Option<f64> {
     let mut most = 0;
     for value in values {
-        most = most.max(places(*value)?);
+        most = most.max(places(*value, most)?);
     }
     let mut total = 0i64;
     for value in values {
@@ -66,6 +79,19 @@ mod tests {
             // Reading the text of the decimal gives the same float.
             let text = format!("{whole}e-{places}");
             prop_assert_eq!(float(whole, places), text.parse::<f64>().unwrap());
+        }
+
+        #[test]
+        fn no_guess_changes_what_is_found(
+            whole in -(1i64 << 40)..1 << 40,
+            decimals in 0..12usize,
+            bits in any::<u64>(),
+            guess in 0..PLACES_END,
+        ) {
+            for value in [float(whole, decimals), f64::from_bits(bits), whole as f64 * 1e5] {
+                let fewest = (0..PLACES_END).find(|places| mantissa(value, *places).is_some());
+                prop_assert_eq!(places(value, guess), fewest);
+            }
         }
 
         #[test]

@@ -38,7 +38,7 @@ pub(crate) fn plain() -> impl Strategy<Value = Plain> {
             let mut plain = Plain::default();
             for (start, length, state, every) in spans {
                 for slot in start..(start + length).min(WORLD.end) {
-                    let has = state.has_rows() && slot.rem_euclid(3) as u64 % every == 0;
+                    let has = state.has_rows() && (slot.rem_euclid(3) as u64).is_multiple_of(every);
                     plain.slots.insert(slot, (state, has));
                 }
             }
