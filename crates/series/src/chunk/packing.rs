@@ -1,0 +1,193 @@
+//! Packing of whole numbers: a symbol a number, which says its sign and length in bits and is
+//! compressed, and the bits below its highest one, which are stored as they are.
+
+use zstd::bulk;
+
+use crate::record::{Reader, RecordError, Writer};
+
+const LEVEL: i32 = 3;
+
+const RAW: u8 = 0;
+const COMPRESSED: u8 = 1;
+
+const DAMAGED: RecordError = RecordError::Damaged("a column cannot be unpacked");
+
+/// Writes numbers; how many there are the reader has to know.
+pub(super) fn pack(writer: &mut Writer, numbers: &[i64]) {
+    let mut symbols = Vec::with_capacity(numbers.len());
+    let mut bits = BitWriter::default();
+    for number in numbers {
+        let magnitude = number.unsigned_abs();
+        let length = 64 - magnitude.leading_zeros();
+        symbols.push((length * 2 + u32::from(*number < 0)) as u8);
+        if length > 1 {
+            bits.push(magnitude & !(1 << (length - 1)), length - 1);
+        }
+    }
+    write_symbols(writer, &symbols);
+    writer.block(&bits.finish());
+}
+
+/// Reads `count` numbers.
+pub(super) fn unpack(reader: &mut Reader<'_>, count: usize) -> Result<Vec<i64>, RecordError> {
+    let symbols = read_symbols(reader, count)?;
+    let mut bits = BitReader::new(reader.block()?);
+    let mut numbers = Vec::with_capacity(count);
+    for symbol in symbols {
+        let length = u32::from(symbol >> 1);
+        let magnitude = match length {
+            0 => 0,
+            1..=64 => (1 << (length - 1)) | bits.take(length - 1).ok_or(DAMAGED)?,
+            _ => return Err(DAMAGED),
+        };
+        // The largest magnitude is that of the smallest number, which is its own negative.
+        numbers.push(if symbol & 1 == 1 {
+            (magnitude as i64).wrapping_neg()
+        } else {
+            magnitude as i64
+        });
+    }
+    Ok(numbers)
+}
+
+/// Bytes, compressed where that makes them fewer.
+pub(super) fn write_symbols(writer: &mut Writer, symbols: &[u8]) {
+    let compressed = bulk::compress(symbols, LEVEL).ok();
+    match compressed.filter(|compressed| compressed.len() < symbols.len()) {
+        Some(compressed) => {
+            writer.byte(COMPRESSED);
+            writer.block(&compressed);
+        }
+        None => {
+            writer.byte(RAW);
+            writer.raw(symbols);
+        }
+    }
+}
+
+/// Reads `count` bytes.
+pub(super) fn read_symbols(reader: &mut Reader<'_>, count: usize) -> Result<Vec<u8>, RecordError> {
+    let symbols = match reader.byte()? {
+        RAW => reader.raw(count)?.to_vec(),
+        // No more than this is decompressed, whatever the bytes claim.
+        COMPRESSED => bulk::decompress(reader.block()?, count).map_err(|_| DAMAGED)?,
+        _ => return Err(DAMAGED),
+    };
+    if symbols.len() == count { Ok(symbols) } else { Err(DAMAGED) }
+}
+
+#[derive(Default)]
+struct BitWriter {
+    bytes: Vec<u8>,
+    pending: u128,
+    pending_bits: u32,
+}
+
+impl BitWriter {
+    /// Appends the lowest `count` bits, 64 at most; those above must be zero.
+    fn push(&mut self, bits: u64, count: u32) {
+        self.pending |= u128::from(bits) << self.pending_bits;
+        self.pending_bits += count;
+        if self.pending_bits >= 64 {
+            self.bytes.extend_from_slice(&(self.pending as u64).to_le_bytes());
+            self.pending >>= 64;
+            self.pending_bits -= 64;
+        }
+    }
+
+    fn finish(mut self) -> Vec<u8> {
+        let left = self.pending_bits.div_ceil(8) as usize;
+        self.bytes.extend_from_slice(&(self.pending as u64).to_le_bytes()[..left]);
+        self.bytes
+    }
+}
+
+struct BitReader<'bytes> {
+    rest: &'bytes [u8],
+    pending: u128,
+    pending_bits: u32,
+}
+
+impl<'bytes> BitReader<'bytes> {
+    fn new(rest: &'bytes [u8]) -> Self {
+        Self { rest, pending: 0, pending_bits: 0 }
+    }
+
+    /// The next `count` bits, 64 at most.
+    fn take(&mut self, count: u32) -> Option<u64> {
+        if self.pending_bits < count {
+            self.refill();
+            if self.pending_bits < count {
+                return None;
+            }
+        }
+        let bits = (self.pending & ((1u128 << count) - 1)) as u64;
+        self.pending >>= count;
+        self.pending_bits -= count;
+        Some(bits)
+    }
+
+    fn refill(&mut self) {
+        if let Some((word, rest)) = self.rest.split_first_chunk::<8>() {
+            self.pending |= u128::from(u64::from_le_bytes(*word)) << self.pending_bits;
+            (self.pending_bits, self.rest) = (self.pending_bits + 64, rest);
+            return;
+        }
+        for byte in std::mem::take(&mut self.rest) {
+            self.pending |= u128::from(*byte) << self.pending_bits;
+            self.pending_bits += 8;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const MAGIC: [u8; 3] = *b"abc";
+
+    fn number() -> impl Strategy<Value = i64> {
+        prop_oneof![
+            4 => (any::<i64>(), 0u32..64).prop_map(|(number, shift)| number >> shift),
+            1 => Just(i64::MIN),
+            1 => Just(0),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn numbers_come_back(numbers in proptest::collection::vec(number(), 0..300)) {
+            let mut writer = Writer::new(MAGIC, 1);
+            pack(&mut writer, &numbers);
+            let bytes = writer.seal();
+            let mut reader = Reader::open(&bytes, MAGIC, 1).unwrap();
+            prop_assert_eq!(unpack(&mut reader, numbers.len()), Ok(numbers));
+            prop_assert_eq!(reader.end(), Ok(()));
+        }
+
+        #[test]
+        fn any_bytes_are_numbers_or_a_typed_error(
+            bytes in proptest::collection::vec(any::<u8>(), 0..100),
+            count in 0usize..50,
+        ) {
+            let mut writer = Writer::new(MAGIC, 1);
+            writer.raw(&bytes);
+            let bytes = writer.seal();
+            let mut reader = Reader::open(&bytes, MAGIC, 1).unwrap();
+            if let Ok(numbers) = unpack(&mut reader, count) {
+                prop_assert_eq!(numbers.len(), count);
+            }
+        }
+    }
+
+    #[test]
+    fn a_bomb_is_refused() {
+        let mut writer = Writer::new(MAGIC, 1);
+        write_symbols(&mut writer, &vec![0; 50_000_000]);
+        let bytes = writer.seal();
+        let mut reader = Reader::open(&bytes, MAGIC, 1).unwrap();
+        assert_eq!(read_symbols(&mut reader, 1_000), Err(DAMAGED));
+    }
+}
