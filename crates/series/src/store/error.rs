@@ -14,7 +14,7 @@ pub enum StoreError {
         /// The series; `-` for what concerns many.
         series: String,
         /// What went wrong.
-        source: StorageError,
+        source: Box<StorageError>,
     },
     /// The record would have no valid key.
     #[error("{series}: {source}")]
@@ -52,7 +52,7 @@ pub enum StoreError {
 
 impl StoreError {
     pub(super) fn storage(series: &SeriesKey, source: StorageError) -> Self {
-        Self::Storage { series: series.to_string(), source }
+        Self::Storage { series: series.to_string(), source: Box::new(source) }
     }
 
     /// Whether the same call may succeed if it is made again after a while.

@@ -157,7 +157,7 @@ impl Store {
         let selector = Selector::Pattern(pattern);
         match self.storage.invalidate(&selector, InvalidationMode::Remove).await {
             Ok(invalidated) => Ok(Cleared { records: invalidated.entries }),
-            Err(source) => Err(StoreError::Storage { series: all, source }),
+            Err(source) => Err(StoreError::Storage { series: all, source: Box::new(source) }),
         }
     }
 
