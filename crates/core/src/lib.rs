@@ -14,6 +14,7 @@
 //! | [`policy`] | lifetimes, jitter, doorkeeper, size routing: pure |
 //! | [`cache`], [`handle`] | the engine, and what programs call |
 //! | [`stats`], [`observe`] | counters and latencies per node type and tier; metrics, spans, events |
+//! | [`events`] | what happens, to subscribe to |
 //! | [`clock`], [`error`] | injected time; what can go wrong |
 //! | [`config`] | reading the options of a storage's URL |
 //! | `testing` (feature `testing`) | the behaviour suite for storages, and doubles for tests |
@@ -23,6 +24,7 @@ pub mod clock;
 pub mod config;
 pub mod entry;
 pub mod error;
+pub mod events;
 pub mod fence;
 mod flight;
 pub mod handle;

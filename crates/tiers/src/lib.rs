@@ -57,7 +57,7 @@ pub use cache_core as core;
 #[cfg(feature = "testing")]
 pub use cache_core::testing;
 pub use cache_core::{
-    cache, clock, entry, error, handle, key, node, observe, policy, source, stats, storage,
+    cache, clock, entry, error, events, handle, key, node, observe, policy, source, stats, storage,
 };
 #[cfg(feature = "filesystem")]
 pub use cache_filesystem as filesystem;

@@ -9,6 +9,7 @@ use super::storage_options::StorageOptions;
 use super::whole::Cache;
 use crate::clock::{Clock, SystemClock};
 use crate::error::ConfigError;
+use crate::events::Hub;
 use crate::key::validate_name;
 use crate::storage::Storage;
 use crate::sync::Runtime;
@@ -110,6 +111,7 @@ impl CacheBuilder {
                 problem: "must be at least a millisecond".to_owned(),
             });
         }
+        let events = Arc::new(Hub::default());
         let mut storages: Vec<Arc<Registered>> = Vec::new();
         let mut memories: Vec<RegisteredMemory> = Vec::new();
         for (name, backend, options) in self.backends {
@@ -133,11 +135,11 @@ impl CacheBuilder {
                 }
                 Backend::Storage(storage) => {
                     let options = options.unwrap_or_default();
-                    storages.push(registered(&name, storage, options, &self.clock)?);
+                    storages.push(registered(&name, storage, options, &self.clock, &events)?);
                 }
                 Backend::Guarded(storage, given) => {
                     let options = options.unwrap_or(given);
-                    storages.push(registered(&name, storage, options, &self.clock)?);
+                    storages.push(registered(&name, storage, options, &self.clock, &events)?);
                 }
             }
         }
@@ -146,8 +148,15 @@ impl CacheBuilder {
             None => Runtime::try_current().map_err(|_| ConfigError::NoRuntime)?,
         };
         let times_memory_reads = self.times_memory_reads;
-        let shared =
-            Shared::new(self.prefix, self.clock, runtime, storages, memories, times_memory_reads);
+        let shared = Shared::new(
+            self.prefix,
+            self.clock,
+            runtime,
+            storages,
+            memories,
+            events,
+            times_memory_reads,
+        );
         let cache = Cache::new(shared);
         #[cfg(feature = "metrics")]
         if let Some(interval) = self.metrics_interval {
@@ -162,6 +171,7 @@ fn registered(
     storage: Arc<dyn Storage>,
     options: StorageOptions,
     clock: &Arc<dyn Clock>,
+    events: &Arc<Hub>,
 ) -> Result<Arc<Registered>, ConfigError> {
     match options.problem() {
         Some((option, problem)) => Err(ConfigError::Option {
@@ -169,6 +179,9 @@ fn registered(
             option: option.to_owned(),
             problem: problem.to_owned(),
         }),
-        None => Ok(Arc::new(Registered::new(name, storage, options, Arc::clone(clock)))),
+        None => {
+            let (clock, events) = (Arc::clone(clock), Arc::clone(events));
+            Ok(Arc::new(Registered::new(name, storage, options, clock, events)))
+        }
     }
 }

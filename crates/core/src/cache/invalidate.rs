@@ -13,6 +13,7 @@ use futures_util::FutureExt;
 use super::pending::Waiting;
 use super::registered::Registered;
 use super::shared::Shared;
+use crate::events::{CacheEvent, EventKind};
 use crate::memory::{MemoryEntry, MemoryKey, MemorySelector};
 use crate::observe;
 use crate::storage::{InvalidationMode, Selector, StorageError};
@@ -84,6 +85,11 @@ pub(crate) async fn invalidate(
     if !cfg!(mutant = "memory_before_only") {
         in_process(shared, reached.key_test.as_ref(), &selector, mode);
     }
+    shared.events.tell(EventKind::Invalidation, || CacheEvent::Invalidation {
+        pending: done.pending.iter().map(|pending| pending.storage.clone()).collect(),
+        selector,
+        mode,
+    });
     done
 }
 
@@ -191,6 +197,10 @@ async fn replay(shared: Weak<Shared>, storage: Arc<Registered>) {
         let landed = AssertUnwindSafe(land(&shared, &storage, &waiting)).catch_unwind().await;
         if landed.unwrap_or(false) {
             storage.pending.landed(&waiting);
+            shared.events.tell(EventKind::Invalidation, || CacheEvent::Landed {
+                tier: Arc::clone(&storage.name),
+                left: storage.pending.len(),
+            });
             pause = PAUSE_MIN;
         } else {
             storage.pending.failed(&waiting);

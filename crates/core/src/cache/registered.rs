@@ -9,6 +9,7 @@ use super::pending::Pending;
 use super::storage_options::StorageOptions;
 use crate::clock::{Clock, Tick};
 use crate::error::Error;
+use crate::events::Hub;
 use crate::fence::Stamp;
 use crate::key::Key;
 use crate::memory::MemoryEngine;
@@ -48,11 +49,12 @@ impl Registered {
         storage: Arc<dyn Storage>,
         options: StorageOptions,
         clock: Arc<dyn Clock>,
+        events: Arc<Hub>,
     ) -> Self {
         let name: Arc<str> = name.into();
         let scheme = storage.capabilities().scheme;
         Self {
-            guard: Guard::new(Arc::clone(&name), scheme, options, Arc::clone(&clock)),
+            guard: Guard::new(Arc::clone(&name), scheme, options, Arc::clone(&clock), events),
             name,
             pending: Pending::default(),
             invalidations: AtomicU64::new(0),

@@ -10,6 +10,7 @@ use super::order::TierOrder;
 use super::registered::{Registered, RegisteredMemory};
 use crate::clock::Clock;
 use crate::error::Error;
+use crate::events::Hub;
 use crate::fence::Fence;
 use crate::sync::{AbortHandle, JoinError, Runtime, panic_of};
 
@@ -24,6 +25,8 @@ pub(crate) struct Shared {
     pub(crate) storages: Vec<Arc<Registered>>,
     pub(crate) memories: Vec<RegisteredMemory>,
     pub(crate) order: TierOrder,
+    /// What happens is told here.
+    pub(crate) events: Arc<Hub>,
     /// Whether reads of memory are timed.
     pub(crate) times_memory_reads: bool,
     #[cfg(feature = "metrics")]
@@ -44,6 +47,7 @@ impl Shared {
         runtime: Runtime,
         storages: Vec<Arc<Registered>>,
         memories: Vec<RegisteredMemory>,
+        events: Arc<Hub>,
         times_memory_reads: bool,
     ) -> Self {
         Self {
@@ -54,6 +58,7 @@ impl Shared {
             order: TierOrder::new(storages.clone()),
             storages,
             memories,
+            events,
             times_memory_reads,
             #[cfg(feature = "metrics")]
             publisher: crate::observe::Publisher::default(),

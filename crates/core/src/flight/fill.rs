@@ -10,6 +10,7 @@ use super::decode::BLOCKING_BYTES_MIN;
 use crate::cache::{Binding, MemoryFill, StorageTier};
 use crate::clock::Timestamp;
 use crate::entry::{CodecError, Compression, Entry, EntryKind, Token};
+use crate::events::Refused;
 use crate::fence::Stamp;
 use crate::key::{Key, Tags};
 use crate::node::Node;
@@ -124,7 +125,7 @@ impl<'a, N: Node> Fills<'a, N> {
             if writes.is_empty() {
                 continue;
             }
-            write_counted(tier, std::mem::take(writes)).await;
+            write_counted(self.binding, tier, std::mem::take(writes)).await;
         }
         for (tier, keys) in self.binding.tiers.iter().zip(&mut self.outdated) {
             if keys.is_empty() {
@@ -144,8 +145,9 @@ fn late_stamp(stamp: Stamp) -> Stamp {
     if cfg!(mutant = "late_stamp") { Stamp { mark: u64::MAX, ..stamp } } else { stamp }
 }
 
-async fn write_counted(tier: &StorageTier, writes: Vec<Write>) {
+async fn write_counted<N: Node>(binding: &Binding<N>, tier: &StorageTier, writes: Vec<Write>) {
     let count = writes.len() as u64;
+    let keys: Vec<Key> = writes.iter().map(|write| write.key.clone()).collect();
     let bytes: Vec<u64> = writes.iter().map(payload_bytes).collect();
     let outcomes = match tier.write(writes).await {
         Ok(outcomes) => outcomes,
@@ -154,14 +156,22 @@ async fn write_counted(tier: &StorageTier, writes: Vec<Write>) {
             return;
         }
     };
-    for (outcome, bytes) in outcomes.into_iter().zip(bytes) {
+    for ((outcome, bytes), key) in outcomes.into_iter().zip(bytes).zip(&keys) {
+        let tell = |refused| binding.tell_fill(&tier.storage.name, key, refused);
         match outcome {
             Ok(Outcome::Stored) => {
                 tier.recorder.fills(1);
                 tier.recorder.bytes_written(bytes);
+                tell(None);
             }
-            Ok(Outcome::Fenced | Outcome::ConditionFailed) => tier.recorder.fills_refused(1),
-            Ok(Outcome::TooLarge) => tier.recorder.fills_skipped(1),
+            Ok(Outcome::Fenced | Outcome::ConditionFailed) => {
+                tier.recorder.fills_refused(1);
+                tell(Some(Refused::Fenced));
+            }
+            Ok(Outcome::TooLarge) => {
+                tier.recorder.fills_skipped(1);
+                tell(Some(Refused::TooLarge));
+            }
             Err(error) => {
                 tier.failed(1, &error);
             }

@@ -183,6 +183,7 @@ async fn from_source<N: Node>(batch: &mut Batch<N>, mut once: Option<LoadOnce<N:
     if flying.is_empty() {
         return;
     }
+    batch.tell_misses(&flying);
     match load(batch, &flying, once).await {
         Some(loads) => land_loaded(batch, flying, loads).await,
         None => one_by_one(batch).await,
