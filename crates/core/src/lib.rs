@@ -16,6 +16,7 @@
 //! | [`backplane`] | how other processes hear of invalidations |
 //! | [`atomics`] | counters, registers, locks and rate limiters, on the storages that can |
 //! | [`stats`], [`observe`] | counters and latencies per node type and tier; metrics, spans, events |
+//! | [`events`] | what happens, to subscribe to |
 //! | [`clock`], [`error`] | injected time; what can go wrong |
 //! | [`config`] | reading the options of a storage's URL |
 //! | `testing` (feature `testing`) | the behaviour suite for storages, and doubles for tests |
@@ -27,6 +28,7 @@ pub mod clock;
 pub mod config;
 pub mod entry;
 pub mod error;
+pub mod events;
 pub mod fence;
 mod flight;
 pub mod handle;

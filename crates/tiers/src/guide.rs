@@ -15,6 +15,7 @@ pages! {
     atomics "atomics.md"
     cancellation "cancellation.md"
     errors "errors.md"
+    events "events.md"
     from_cacheme "from-cacheme.md"
     from_moka_and_cached "from-moka-and-cached.md"
     invalidation "invalidation.md"

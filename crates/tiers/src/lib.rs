@@ -57,8 +57,8 @@ pub use cache_core as core;
 #[cfg(feature = "testing")]
 pub use cache_core::testing;
 pub use cache_core::{
-    atomics, backplane, cache, clock, entry, error, handle, key, node, observe, policy, source,
-    stats, storage,
+    atomics, backplane, cache, clock, entry, error, events, handle, key, node, observe, policy,
+    source, stats, storage,
 };
 #[cfg(feature = "filesystem")]
 pub use cache_filesystem as filesystem;

@@ -12,6 +12,7 @@ use super::stale::MemoryTimes;
 use crate::clock::{Tick, Timestamp};
 use crate::entry::Codec;
 use crate::error::Error;
+use crate::events::{CacheEvent, EventKind, Refused};
 use crate::flight::{Flight, Flights, Led};
 use crate::key::{Key, KeyError, KeyFields, KeyTemplate, Tag, Tags};
 use crate::memory::{BindingId, Inserted, MemoryEngine, MemoryEntry, MemorySelector, Probe};
@@ -221,10 +222,55 @@ impl<N: Node> Binding<N> {
     #[inline]
     pub(crate) fn memory_get(&self, node: &N) -> Option<MemoryHit> {
         let memory = self.memory.as_ref()?;
-        if memory.is_timed {
-            return self.memory_get_timed(memory, node);
+        let found = if memory.is_timed {
+            self.memory_get_timed(memory, node)
+        } else {
+            self.memory_get_in(memory, node)
+        };
+        if self.cache.events.wants(EventKind::Hit)
+            && let Some(hit) = &found
+            && let Ok(key) = self.key(node)
+        {
+            self.tell_hit(&memory.name, &key, hit.stale);
         }
-        self.memory_get_in(memory, node)
+        found
+    }
+
+    /// Tells that a tier has answered.
+    #[cold]
+    pub(crate) fn tell_hit(&self, tier: &Arc<str>, key: &Key, stale: bool) {
+        let (tier, key) = (Arc::clone(tier), key.clone());
+        let hit = || CacheEvent::Hit { node: self.event_name(), tier, key, stale };
+        self.cache.events.tell(EventKind::Hit, hit);
+    }
+
+    /// Tells that the source is asked.
+    pub(crate) fn tell_miss(&self, key: &Key) {
+        let miss = || CacheEvent::Miss { node: self.event_name(), key: key.clone() };
+        self.cache.events.tell(EventKind::Miss, miss);
+    }
+
+    /// Tells what became of an entry on its way into a tier; `None`: it is stored.
+    pub(crate) fn tell_fill(&self, tier: &Arc<str>, key: &Key, refused: Option<Refused>) {
+        let (node, tier, key) = (|| self.event_name(), || Arc::clone(tier), || key.clone());
+        let events = &self.cache.events;
+        match refused {
+            None => events.tell(EventKind::Fill, || CacheEvent::Fill {
+                node: node(),
+                tier: tier(),
+                key: key(),
+            }),
+            Some(refused) => events.tell(EventKind::Refusal, || CacheEvent::Refusal {
+                node: node(),
+                tier: tier(),
+                key: key(),
+                refused,
+            }),
+        }
+    }
+
+    fn event_name(&self) -> Arc<str> {
+        self.definition.name.as_str().into()
     }
 
     #[cold]
@@ -314,9 +360,18 @@ impl<N: Node> Binding<N> {
         };
         let probe = self.probe(fill.node);
         match memory.engine.insert(&probe, entry, &self.cache.fence, &*self.cache.clock) {
-            Inserted::Stored => memory.recorder.fills(1),
-            Inserted::Fenced => memory.recorder.fills_refused(1),
-            Inserted::TooLarge => memory.recorder.fills_skipped(1),
+            Inserted::Stored => {
+                memory.recorder.fills(1);
+                self.tell_fill(&memory.name, fill.key, None);
+            }
+            Inserted::Fenced => {
+                memory.recorder.fills_refused(1);
+                self.tell_fill(&memory.name, fill.key, Some(Refused::Fenced));
+            }
+            Inserted::TooLarge => {
+                memory.recorder.fills_skipped(1);
+                self.tell_fill(&memory.name, fill.key, Some(Refused::TooLarge));
+            }
         }
     }
 

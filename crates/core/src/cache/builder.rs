@@ -11,6 +11,7 @@ use crate::atomics::InProcessAtomics;
 use crate::backplane::{Announcer, Backplane, Log, LogChoice};
 use crate::clock::{Clock, SystemClock};
 use crate::error::ConfigError;
+use crate::events::Hub;
 use crate::key::validate_name;
 use crate::storage::Storage;
 use crate::sync::Runtime;
@@ -136,6 +137,7 @@ impl CacheBuilder {
                 problem: "must be at least a millisecond".to_owned(),
             });
         }
+        let events = Arc::new(Hub::default());
         let mut storages: Vec<Arc<Registered>> = Vec::new();
         let mut memories: Vec<RegisteredMemory> = Vec::new();
         for (name, backend, options) in self.backends {
@@ -160,11 +162,11 @@ impl CacheBuilder {
                 }
                 Backend::Storage(storage) => {
                     let options = options.unwrap_or_default();
-                    storages.push(registered(&name, storage, options, &self.clock)?);
+                    storages.push(registered(&name, storage, options, &self.clock, &events)?);
                 }
                 Backend::Guarded(storage, given) => {
                     let options = options.unwrap_or(given);
-                    storages.push(registered(&name, storage, options, &self.clock)?);
+                    storages.push(registered(&name, storage, options, &self.clock, &events)?);
                 }
             }
         }
@@ -188,6 +190,7 @@ impl CacheBuilder {
             runtime,
             storages,
             memories,
+            events,
             times_memory_reads,
             announcer,
         );
@@ -228,6 +231,7 @@ fn registered(
     storage: Arc<dyn Storage>,
     options: StorageOptions,
     clock: &Arc<dyn Clock>,
+    events: &Arc<Hub>,
 ) -> Result<Arc<Registered>, ConfigError> {
     match options.problem() {
         Some((option, problem)) => Err(ConfigError::Option {
@@ -235,6 +239,9 @@ fn registered(
             option: option.to_owned(),
             problem: problem.to_owned(),
         }),
-        None => Ok(Arc::new(Registered::new(name, storage, options, Arc::clone(clock)))),
+        None => {
+            let (clock, events) = (Arc::clone(clock), Arc::clone(events));
+            Ok(Arc::new(Registered::new(name, storage, options, clock, events)))
+        }
     }
 }

@@ -65,6 +65,7 @@ async fn finish(shared: &Arc<Shared>, grace: Duration) -> Result<(), CloseError>
             failures.push(error);
         }
     }
+    shared.events.close();
     match lost {
         Some(lost) if failures.is_empty() => Err(lost),
         None if failures.is_empty() => Ok(()),

@@ -3,12 +3,13 @@
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64 as Count, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64 as Count, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
 use super::storage_options::StorageOptions;
 use crate::clock::Clock;
+use crate::events::{CacheEvent, EventKind, Hub};
 use crate::observe;
 use crate::policy::breaker::{Breaker, BreakerState, Pass};
 use crate::stats::{LastFailure, StorageHealth};
@@ -23,6 +24,9 @@ pub(super) struct Guard {
     scheme: &'static str,
     options: StorageOptions,
     clock: Arc<dyn Clock>,
+    events: Arc<Hub>,
+    /// Its last call failed.
+    is_failing: AtomicBool,
     breaker: Option<Mutex<Breaker>>,
     /// While the breaker is closed and no failure counts: its generation and a set bit, so that a
     /// call to a storage that works takes no lock. Otherwise zero.
@@ -57,6 +61,7 @@ impl Guard {
         scheme: &'static str,
         options: StorageOptions,
         clock: Arc<dyn Clock>,
+        events: Arc<Hub>,
     ) -> Self {
         let breaker = options.breaker.map(Breaker::new);
         let clean = AtomicU64::new(breaker.as_ref().map_or(0, clean_word));
@@ -65,6 +70,8 @@ impl Guard {
             scheme,
             options,
             clock,
+            events,
+            is_failing: AtomicBool::new(false),
             breaker: breaker.map(Mutex::new),
             clean,
             skipped: Count::new(0),
@@ -145,8 +152,9 @@ impl Guard {
                 operation: error.operation(),
             });
         }
-        let Some(breaker) = &self.breaker else { return };
         let is_failing = error.is_some_and(is_failing);
+        self.fares(!is_failing);
+        let Some(breaker) = &self.breaker else { return };
         if !is_failing && self.clean.load(Ordering::SeqCst) != 0 {
             return;
         }
@@ -165,9 +173,22 @@ impl Guard {
         self.changed(before, after);
     }
 
+    /// Tells where it begins to fail, or works again.
+    fn fares(&self, is_well: bool) {
+        let was_well = !self.is_failing.load(Ordering::Relaxed);
+        if was_well != is_well && self.is_failing.swap(!is_well, Ordering::Relaxed) == is_well {
+            let tier = || Arc::clone(&self.name);
+            self.events.tell(EventKind::Health, || CacheEvent::Health { tier: tier(), is_well });
+        }
+    }
+
     fn changed(&self, before: BreakerState, after: BreakerState) {
         if before != after {
             observe::breaker_changed(&self.name, after);
+            self.events.tell(EventKind::Breaker, || CacheEvent::Breaker {
+                tier: Arc::clone(&self.name),
+                state: after,
+            });
         }
     }
 

@@ -16,6 +16,7 @@ use super::pending::Waiting;
 use super::registered::Registered;
 use super::shared::Shared;
 use crate::backplane::{Announcement, Cause};
+use crate::events::{CacheEvent, EventKind};
 use crate::memory::{MemoryEntry, MemoryKey, MemorySelector};
 use crate::observe;
 use crate::storage::{InvalidationMode, Selector, StorageError};
@@ -105,6 +106,11 @@ pub(crate) async fn invalidate_announced(
     if !cfg!(mutant = "memory_before_only") {
         in_process(shared, reached.key_test.as_ref(), &selector, mode);
     }
+    shared.events.tell(EventKind::Invalidation, || CacheEvent::Invalidation {
+        pending: done.pending.iter().map(|pending| pending.storage.clone()).collect(),
+        selector,
+        mode,
+    });
     done
 }
 
@@ -222,6 +228,10 @@ async fn replay(shared: Weak<Shared>, storage: Arc<Registered>) {
         let landed = AssertUnwindSafe(land(&shared, &storage, &waiting)).catch_unwind().await;
         if landed.unwrap_or(false) {
             storage.pending.landed(&waiting);
+            shared.events.tell(EventKind::Invalidation, || CacheEvent::Landed {
+                tier: Arc::clone(&storage.name),
+                left: storage.pending.len(),
+            });
             pause = PAUSE_MIN;
         } else {
             storage.pending.failed(&waiting);

@@ -11,6 +11,7 @@ use crate::atomics::{Atomics, InProcessAtomics};
 use crate::backplane::EventLog;
 use crate::clock::{Clock, Tick};
 use crate::error::Error;
+use crate::events::Hub;
 use crate::fence::Stamp;
 use crate::key::Key;
 use crate::memory::MemoryEngine;
@@ -54,11 +55,12 @@ impl Registered {
         storage: Arc<dyn Storage>,
         options: StorageOptions,
         clock: Arc<dyn Clock>,
+        events: Arc<Hub>,
     ) -> Self {
         let name: Arc<str> = name.into();
         let scheme = storage.capabilities().scheme;
         Self {
-            guard: Guard::new(Arc::clone(&name), scheme, options, Arc::clone(&clock)),
+            guard: Guard::new(Arc::clone(&name), scheme, options, Arc::clone(&clock), events),
             name,
             pending: Pending::default(),
             invalidations: AtomicU64::new(0),

@@ -11,6 +11,7 @@ use super::registered::{Registered, RegisteredMemory};
 use crate::backplane::{Announcement, Announcer, Cause};
 use crate::clock::Clock;
 use crate::error::Error;
+use crate::events::Hub;
 use crate::fence::Fence;
 use crate::storage::{InvalidationMode, Selector};
 use crate::sync::{AbortHandle, JoinError, Runtime, panic_of};
@@ -26,6 +27,8 @@ pub(crate) struct Shared {
     pub(crate) storages: Vec<Arc<Registered>>,
     pub(crate) memories: Vec<RegisteredMemory>,
     pub(crate) order: TierOrder,
+    /// What happens is told here.
+    pub(crate) events: Arc<Hub>,
     /// Whether reads of memory are timed.
     pub(crate) times_memory_reads: bool,
     /// Tells other processes, where there is a backplane.
@@ -48,6 +51,7 @@ impl Shared {
         runtime: Runtime,
         storages: Vec<Arc<Registered>>,
         memories: Vec<RegisteredMemory>,
+        events: Arc<Hub>,
         times_memory_reads: bool,
         announcer: Option<Arc<Announcer>>,
     ) -> Self {
@@ -59,6 +63,7 @@ impl Shared {
             order: TierOrder::new(storages.clone()),
             storages,
             memories,
+            events,
             times_memory_reads,
             announcer,
             #[cfg(feature = "metrics")]

@@ -1,6 +1,8 @@
 use std::any::Any;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
+
+use futures_util::stream::{BoxStream, StreamExt};
 
 use super::bind::bind;
 use super::binding::Binding;
@@ -11,8 +13,10 @@ use super::registry::Registry;
 use super::shared::Shared;
 use crate::backplane;
 use crate::error::{ConfigError, Error};
+use crate::events::{CacheEvent, EventKind, EventOptions, EventSender, Events};
 use crate::handle::Handle;
 use crate::key::{Glob, KeyError, KeyPattern, Tag};
+use crate::memory::Eviction;
 use crate::node::Node;
 use crate::source::Source;
 use crate::stats::{CacheStats, MemoryStorageStats};
@@ -152,6 +156,43 @@ impl Cache {
         }
     }
 
+    /// What happens from now on, of all kinds: hits, misses, fills, refusals, evictions from memory,
+    /// invalidations, and how storages fare. Bounded: who is slow loses the oldest, and is told how
+    /// many. While anybody wants hits, each formats its key and is told under a lock.
+    ///
+    /// ```
+    /// # use cache_core::cache::Cache;
+    /// # use cache_core::events::{CacheEvent, EventKind, EventOptions};
+    /// # async fn example(cache: Cache) {
+    /// let options = EventOptions::new().kinds([EventKind::Breaker, EventKind::Health]);
+    /// let mut events = cache.events_of(options);
+    /// while let Some(event) = events.recv().await {
+    ///     match event {
+    ///         CacheEvent::Breaker { tier, state } => println!("{tier}: {}", state.name()),
+    ///         CacheEvent::Lost { count } => println!("{count} were lost"),
+    ///         _ => {}
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    pub fn events(&self) -> Events {
+        self.events_of(EventOptions::new())
+    }
+
+    /// As [`events`](Self::events), of these kinds, or with another bound.
+    pub fn events_of(&self, options: EventOptions) -> Events {
+        let events = self.shared.events.subscribe(&options);
+        if options.kinds.contains(&EventKind::Eviction) {
+            for memory in &self.shared.memories {
+                let Some(evictions) = memory.engine.evictions() else { continue };
+                let (tier, registry) = (Arc::clone(&memory.name), Arc::downgrade(&self.registry));
+                let forward = forward_evictions(evictions, tier, registry, events.sender());
+                self.shared.spawn_until_closing(forward);
+            }
+        }
+        events
+    }
+
     /// How many loads are in the air.
     pub fn loads_in_flight(&self) -> usize {
         self.registry.all().iter().map(|binding| binding.flying()).sum()
@@ -250,5 +291,28 @@ impl Cache {
 
     fn key_error(&self, source: KeyError) -> Error {
         Error::Key { node: "cache".to_owned(), source }
+    }
+}
+
+/// Tells one subscriber of what leaves a memory, until it has gone. Entries of another cache in the
+/// same memory are not its affair.
+async fn forward_evictions(
+    mut evictions: BoxStream<'static, Result<Eviction, u64>>,
+    tier: Arc<str>,
+    registry: Weak<Registry>,
+    to: EventSender,
+) {
+    while let Some(eviction) = evictions.next().await {
+        let Some(registry) = registry.upgrade() else { return };
+        let is_there = match eviction {
+            Ok(Eviction { key, cause }) => match registry.key_in_memory(&key) {
+                Some(key) => to.send(CacheEvent::Eviction { tier: Arc::clone(&tier), key, cause }),
+                None => true,
+            },
+            Err(lost) => to.lose(lost),
+        };
+        if !is_there {
+            return;
+        }
     }
 }

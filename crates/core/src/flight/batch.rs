@@ -104,6 +104,12 @@ impl<N: Node> Batch<N> {
         (0..self.items.len()).filter(|at| !self.items[*at].led.is_landed()).collect()
     }
 
+    /// Tells that the source is asked in the place of the tiers.
+    pub(super) fn tell_misses(&self, flying: &[usize]) {
+        let reads = flying.iter().map(|at| &self.items[*at]).filter(|item| item.led.is_read());
+        reads.for_each(|item| self.binding.tell_miss(&item.key));
+    }
+
     /// Brings one flight down.
     pub(super) fn land(&mut self, at: usize, landing: Landing<N::Value>) {
         let item = &mut self.items[at];

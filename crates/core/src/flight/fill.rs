@@ -10,6 +10,7 @@ use super::decode::BLOCKING_BYTES_MIN;
 use crate::cache::{Binding, MemoryFill, StorageTier};
 use crate::clock::Timestamp;
 use crate::entry::{CodecError, Compression, Entry, EntryKind, Token};
+use crate::events::Refused;
 use crate::fence::Stamp;
 use crate::key::{Key, Tags};
 use crate::node::Node;
@@ -126,7 +127,7 @@ impl<'a, N: Node> Fills<'a, N> {
             }
             let writes = std::mem::take(writes);
             let writes = if cfg!(fencing_off) { unfenced(tier, writes).await } else { writes };
-            write_counted(tier, writes).await;
+            write_counted(self.binding, tier, writes).await;
         }
         for (tier, keys) in self.binding.tiers.iter().zip(&mut self.outdated) {
             if keys.is_empty() {
@@ -162,8 +163,9 @@ async fn unfenced(tier: &StorageTier, mut writes: Vec<Write>) -> Vec<Write> {
     writes
 }
 
-async fn write_counted(tier: &StorageTier, writes: Vec<Write>) {
+async fn write_counted<N: Node>(binding: &Binding<N>, tier: &StorageTier, writes: Vec<Write>) {
     let count = writes.len() as u64;
+    let keys: Vec<Key> = writes.iter().map(|write| write.key.clone()).collect();
     let bytes: Vec<u64> = writes.iter().map(payload_bytes).collect();
     let outcomes = match tier.write(writes).await {
         Ok(outcomes) => outcomes,
@@ -172,14 +174,22 @@ async fn write_counted(tier: &StorageTier, writes: Vec<Write>) {
             return;
         }
     };
-    for (outcome, bytes) in outcomes.into_iter().zip(bytes) {
+    for ((outcome, bytes), key) in outcomes.into_iter().zip(bytes).zip(&keys) {
+        let tell = |refused| binding.tell_fill(&tier.storage.name, key, refused);
         match outcome {
             Ok(Outcome::Stored) => {
                 tier.recorder.fills(1);
                 tier.recorder.bytes_written(bytes);
+                tell(None);
             }
-            Ok(Outcome::Fenced | Outcome::ConditionFailed) => tier.recorder.fills_refused(1),
-            Ok(Outcome::TooLarge) => tier.recorder.fills_skipped(1),
+            Ok(Outcome::Fenced | Outcome::ConditionFailed) => {
+                tier.recorder.fills_refused(1);
+                tell(Some(Refused::Fenced));
+            }
+            Ok(Outcome::TooLarge) => {
+                tier.recorder.fills_skipped(1);
+                tell(Some(Refused::TooLarge));
+            }
             Err(error) => {
                 tier.failed(1, &error);
             }

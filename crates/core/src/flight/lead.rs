@@ -180,9 +180,11 @@ fn mark_asked<N: Node>(batch: &Batch<N>) {
 /// Loads what no tier had.
 async fn from_source<N: Node>(batch: &mut Batch<N>, mut once: Option<LoadOnce<N::Value>>) {
     stale::settle(batch, &mut once).await;
-    if batch.flying().is_empty() {
+    let flying = batch.flying();
+    if flying.is_empty() {
         return;
     }
+    batch.tell_misses(&flying);
     let binding = Arc::clone(&batch.binding);
     // What is asked for by name is to be newer than its call: another's load is no answer to it.
     let is_refresh = batch.items.iter().any(|item| item.led.is_refresh());

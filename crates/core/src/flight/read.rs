@@ -11,6 +11,7 @@ use super::fill::{Fills, renew};
 use crate::cache::{Binding, StorageTier};
 use crate::entry::Entry;
 use crate::error::Error;
+use crate::events::EventKind;
 use crate::key::Key;
 use crate::node::{Node, TierFailure};
 use crate::observe;
@@ -136,6 +137,9 @@ async fn judge<N: Node>(
     // A flight that is behind readers for it takes no copy that it would be asked to load again.
     if is_fresh && !(is_due && batch.items[at].led.is_behind()) {
         tier.recorder.hits(1);
+        if binding.cache.events.wants(EventKind::Hit) {
+            binding.tell_hit(&tier.storage.name, &batch.items[at].key, false);
+        }
         return Some(Found { at, entry, value, is_due });
     }
     if !is_fresh {

@@ -18,6 +18,7 @@ use crate::cache::{InMemory, MemoryFill, StaleTimes};
 use crate::clock::Tick;
 use crate::entry::Entry;
 use crate::error::Error;
+use crate::events::EventKind;
 use crate::node::Node;
 use crate::policy::stale::StaleUse;
 use crate::source::Previous;
@@ -83,6 +84,7 @@ async fn wait_for_others<N: Node>(batch: &mut Batch<N>, once: &mut Option<LoadOn
     if !hands_on && in_the_air.iter().all(Option::is_none) {
         return;
     }
+    batch.tell_misses(&flying);
     let to_load = flying.iter().zip(&in_the_air).filter(|(_, joined)| joined.is_none());
     let seeds: Vec<(N, Seed<N>)> = to_load
         .map(|(at, _)| {
@@ -274,6 +276,13 @@ async fn serve<N: Node>(batch: &mut Batch<N>, at: usize, pause: Option<Duration>
         binding.fill_memory_stale(&fill, times);
     }
     let key = item.key.clone();
+    if binding.cache.events.wants(EventKind::Hit) {
+        let memory = binding.memory.as_ref().map(|memory| &memory.name);
+        let storage = stale.stored.as_ref().map(|(depth, _)| &binding.tiers[*depth].storage.name);
+        if let Some(tier) = storage.or(memory) {
+            binding.tell_hit(tier, &key, true);
+        }
+    }
     batch.land_answer(at, Answer { key, value, tags: stale.tags, created, origin, stale: true });
     true
 }

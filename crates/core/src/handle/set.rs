@@ -10,6 +10,7 @@ use crate::cache::{Binding, MemoryFill, Reached, Registered, invalidate_storages
 use crate::clock::Timestamp;
 use crate::entry::Entry;
 use crate::error::Error;
+use crate::events::Refused;
 use crate::fence::{Stamp, cell_of_key};
 use crate::flight::{encode, with_lifetime};
 use crate::key::{Key, Tags};
@@ -239,19 +240,26 @@ pub(super) async fn store<N: Node>(
             };
             let outcomes = outcomes(written_to, written.len());
             for ((place, outcome), bytes) in written.into_iter().zip(outcomes).zip(bytes) {
+                let key = &changes[place].key;
+                let tell = |refused| binding.tell_fill(&tier.storage.name, key, refused);
                 match outcome {
                     Ok(Outcome::Stored) => {
+                        tell(None);
                         tier.recorder.fills(1);
                         tier.recorder.bytes_written(bytes);
                         settled[place] = !cfg!(mutant = "set_near");
                     }
                     Ok(Outcome::Fenced | Outcome::ConditionFailed) => {
+                        tell(Some(Refused::Fenced));
                         tier.recorder.fills_refused(1);
                         results[place] = Ok(Stored::OnlyInvalidated);
                         settled[place] = true;
                     }
                     // It is gone from here; a nearer tier may take it.
-                    Ok(Outcome::TooLarge) => tier.recorder.fills_skipped(1),
+                    Ok(Outcome::TooLarge) => {
+                        tell(Some(Refused::TooLarge));
+                        tier.recorder.fills_skipped(1);
+                    }
                     Err(error) => {
                         tier.failed(1, &error);
                         results[place] = Err(tier.storage.error(error));

@@ -1,9 +1,12 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use futures_util::stream::BoxStream;
+
 use super::curve::MissRatioCurve;
 use super::entry::MemoryEntry;
 use super::erased_key::{MemoryKey, Probe};
+use super::eviction::Eviction;
 use crate::clock::Clock;
 use crate::fence::Fence;
 use crate::key::Tag;
@@ -56,6 +59,12 @@ pub trait MemoryEngine: Debug + Send + Sync + 'static {
 
     /// What its hit ratio would be with another size or policy; `None` where it is not estimated.
     fn curve(&self) -> Option<MissRatioCurve> {
+        None
+    }
+
+    /// Entries as they leave from now on; an error says how many were lost to a reader that is too
+    /// slow. `None` where it does not tell.
+    fn evictions(&self) -> Option<BoxStream<'static, Result<Eviction, u64>>> {
         None
     }
 

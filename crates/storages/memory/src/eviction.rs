@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use cache_core::memory::{Eviction, EvictionCause, MemoryKey, MemoryStats};
+use futures_util::stream::{self, Stream};
 use tokio::sync::broadcast::{self, error::RecvError, error::TryRecvError};
 
 /// How many evictions wait for a slow subscriber before the oldest are lost to it.
@@ -90,6 +91,23 @@ impl Evictions {
                 Err(TryRecvError::Empty | TryRecvError::Closed) => return None,
             }
         }
+    }
+
+    /// The same as a stream, in which an error says how many were lost before the next one.
+    pub(crate) fn into_stream(self) -> impl Stream<Item = Result<Eviction, u64>> {
+        let state = (self, 0, None);
+        stream::unfold(state, |(mut evictions, mut told, held)| async move {
+            let next = match held {
+                Some(held) => held,
+                None => evictions.recv().await?,
+            };
+            let lost = evictions.missed - told;
+            if lost > 0 {
+                told = evictions.missed;
+                return Some((Err(lost), (evictions, told, Some(next))));
+            }
+            Some((Ok(next), (evictions, told, None)))
+        })
     }
 
     /// How many were lost to this subscriber because it was too slow, as far as it has read.

@@ -10,6 +10,7 @@ mod compatibility;
 mod config;
 mod dynamic;
 mod early_refresh;
+mod events;
 mod examples;
 mod fail_safe;
 mod failing_tier;

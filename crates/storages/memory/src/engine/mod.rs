@@ -14,10 +14,11 @@ use cache_core::clock::Clock;
 use cache_core::error::ConfigError;
 use cache_core::fence::Fence;
 use cache_core::memory::{
-    Inserted, MemoryCapabilities, MemoryEngine, MemoryEntry, MemoryKey, MemorySelector,
+    Eviction, Inserted, MemoryCapabilities, MemoryEngine, MemoryEntry, MemoryKey, MemorySelector,
     MemoryStats, MissRatioCurve, Probe,
 };
 use cache_core::storage::InvalidationMode;
+use futures_util::stream::{BoxStream, StreamExt};
 
 use crate::config::{EngineKind, MemoryBuilder, MemoryOptions};
 use crate::eviction::Evictions;
@@ -191,6 +192,10 @@ impl MemoryEngine for Memory {
             Kind::Sharded(engine) => engine.curve(),
             Kind::Moka(_) => None,
         }
+    }
+
+    fn evictions(&self) -> Option<BoxStream<'static, Result<Eviction, u64>>> {
+        Some(self.subscribe().into_stream().boxed())
     }
 
     fn capabilities(&self) -> MemoryCapabilities {
