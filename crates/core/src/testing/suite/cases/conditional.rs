@@ -147,6 +147,7 @@ async fn one_of_many_conditional_puts_wins(context: Context) -> CaseResult {
 /// So many that no storage ends them in one step; fewer where they take long to store.
 const ENTRIES: usize = 2_000;
 const FILL_MAX: Duration = Duration::from_secs(1);
+const CASE_MAX: Duration = Duration::from_secs(30);
 
 /// Replaces entries by what was made of them, again and again while they are invalidated.
 async fn race_puts(
@@ -219,6 +220,7 @@ async fn a_put_made_of_what_is_being_invalidated_does_not_outlive_that(
     let tag = context.tag("made")?;
     let tags = || vec![tag.clone()];
     let pattern = KeyPattern::new(context.prefix(), Glob::parse("made*")?, None);
+    let begun = Instant::now();
     for (selector, mode) in [
         (Selector::AnyTag(tags()), Remove),
         (Selector::AllTags(tags()), Expire),
@@ -228,6 +230,10 @@ async fn a_put_made_of_what_is_being_invalidated_does_not_outlive_that(
         (Selector::Namespace(context.prefix().to_owned()), Expire),
     ] {
         race_puts(&context, &keys, &tag, &selector, mode).await?;
+        // The first ones say most; a storage that takes so long is not asked for all.
+        if begun.elapsed() > CASE_MAX {
+            break;
+        }
     }
     Ok(())
 }
