@@ -1,6 +1,5 @@
 //! The groups, one a module.
 
-mod backplane;
 mod in_flight;
 mod latency;
 mod memory;
@@ -14,4 +13,4 @@ use tiers_benches::{Group, failures};
 
 /// All groups, in the order in which they run.
 pub(crate) const GROUPS: &[Group] =
-    &[memory::GROUP, sqlite::GROUP, storages::GROUP, backplane::GROUP];
+    &[memory::GROUP, sqlite::GROUP, storages::GROUP];
