@@ -12,5 +12,4 @@ pub(crate) use sqlite::carry_out;
 use tiers_benches::{Group, failures};
 
 /// All groups, in the order in which they run.
-pub(crate) const GROUPS: &[Group] =
-    &[memory::GROUP, sqlite::GROUP, storages::GROUP];
+pub(crate) const GROUPS: &[Group] = &[memory::GROUP, sqlite::GROUP, storages::GROUP];
