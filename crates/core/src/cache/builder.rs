@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::backend::Backend;
 use super::registered::{Registered, RegisteredMemory};
-use super::shared::Shared;
+use super::shared::{Parts, Shared};
 use super::storage_options::StorageOptions;
 use super::whole::Cache;
 use crate::atomics::InProcessAtomics;
@@ -183,17 +183,16 @@ impl CacheBuilder {
             }
             None => None,
         };
-        let times_memory_reads = self.times_memory_reads;
-        let shared = Shared::new(
-            self.prefix,
-            self.clock,
+        let shared = Shared::new(Parts {
+            prefix: self.prefix,
+            clock: self.clock,
             runtime,
             storages,
             memories,
             events,
-            times_memory_reads,
+            times_memory_reads: self.times_memory_reads,
             announcer,
-        );
+        });
         let cache = Cache::new(shared);
         #[cfg(feature = "metrics")]
         if let Some(interval) = self.metrics_interval {

@@ -44,17 +44,30 @@ pub(crate) struct Shared {
     pub(super) closed_storages: tokio::sync::OnceCell<Result<(), CloseError>>,
 }
 
+/// What a builder has put together.
+pub(super) struct Parts {
+    pub(super) prefix: String,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) runtime: Runtime,
+    pub(super) storages: Vec<Arc<Registered>>,
+    pub(super) memories: Vec<RegisteredMemory>,
+    pub(super) events: Arc<Hub>,
+    pub(super) times_memory_reads: bool,
+    pub(super) announcer: Option<Arc<Announcer>>,
+}
+
 impl Shared {
-    pub(super) fn new(
-        prefix: String,
-        clock: Arc<dyn Clock>,
-        runtime: Runtime,
-        storages: Vec<Arc<Registered>>,
-        memories: Vec<RegisteredMemory>,
-        events: Arc<Hub>,
-        times_memory_reads: bool,
-        announcer: Option<Arc<Announcer>>,
-    ) -> Self {
+    pub(super) fn new(parts: Parts) -> Self {
+        let Parts {
+            prefix,
+            clock,
+            runtime,
+            storages,
+            memories,
+            events,
+            times_memory_reads,
+            announcer,
+        } = parts;
         Self {
             prefix,
             clock,
