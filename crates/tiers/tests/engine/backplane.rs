@@ -146,7 +146,7 @@ async fn what_one_invalidates_leaves_the_memory_of_the_other() {
 }
 
 #[tokio::test]
-async fn a_change_leaves_the_memory_of_the_other_and_stays_in_ones_own() {
+async fn trap_08_a_change_leaves_the_memory_of_the_other_and_stays_in_ones_own() {
     let shared = Shared::new();
     let (a, b) = shared.two().await;
     assert_eq!(b.version(1).await, 1);
@@ -208,7 +208,7 @@ async fn what_the_other_does_not_hold_and_what_is_of_another_cache_stays() {
 
 /// The message raises the fence: what was being loaded when it came is not stored.
 #[tokio::test]
-async fn a_load_that_began_before_the_message_is_not_kept() {
+async fn trap_12_a_load_that_began_before_the_message_is_not_kept() {
     let shared = Shared::new();
     let (a, b) = shared.two().await;
     shared.source.hold();
@@ -226,7 +226,7 @@ async fn a_load_that_began_before_the_message_is_not_kept() {
 }
 
 #[tokio::test]
-async fn a_gap_forgets_memory_and_what_is_being_loaded() {
+async fn trap_11_a_gap_forgets_memory_and_what_is_being_loaded() {
     let shared = Shared::new();
     let b = shared.process(shared.log.clone()).await;
     assert_eq!(b.version(1).await, 1);

@@ -36,7 +36,7 @@ async fn an_entry_ends_at_its_time_and_not_before() {
 }
 
 #[tokio::test]
-async fn a_copy_does_not_outlive_what_it_was_copied_from() {
+async fn trap_13_a_copy_does_not_outlive_what_it_was_copied_from() {
     let world = World::new();
     let source = Versions::new();
     let users = world.cache().await.bind::<UserNode>(source.clone()).expect("binds");

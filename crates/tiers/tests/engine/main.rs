@@ -30,3 +30,4 @@ mod stale_while_revalidate;
 mod stale_write_back;
 mod statistics;
 mod support;
+mod traps;

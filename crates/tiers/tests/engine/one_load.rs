@@ -73,7 +73,7 @@ async fn every_waiter_gets_the_same_value() {
 }
 
 #[tokio::test]
-async fn a_caller_that_goes_away_cancels_nobody() {
+async fn trap_15_a_caller_that_goes_away_cancels_nobody() {
     let world = World::new();
     let source = Versions::new();
     let users = world.cache().await.bind::<UserNode>(source.clone()).expect("binds");
@@ -206,7 +206,7 @@ async fn an_error_reaches_every_waiter_and_frees_the_flight() {
 }
 
 #[tokio::test]
-async fn a_panic_reaches_every_waiter_and_frees_the_flight() {
+async fn trap_16_a_panic_reaches_every_waiter_and_frees_the_flight() {
     let world = World::new();
     let cache = world.cache().await;
     let panics = Arc::new(AtomicU64::new(1));
@@ -283,7 +283,7 @@ async fn many_joins_the_flights_of_one_and_the_reverse() {
 }
 
 #[tokio::test]
-async fn a_load_that_asks_for_itself_is_an_error() {
+async fn trap_18_a_load_that_asks_for_itself_is_an_error() {
     let world = World::new();
     let cache = world.cache().await;
     let asking = cache.clone();

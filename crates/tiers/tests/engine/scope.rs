@@ -32,7 +32,7 @@ async fn left(handle: &Handle<DynamicNode>) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn what_users_write_into_keys_is_data() {
+async fn trap_27_what_users_write_into_keys_is_data() {
     let keys = [
         "file:100%",
         "file:100x",

@@ -22,7 +22,7 @@ async fn load_in_flight(users: &Handle<UserNode>, source: &Versions) -> JoinHand
 /// Whatever names the node, a load from before it is stored nowhere: not in memory, not in the
 /// file, from where another process would read it.
 #[tokio::test]
-async fn a_load_from_before_an_invalidation_is_stored_nowhere() {
+async fn trap_01_a_load_from_before_an_invalidation_is_stored_nowhere() {
     for way in [
         "key",
         "many",

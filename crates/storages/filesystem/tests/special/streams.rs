@@ -62,7 +62,7 @@ async fn what_was_streamed_is_read_both_ways() {
 }
 
 #[tokio::test]
-async fn nobody_sees_a_value_before_it_is_committed() {
+async fn trap_25_nobody_sees_a_value_before_it_is_committed() {
     let (_folder, options) = folder();
     let storage = options.open().await.unwrap();
     put(&storage, "a", "old").await;

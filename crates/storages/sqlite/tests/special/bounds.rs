@@ -27,6 +27,17 @@ async fn entries_are_bounded_and_the_least_recently_used_goes() {
     assert_eq!((stats.entries, stats.evicted), (3, 2));
 }
 
+/// What is written again is used, however old its row is.
+#[tokio::test]
+async fn trap_26_what_is_written_again_is_not_the_oldest() {
+    let (_folder, options) = folder();
+    let storage = options.max_entries(3).cleanup_interval(None).open().await.unwrap();
+    for name in ["a", "b", "c", "a", "d"] {
+        put(&storage, name).await;
+    }
+    assert_eq!(held(&storage, &["a", "b", "c", "d"]).await, "acd");
+}
+
 async fn held(storage: &cache_sqlite::Sqlite, names: &[&str]) -> String {
     let mut held = String::new();
     for name in names {

@@ -141,7 +141,7 @@ fn accesses(other: &Connection, name: &str) -> (i64, i64) {
 }
 
 #[tokio::test]
-async fn accesses_are_written_in_batches_and_never_by_a_get() {
+async fn trap_24_accesses_are_written_in_batches_and_never_by_a_get() {
     let (_folder, options) = folder();
     let (options, clock) = manual(options);
     let options = options.cleanup_interval(None).stats_interval(None);

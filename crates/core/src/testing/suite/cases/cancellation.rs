@@ -11,7 +11,7 @@ use crate::storage::{InvalidationMode, Selector, Write, WriteAction};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
-        case!(a_dropped_write_leaves_whole_entries),
+        case!(trap_28_a_dropped_write_leaves_whole_entries),
         case!(a_dropped_fill_does_not_land_after_a_removal),
         case!(a_dropped_invalidation_leaves_whole_entries),
         case!(dropped_reads_leave_the_storage_usable),
@@ -31,7 +31,7 @@ async fn poll_and_drop<T>(future: impl Future<Output = T>, polls: usize) -> bool
     false
 }
 
-async fn a_dropped_write_leaves_whole_entries(context: Context) -> CaseResult {
+async fn trap_28_a_dropped_write_leaves_whole_entries(context: Context) -> CaseResult {
     let client = context.client();
     let keys = context.keys("whole", 6)?;
     let tags = [context.tag("even")?, context.tag("odd")?];

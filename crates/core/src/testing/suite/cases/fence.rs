@@ -20,7 +20,7 @@ pub(super) fn cases() -> Vec<Case> {
         case!(stamps_do_not_fall_and_keep_their_origin),
         case!(a_stamp_of_another_origin_is_refused),
         case!(a_set_beats_loads_that_began_before),
-        case!(interleaved_invalidations_only_raise),
+        case!(trap_05_interleaved_invalidations_only_raise),
         case!(a_refused_fill_leaves_what_is_there),
     ]
 }
@@ -246,7 +246,7 @@ async fn a_set_beats_loads_that_began_before(context: Context) -> CaseResult {
     client.set(&key, context.value(&key, "set again")).await
 }
 
-async fn interleaved_invalidations_only_raise(context: Context) -> CaseResult {
+async fn trap_05_interleaved_invalidations_only_raise(context: Context) -> CaseResult {
     let client = context.client();
     let (key, tag) = (context.key("raced")?, context.tag("raced")?);
     for round in 0..25 {

@@ -6,14 +6,14 @@ use crate::storage::{Outcome, Selector};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
-        case!(a_fill_loaded_before_any_of_its_tags_was_removed_is_refused),
+        case!(trap_02_a_fill_loaded_before_any_of_its_tags_was_removed_is_refused),
         case!(a_fill_loaded_before_all_of_its_tags_were_removed_is_refused),
         case!(a_fill_loaded_before_a_tag_expired_is_refused),
         case!(a_set_raises_its_key_and_none_of_its_tags),
     ]
 }
 
-async fn a_fill_loaded_before_any_of_its_tags_was_removed_is_refused(
+async fn trap_02_a_fill_loaded_before_any_of_its_tags_was_removed_is_refused(
     context: Context,
 ) -> CaseResult {
     let client = context.client();

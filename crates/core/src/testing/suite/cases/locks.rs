@@ -12,7 +12,7 @@ use crate::storage::Budget;
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
-        case!(a_lock_has_one_owner, Atomics),
+        case!(trap_17_a_lock_has_one_owner, Atomics),
         case!(a_lock_excludes_among_many_tasks, Atomics),
         case!(a_lock_ends_unless_it_is_extended, Atomics),
         case!(a_token_only_grows, Atomics),
@@ -56,7 +56,7 @@ async fn limited(
     }
 }
 
-async fn a_lock_has_one_owner(context: Context) -> CaseResult {
+async fn trap_17_a_lock_has_one_owner(context: Context) -> CaseResult {
     let (client, name) = (context.client(), name(&context, "l", AtomicKind::Lock)?);
     let (first, second) = (Owner::random(), Owner::random());
     let token = taken(client, &name, first).await?;

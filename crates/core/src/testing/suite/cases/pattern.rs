@@ -8,7 +8,7 @@ use crate::storage::{InvalidationMode, Selector};
 pub(super) fn cases() -> Vec<Case> {
     vec![
         case!(a_pattern_takes_exactly_what_matches).exclusive(),
-        case!(a_pattern_stays_within_its_prefix).exclusive(),
+        case!(trap_27_a_pattern_stays_within_its_prefix).exclusive(),
         case!(a_pattern_of_one_version_leaves_the_others).exclusive(),
         case!(a_namespace_takes_exactly_its_own).exclusive(),
         case!(patterns_and_namespaces_take_their_tags_along).exclusive(),
@@ -149,7 +149,7 @@ fn neighbours(context: &Context) -> Vec<String> {
     vec![format!("{own}b"), shorter, upper, format!("{own}_"), format!("x{own}")]
 }
 
-async fn a_pattern_stays_within_its_prefix(context: Context) -> CaseResult {
+async fn trap_27_a_pattern_stays_within_its_prefix(context: Context) -> CaseResult {
     let client = context.client();
     let mut others = Vec::new();
     for prefix in neighbours(&context) {

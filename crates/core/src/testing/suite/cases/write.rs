@@ -11,7 +11,7 @@ pub(super) fn cases() -> Vec<Case> {
         case!(a_large_batch_is_carried_out_whole).exclusive(),
         case!(overwriting_replaces_the_entry_and_its_tags),
         case!(a_fill_replaces_what_has_the_same_stamp),
-        case!(a_fill_does_not_replace_what_is_newer),
+        case!(trap_22_a_fill_does_not_replace_what_is_newer),
     ]
 }
 
@@ -176,7 +176,7 @@ async fn a_fill_replaces_what_has_the_same_stamp(context: Context) -> CaseResult
     Ok(())
 }
 
-async fn a_fill_does_not_replace_what_is_newer(context: Context) -> CaseResult {
+async fn trap_22_a_fill_does_not_replace_what_is_newer(context: Context) -> CaseResult {
     let client = context.client();
     let (key, other) = (context.key("newer")?, context.tag("other")?);
     let old = client.stamp(&key).await?;
