@@ -127,3 +127,11 @@ fn storages() {
     let only = ["--only", "redis_get", "--output", output];
     assert_eq!(rows_of_only("storages", &only), expected[..2]);
 }
+
+#[test]
+fn backplane() {
+    let expected = ["redis", "postgres", "sqlite", "mysql", "mongodb"]
+        .map(|log| format!("backplane_{log}_invalidation_p99"));
+    assert_eq!(rows_of("backplane"), expected);
+    each_alone("backplane", &["backplane_sqlite_invalidation_p99"]);
+}

@@ -1,5 +1,6 @@
 //! The groups, one a module.
 
+mod backplane;
 mod in_flight;
 mod latency;
 mod memory;
@@ -12,4 +13,5 @@ pub(crate) use sqlite::carry_out;
 use tiers_benches::{Group, failures};
 
 /// All groups, in the order in which they run.
-pub(crate) const GROUPS: &[Group] = &[memory::GROUP, sqlite::GROUP, storages::GROUP];
+pub(crate) const GROUPS: &[Group] =
+    &[memory::GROUP, sqlite::GROUP, storages::GROUP, backplane::GROUP];

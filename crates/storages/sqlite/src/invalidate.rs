@@ -28,14 +28,14 @@ pub(crate) struct Invalidation {
     next: Cursor,
     /// Whether more than one step was taken since the raise.
     in_steps: bool,
-    /// Whether what was made stale in steps is gone through once more.
-    again: bool,
+    /// Set while what was made stale in steps is gone through once more: the mark of the first time.
+    again: Option<u64>,
     pub(crate) entries: u64,
 }
 
 impl Invalidation {
     pub(crate) fn new() -> Self {
-        Self { mark: None, next: Cursor::Start, in_steps: false, again: false, entries: 0 }
+        Self { mark: None, next: Cursor::Start, in_steps: false, again: None, entries: 0 }
     }
 }
 
@@ -72,7 +72,7 @@ pub(crate) fn step(
 ) -> rusqlite::Result<Left> {
     let (connection, statements) = (txn.connection, txn.statements());
     // Entries stored after the fence was raised are new: later steps leave them alone.
-    let newer = progress.mark;
+    let newer = progress.again.or(progress.mark);
     if progress.mark.is_none() {
         let mark = txn.fence.advance();
         match selector.cells() {
@@ -82,10 +82,10 @@ pub(crate) fn step(
         progress.mark = Some(mark);
     }
     let page = page(connection, statements, selector, &progress.next, STEP_ROWS)?;
-    let ending = if progress.again { InvalidationMode::Remove } else { mode };
+    let ending = if progress.again.is_some() { InvalidationMode::Remove } else { mode };
     for row in page.rows {
         let is_older = newer.is_none_or(|mark| row.stamp < mark);
-        if is_older && !(progress.again && row.fresh_until == EXPIRED) {
+        if is_older && !(progress.again.is_some() && row.fresh_until == EXPIRED) {
             progress.entries += invalidate(txn, &row, ending)?;
         }
     }
@@ -97,10 +97,13 @@ pub(crate) fn step(
         }
         // What is only made stale keeps its token, and between two steps can be replaced by what
         // was made of it while it was fresh and the fence already raised. After a second raise that
-        // is refused; what came before it is fresh now, and goes.
-        None if mode == InvalidationMode::Expire && progress.in_steps && !progress.again => {
-            let entries = progress.entries;
-            *progress = Invalidation { again: true, entries, ..Invalidation::new() };
+        // is refused; what came before it is fresh now, under the mark of what it replaced, and goes.
+        None if mode == InvalidationMode::Expire
+            && progress.in_steps
+            && progress.again.is_none() =>
+        {
+            let (again, entries) = (progress.mark, progress.entries);
+            *progress = Invalidation { again, entries, ..Invalidation::new() };
             Ok(Left::More)
         }
         None => Ok(Left::Nothing),

@@ -231,9 +231,16 @@ impl Run {
             Step::Conditional { name, right } => {
                 let key = key(NAMES[name]);
                 let found = self.storage.get(&key).await.unwrap();
-                let there = found.entry.map(|entry| entry.token);
+                let there = found.entry.as_ref().map(|entry| entry.token);
                 let expected = if right { there } else { Some(cache_core::entry::Token(1)) };
-                let entry = self.entry(&key, &[0], None);
+                // One that bears less would be refused where what it leaves out was named since.
+                let borne = |tag: &usize| {
+                    let label = TAGS[*tag];
+                    let mut tags = found.entry.iter().flat_map(|entry| &entry.tags);
+                    *tag == 0 || tags.any(|tag| tag.label() == label)
+                };
+                let tags: Vec<usize> = (0..TAGS.len()).filter(borne).collect();
+                let entry = self.entry(&key, &tags, None);
                 let put = WriteAction::PutIfUnchanged {
                     entry: entry.clone(),
                     expected,
@@ -243,7 +250,8 @@ impl Run {
                 let wanted = if right { Outcome::Stored } else { Outcome::ConditionFailed };
                 assert_eq!(outcome, wanted);
                 if right {
-                    if found.stamp.mark > self.remembered.mark {
+                    // In the place of another it is no newer than that.
+                    if there.is_none() && found.stamp.mark > self.remembered.mark {
                         self.model.newer.push(key.clone());
                     }
                     self.model.entries.insert(key, entry);
