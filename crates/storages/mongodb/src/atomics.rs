@@ -67,11 +67,12 @@ impl Shared {
         // One that is closed would be an error of ours: nobody closes it.
         let _turn = self.turns.of(name).acquire().await.ok();
         for attempt in 0_u32.. {
-            let seen = look(&self.atomics, &call, name).await?;
-            let (change, answer) = operation.apply(seen.slot.as_ref(), seen.now_us);
-            let write = if operation.is_idempotent() { call } else { call.once() };
-            if put(&self.atomics, &write, name, seen.revision, change).await? {
-                return Ok(answer);
+            if let Some(seen) = look(&self.atomics, &call, name).await? {
+                let (change, answer) = operation.apply(seen.slot.as_ref(), seen.now_us);
+                let write = if operation.is_idempotent() { call } else { call.once() };
+                if put(&self.atomics, &write, name, seen.revision, change).await? {
+                    return Ok(answer);
+                }
             }
             // Another process was faster.
             let pause = fastrand::u64(0..4 << attempt.min(5));
@@ -90,12 +91,12 @@ struct Seen {
 }
 
 /// Reads a document with the server's time, which only a change tells in the same step. One that is
-/// not there is made, holds nothing, and is cleaned up.
+/// not there is made, holds nothing, and is cleaned up. Nothing if that was done before it was read.
 async fn look(
     connection: &Connection,
     call: &Call,
     name: &AtomicName,
-) -> Result<Seen, StorageError> {
+) -> Result<Option<Seen>, StorageError> {
     let update = Bson::Array(vec![Bson::Document(doc! { "$set": {
         "seen_at": "$$NOW",
         "revision": { "$ifNull": ["$revision", NOTHING] },
@@ -110,7 +111,11 @@ async fn look(
     };
     let reply = connection.run_acknowledged(call, || command.clone(), true).await?;
     let field = |field: &'static str| damaged(call.operation, field);
-    let document = reply.get_document("value").map_err(|_| field("value"))?;
+    let document = match reply.get("value") {
+        Some(Bson::Document(document)) => document,
+        Some(Bson::Null) => return Ok(None),
+        _ => return Err(field("value")),
+    };
     let now = document.get_datetime("seen_at").map_err(|_| field("seen_at"))?;
     let now_us = u64::try_from(now.timestamp_millis()).unwrap_or(0).saturating_mul(1000);
     let revision = document.get_i64("revision").map_err(|_| field("revision"))?;
@@ -118,7 +123,7 @@ async fn look(
         NOTHING => None,
         _ => Some(slot(document).map_err(field)?),
     };
-    Ok(Seen { revision, slot, now_us })
+    Ok(Some(Seen { revision, slot, now_us }))
 }
 
 fn slot(document: &Document) -> Result<Slot, &'static str> {

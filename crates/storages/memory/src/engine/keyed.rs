@@ -7,6 +7,7 @@ use cache_core::memory::{
 };
 
 use super::index::{Index, weight_of};
+use super::invalidate::learn_digests;
 use crate::config::{Bound, MemoryOptions};
 use crate::eviction::{Departures, Evictions};
 use crate::sharded::{Engine, New, Plan, SHARDS_MAX};
@@ -152,6 +153,7 @@ impl KeyedEngine {
 
     pub(super) fn with_digest(&self, digest: u64, visit: &mut dyn FnMut(&MemoryKey)) {
         for shard in self.shards.shards() {
+            learn_digests(shard);
             let shard = shard.read();
             let found = shard.annex().with_digest(digest).filter_map(|slot| shard.pair(slot));
             let has_digest = |pair: &&(Arc<MemoryKey>, Arc<MemoryEntry>)| pair.1.digest == digest;

@@ -210,6 +210,19 @@ fn a_renewed_entry_is_kept_to_its_last_end() {
 }
 
 #[test]
+fn keys_are_found_by_digest_whether_or_not_anybody_has_looked_before() {
+    let kit = Kit::new();
+    for node in [1_u64, 2] {
+        kit.insert(&probe(&node), Spec::default().digest(node));
+    }
+    for _ in 0..2 {
+        let mut found = Vec::new();
+        kit.memory.with_digest(2, &mut |key| found.extend(key.downcast::<u64>().copied()));
+        assert_eq!(found, [2]);
+    }
+}
+
+#[test]
 fn evictions_reach_subscribers_with_their_cause() {
     let kit = Kit::with(Memory::builder().max_entries(2).policy(Policy::Lru));
     kit.insert(&probe(&0), Spec::default());
