@@ -5,7 +5,7 @@ use std::time::Duration;
 use cache_mysql::{MySql, MySqlOptions};
 use cache_sql::testing::Database;
 pub(crate) use cache_sql::testing::{
-    blocking, expired, fill, key, now, read, set, stamp, store, tag, value, write,
+    expired, fill, key, now, read, set, stamp, store, tag, value, write,
 };
 use sqlx::MySqlConnection;
 
@@ -21,6 +21,8 @@ impl Database for MariaDb {
     const FALL_BACK: &'static str = "UPDATE {t}_meta SET counter = 1000";
     const UNDO_SECOND_SCHEMA: &'static str =
         "DROP TABLE {t}_atomics; UPDATE {t}_meta SET version = 1";
+    const LOCK: &'static str = "LOCK TABLES {t} WRITE";
+    const UNLOCK: &'static str = "UNLOCK TABLES";
     const LARGE_BATCH: u64 = 300;
 
     fn options(url: &str, query: &str) -> MySqlOptions {

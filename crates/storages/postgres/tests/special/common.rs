@@ -19,6 +19,8 @@ impl Database for PostgreSql {
     const FALL_BACK: &'static str = "SELECT setval('{t}_counter', 1000)";
     const UNDO_SECOND_SCHEMA: &'static str = "DROP TABLE {t}_atomics; DROP FUNCTION {t}_atomic; \
         UPDATE {t}_meta SET version = 1";
+    const LOCK: &'static str = "BEGIN; LOCK TABLE {t} IN ACCESS EXCLUSIVE MODE";
+    const UNLOCK: &'static str = "ROLLBACK";
     const LARGE_BATCH: u64 = 1_000;
 
     fn options(url: &str, query: &str) -> PostgresOptions {

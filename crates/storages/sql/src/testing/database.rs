@@ -26,6 +26,10 @@ pub trait Database: Send + Sync + 'static {
     const FALL_BACK: &'static str;
     /// Makes tables of the second schema tables of the first.
     const UNDO_SECOND_SCHEMA: &'static str;
+    /// Takes the entries' table for a connection alone.
+    const LOCK: &'static str;
+    /// Undoes that.
+    const UNLOCK: &'static str;
     /// More than the entries that one transaction removes, when taken ten times.
     const LARGE_BATCH: u64;
 

@@ -5,13 +5,14 @@
 //! - [`server_trials`]: the suite.
 //! - [`Database`], with the macros [`database_driver!`](crate::database_driver) and
 //!   [`database_functions!`](crate::database_functions): a storage and a server of its kind.
-//! - [`fence`], [`maintenance`], [`schema`]: what is tried on one, each called by a test that
-//!   [`database_tests!`](crate::database_tests) makes.
+//! - [`faults`], [`fence`], [`maintenance`], [`schema`]: what is tried on one, called by the tests of
+//!   the crates, many of which [`database_tests!`](crate::database_tests) makes.
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test fails by a panic")]
 
 mod database;
 mod entries;
+pub mod faults;
 pub mod fence;
 pub mod maintenance;
 pub mod schema;
