@@ -9,7 +9,8 @@
 //! - [`KeyRange`], [`like_pattern`]: what a pattern means to an index, and to `LIKE`.
 //! - [`Name`], [`Quote`], [`fill_in`]: names and scripts.
 //! - [`TableOptions`], [`UrlForm`]: options, by builder and by URL.
-//! - [`Failure`], [`Retry`]: what went wrong, and whether and when to try again.
+//! - [`Failure`], [`Retry`]: what went wrong, and whether and when to try again; with the feature
+//!   `sqlx`, what the errors of that driver mean.
 //! - [`waves`]: a batch in parts in which no key stands twice.
 //! - [`AccessLog`], [`StoredShare`]: uses that wait to be written, and when maintenance is due.
 //! - [`Ending`]: what becomes of what an invalidation finds.
@@ -19,6 +20,8 @@
 
 mod access;
 mod columns;
+#[cfg(feature = "sqlx")]
+mod driver;
 mod ending;
 mod failure;
 mod known;
@@ -39,6 +42,8 @@ pub use columns::{
     Damaged, DetailsColumns, EXPIRED, EntryColumns, kind_from_number, kind_number, time_column,
     time_from_column,
 };
+#[cfg(feature = "sqlx")]
+pub use driver::{driver_failure, driver_message, ends_driver_connection};
 pub use ending::Ending;
 pub use failure::{Failure, mysql_failure, sqlstate_failure};
 pub use known::{Known, NO_STAMP};
