@@ -8,7 +8,7 @@
 //! - [`tags_to_json`], [`tags_from_json`], [`cells_of`]: tags as one text, and the fence's cells.
 //! - [`KeyRange`], [`like_pattern`]: what a pattern means to an index, and to `LIKE`.
 //! - [`Name`], [`Quote`], [`fill_in`]: names and scripts.
-//! - [`TableOptions`], [`UrlForm`]: options, by builder and by URL.
+//! - [`TableOptions`], [`table_options!`], [`UrlForm`]: options, by builder and by URL.
 //! - [`Failure`], [`Retry`]: what went wrong, and whether and when to try again; with the feature
 //!   `sqlx`, what the errors of that driver mean.
 //! - [`waves`]: a batch in parts in which no key stands twice.
@@ -19,6 +19,7 @@
 //! - [`Pool`]: connections, lent out and taken back if they are sound.
 
 mod access;
+mod builder;
 mod columns;
 #[cfg(feature = "sqlx")]
 mod driver;
