@@ -2,7 +2,7 @@
 //! the environment names, and what holds for each such server, whatever it speaks.
 //!
 //! - [`key`], [`value`], [`set`], [`store`] and the like: entries, writes and reads.
-//! - [`server_trials`]: the suite.
+//! - [`SuiteDatabase`], [`run_suite`]: the suite.
 //! - [`Database`], with the macros [`database_driver!`](crate::database_driver) and
 //!   [`database_functions!`](crate::database_functions): a storage and a server of its kind.
 //! - [`faults`], [`fence`], [`maintenance`], [`schema`]: what is tried on one, called by the tests of
@@ -22,4 +22,4 @@ mod suite;
 pub use database::{Database, change, wait_for};
 pub use entries::{expired, fill, key, now, read, set, stamp, store, tag, value, write};
 pub use server::{SharedServer, blocking};
-pub use suite::server_trials;
+pub use suite::{SuiteDatabase, run_suite};
