@@ -6,7 +6,8 @@
 //!
 //! - [`EntryColumns`] and [`DetailsColumns`]: an entry as numbers that every database has.
 //! - [`tags_to_json`], [`tags_from_json`], [`cells_of`]: tags as one text, and the fence's cells.
-//! - [`KeyRange`], [`like_pattern`]: what a pattern means to an index, and to `LIKE`.
+//! - [`KeySearch`], [`KeyRange`], [`like_pattern`], [`parts_of_keys`]: what keys and patterns mean
+//!   to an index, and to `LIKE`.
 //! - [`Name`], [`Quote`], [`fill_in`]: names and scripts.
 //! - [`TableOptions`], [`table_options!`], [`UrlForm`]: options, by builder and by URL.
 //! - [`Failure`], [`Retry`]: what went wrong, and whether and when to try again; with the feature
@@ -50,7 +51,7 @@ pub use failure::{Failure, mysql_failure, sqlstate_failure};
 pub use known::{Known, NO_STAMP};
 pub use name::{Name, NameError, Quote};
 pub use options::{TableOptions, UrlForm, option_error, set, url_error, validate_name};
-pub use pattern::{KeyRange, LIKE_ESCAPE, like_literal, like_pattern};
+pub use pattern::{KeyRange, KeySearch, LIKE_ESCAPE, like_literal, like_pattern, parts_of_keys};
 pub use pool::{Connect, Lease, NoLease, Pool};
 pub use retry::{Retry, RetryPolicy};
 pub use script::{UnknownPlaceholder, fill_in};
