@@ -1,7 +1,9 @@
 //! Errors of MySQL, MariaDB and their driver in the words of the core.
 
 use cache_core::storage::{StorageError, StorageErrorKind};
-use cache_sql::{Damaged, Failure, mysql_failure};
+use cache_sql::{
+    Damaged, Failure, driver_failure, driver_message, ends_driver_connection, mysql_failure,
+};
 use sqlx::mysql::MySqlDatabaseError;
 
 /// The kind of storage, as in its URL.
@@ -23,16 +25,8 @@ pub(crate) fn error(
 /// An error of the server or the driver.
 pub(crate) fn failure(operation: &'static str, source: sqlx::Error) -> StorageError {
     let kind = meaning(&source).kind;
-    let message = match (kind, &source) {
-        (StorageErrorKind::Unavailable, sqlx::Error::Io(source)) => {
-            format!("the server cannot be reached: {source}")
-        }
-        (_, sqlx::Error::Database(source)) => match number(&**source) {
-            Some(number) => format!("{} ({number})", source.message()),
-            None => source.message().to_owned(),
-        },
-        _ => source.to_string(),
-    };
+    let message =
+        driver_message(kind, &source, |source| number(source).map(|number| number.to_string()));
     error(operation, kind, message).with_source(source)
 }
 
@@ -50,38 +44,21 @@ pub(crate) fn late(operation: &'static str, timeout: std::time::Duration) -> Sto
     error(operation, StorageErrorKind::Unavailable, message)
 }
 
-/// What an error means. A lost connection leaves open whether a statement was carried out; all
-/// that this storage sends may be sent again.
+/// What an error means.
 pub(crate) fn meaning(source: &sqlx::Error) -> Failure {
-    use StorageErrorKind::{Corrupt, Denied, Failed, Invalid, Unavailable};
-    let of = |kind, undone| Failure { kind, undone };
-    match source {
-        sqlx::Error::Database(source) => match number(&**source) {
-            Some(number) => mysql_failure(number),
-            None => of(Failed, false),
-        },
-        sqlx::Error::Io(_) => of(Unavailable, true),
-        sqlx::Error::Tls(_) => of(Denied, false),
-        sqlx::Error::Configuration(_) | sqlx::Error::InvalidArgument(_) => of(Invalid, false),
-        // A reply that is no reply: cut off, or not from MySQL. The connection is given up.
-        sqlx::Error::Protocol(_) => of(Unavailable, false),
-        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => of(Corrupt, false),
-        _ => of(Failed, false),
-    }
+    driver_failure(source, |source| number(source).map(mysql_failure))
 }
 
 /// Whether the connection is of no more use after this error, and others most likely are not
 /// either.
 pub(crate) fn ends_connection(source: &sqlx::Error) -> bool {
-    match source {
-        sqlx::Error::Database(source) => number(&**source).is_none_or(|number| {
-            // The server shuts down or the connection was killed; its packet was too large; it was
-            // idle for too long; the server is no longer the primary.
+    ends_driver_connection(source, |source| {
+        // The server shuts down or the connection was killed; its packet was too large; it was
+        // idle for too long; the server is no longer the primary.
+        number(source).is_none_or(|number| {
             matches!(number, 1053 | 1152..=1161 | 1290 | 1792 | 1836 | 1927 | 4031)
-        }),
-        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => false,
-        _ => true,
-    }
+        })
+    })
 }
 
 /// Whether the server gave up a transaction for another's sake: chosen in a deadlock, or after it

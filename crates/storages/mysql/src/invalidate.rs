@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use cache_core::key::{Key, Tag};
+use cache_core::key::Tag;
 use cache_core::storage::{
     Invalidated, InvalidationMode, Selector, StorageError, StorageErrorKind,
 };
-use cache_sql::{Ending, KeyRange, like_literal, like_pattern};
+use cache_sql::{Ending, KeySearch, parts_of_keys};
 
 use crate::connection::Script;
 use crate::error::{closed, damaged, error};
@@ -30,24 +30,16 @@ pub(crate) enum Target<'a> {
         others: Vec<&'a str>,
         none: Vec<&'a str>,
     },
-    Range {
-        range: KeyRange,
-        like: String,
-        version: Option<&'a str>,
-    },
+    Range(KeySearch<'a>),
 }
 
 impl<'a> Target<'a> {
     /// What a selector means, in as many statements as it takes, no two of which find the same
     /// entry; `None` for one that this release does not know. Empty where it names nothing.
     pub(crate) fn of(selector: &'a Selector) -> Option<Vec<Self>> {
-        let of_prefix = |prefix: &str| like_literal(&format!("{prefix}:"));
         Some(match selector {
             Selector::Keys(keys) => {
-                let mut texts: Vec<&str> = keys.iter().map(Key::as_str).collect();
-                texts.sort_unstable();
-                texts.dedup();
-                texts.chunks(PART_ROWS).map(|part| Self::Keys(part.to_vec())).collect()
+                parts_of_keys(keys, PART_ROWS).into_iter().map(Self::Keys).collect()
             }
             Selector::AnyTag(tags) => {
                 let tags: Vec<&str> = tags.iter().map(Tag::as_str).collect();
@@ -66,16 +58,8 @@ impl<'a> Target<'a> {
                     none: Vec::new(),
                 }],
             },
-            Selector::Pattern(pattern) => vec![Self::Range {
-                range: KeyRange::of_pattern(pattern),
-                like: of_prefix(pattern.prefix()) + &like_pattern(pattern.glob()),
-                version: pattern.version(),
-            }],
-            Selector::Namespace(prefix) => vec![Self::Range {
-                range: KeyRange::of_namespace(prefix),
-                like: of_prefix(prefix) + "%",
-                version: None,
-            }],
+            Selector::Pattern(pattern) => vec![Self::Range(KeySearch::of_pattern(pattern))],
+            Selector::Namespace(prefix) => vec![Self::Range(KeySearch::of_namespace(prefix))],
             _ => return None,
         })
     }
@@ -95,13 +79,13 @@ impl<'a> Target<'a> {
             Self::Tag { others, none, .. } => {
                 ("1".to_owned(), statements.rows_of_tag(others.len(), none.len()), "t")
             }
-            Self::Range { version, .. } => {
+            Self::Range(KeySearch { version, .. }) => {
                 let meant = format!("({}) AND {condition}", is_like(version.is_some()));
                 (meant, statements.rows_of_range(), "e")
             }
         };
         let of_all = match self {
-            Self::Range { .. } => String::new(),
+            Self::Range(_) => String::new(),
             _ => format!("AND {condition}"),
         };
         format!(
@@ -120,11 +104,11 @@ impl<'a> Target<'a> {
                 .chain(others.iter().copied())
                 .chain(none.iter().copied())
                 .collect(),
-            Self::Range { range, like, version } => {
-                // A key begins with a prefix and a `:`, which something comes after.
-                let to = range.to.as_deref().unwrap_or("\u{10FFFF}");
-                [like.as_str()].into_iter().chain(*version).chain([&range.from, to]).collect()
-            }
+            Self::Range(search) => [search.like.as_str()]
+                .into_iter()
+                .chain(search.version)
+                .chain([search.range.from.as_str(), search.to()])
+                .collect(),
         };
         texts.into_iter().chain([after]).collect()
     }
@@ -271,7 +255,7 @@ impl Shared {
                 let tags: Vec<&str> = [tag].into_iter().chain(others).copied().collect();
                 self.statements.bears(&tags)
             }
-            Target::Keys(_) | Target::Range { .. } => String::new(),
+            Target::Keys(_) | Target::Range(_) => String::new(),
         };
         self.statements.end(&mut script, keys, &mark.to_string(), &borne, ending);
         script.push("COMMIT; ");
@@ -328,22 +312,9 @@ impl Statements {
 
 #[cfg(test)]
 mod tests {
-    use cache_core::key::{Glob, KeyPattern};
+    use cache_core::key::{Glob, Key, KeyPattern};
 
     use super::*;
-
-    #[test]
-    fn a_prefix_is_no_pattern() {
-        let pattern = KeyPattern::new("50%", Glob::parse("x*").unwrap(), Some("v1"));
-        let selector = Selector::Pattern(pattern);
-        match &Target::of(&selector).unwrap()[..] {
-            [Target::Range { range, like, version }] => {
-                assert_eq!((range.from.as_str(), like.as_str()), ("50%:x", "50!%:x%"));
-                assert_eq!(*version, Some("v1"));
-            }
-            other => panic!("{other:?}"),
-        }
-    }
 
     #[test]
     fn many_keys_take_many_statements_and_no_entry_is_found_twice() {

@@ -1,7 +1,9 @@
 //! Errors of PostgreSQL and its driver in the words of the core.
 
 use cache_core::storage::{StorageError, StorageErrorKind};
-use cache_sql::{Damaged, Failure, sqlstate_failure};
+use cache_sql::{
+    Damaged, Failure, driver_failure, driver_message, ends_driver_connection, sqlstate_failure,
+};
 
 /// The kind of storage, as in its URL.
 pub(crate) const SCHEME: &str = "postgres";
@@ -18,16 +20,7 @@ pub(crate) fn error(
 /// An error of the server or the driver.
 pub(crate) fn failure(operation: &'static str, source: sqlx::Error) -> StorageError {
     let kind = meaning(&source).kind;
-    let message = match (kind, &source) {
-        (StorageErrorKind::Unavailable, sqlx::Error::Io(source)) => {
-            format!("the server cannot be reached: {source}")
-        }
-        (_, sqlx::Error::Database(source)) => match source.code() {
-            Some(code) => format!("{} ({code})", source.message()),
-            None => source.message().to_owned(),
-        },
-        _ => source.to_string(),
-    };
+    let message = driver_message(kind, &source, |source| source.code().map(Into::into));
     error(operation, kind, message).with_source(source)
 }
 
@@ -45,38 +38,19 @@ pub(crate) fn late(operation: &'static str, timeout: std::time::Duration) -> Sto
     error(operation, StorageErrorKind::Unavailable, message)
 }
 
-/// What an error means. A lost connection leaves open whether a statement was carried out; all
-/// that this storage sends may be sent again.
+/// What an error means.
 pub(crate) fn meaning(source: &sqlx::Error) -> Failure {
-    use StorageErrorKind::{Corrupt, Denied, Failed, Invalid, Unavailable};
-    let of = |kind, undone| Failure { kind, undone };
-    match source {
-        sqlx::Error::Database(source) => match source.code() {
-            Some(code) => sqlstate_failure(&code),
-            None => of(Failed, false),
-        },
-        sqlx::Error::Io(_) => of(Unavailable, true),
-        sqlx::Error::Tls(_) => of(Denied, false),
-        sqlx::Error::Configuration(_) | sqlx::Error::InvalidArgument(_) => of(Invalid, false),
-        // A reply that is no reply: cut off, or not from PostgreSQL. The connection is given up.
-        sqlx::Error::Protocol(_) => of(Unavailable, false),
-        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => of(Corrupt, false),
-        _ => of(Failed, false),
-    }
+    driver_failure(source, |source| source.code().map(|code| sqlstate_failure(&code)))
 }
 
 /// Whether the connection is of no more use after this error.
 pub(crate) fn ends_connection(source: &sqlx::Error) -> bool {
-    match source {
+    ends_driver_connection(source, |source| {
         // Class 57P: the server shuts down or has crashed; 25P03: it has ended an idle transaction;
         // 26000 and 0A000: what was prepared is lost, or fits no longer.
-        sqlx::Error::Database(source) => source.code().is_none_or(|code| {
-            let ends = ["57P", "08", "25P03", "26000", "0A000"];
-            ends.iter().any(|end| code.starts_with(end))
-        }),
-        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => false,
-        _ => true,
-    }
+        let ends = ["57P", "08", "25P03", "26000", "0A000"];
+        source.code().is_none_or(|code| ends.iter().any(|end| code.starts_with(end)))
+    })
 }
 
 #[cfg(test)]

@@ -2,11 +2,11 @@
 //! raise goes in further ones of bounded size, each of which sees what was committed before it.
 
 use cache_core::fence::Stamp;
-use cache_core::key::{Key, Tag};
+use cache_core::key::Tag;
 use cache_core::storage::{
     Invalidated, InvalidationMode, Selector, StorageError, StorageErrorKind,
 };
-use cache_sql::{Ending, KeyRange, like_literal, like_pattern};
+use cache_sql::{Ending, KeySearch, parts_of_keys};
 
 use crate::error::{closed, damaged, error};
 use crate::fence::{all_stripes, stripes_of};
@@ -27,20 +27,16 @@ pub(crate) enum Target<'a> {
     Keys(Vec<&'a str>),
     AnyTag(Vec<&'a str>),
     AllTags(Vec<&'a str>),
-    Range { range: KeyRange, like: String, version: Option<&'a str> },
+    Range(KeySearch<'a>),
 }
 
 impl<'a> Target<'a> {
     /// What a selector means, in as many statements as it takes; `None` for one that this release
     /// does not know. Empty where it names nothing.
     pub(crate) fn of(selector: &'a Selector) -> Option<Vec<Self>> {
-        let any = |prefix: &str| format!("{}%", like_literal(&format!("{prefix}:")));
         Some(match selector {
             Selector::Keys(keys) => {
-                let mut texts: Vec<&str> = keys.iter().map(Key::as_str).collect();
-                texts.sort_unstable();
-                texts.dedup();
-                texts.chunks(PART_ROWS as usize).map(|part| Self::Keys(part.to_vec())).collect()
+                parts_of_keys(keys, PART_ROWS as usize).into_iter().map(Self::Keys).collect()
             }
             Selector::AnyTag(tags) | Selector::AllTags(tags) if tags.is_empty() => Vec::new(),
             Selector::AnyTag(tags) => {
@@ -49,17 +45,8 @@ impl<'a> Target<'a> {
             Selector::AllTags(tags) => {
                 vec![Self::AllTags(tags.iter().map(Tag::as_str).collect())]
             }
-            Selector::Pattern(pattern) => vec![Self::Range {
-                range: KeyRange::of_pattern(pattern),
-                like: like_literal(&format!("{}:", pattern.prefix()))
-                    + &like_pattern(pattern.glob()),
-                version: pattern.version(),
-            }],
-            Selector::Namespace(prefix) => vec![Self::Range {
-                range: KeyRange::of_namespace(prefix),
-                like: any(prefix),
-                version: None,
-            }],
+            Selector::Pattern(pattern) => vec![Self::Range(KeySearch::of_pattern(pattern))],
+            Selector::Namespace(prefix) => vec![Self::Range(KeySearch::of_namespace(prefix))],
             _ => return None,
         })
     }
@@ -69,7 +56,7 @@ impl<'a> Target<'a> {
             Self::Keys(_) => Condition::Keys,
             Self::AnyTag(_) => Condition::AnyTag,
             Self::AllTags(_) => Condition::AllTags,
-            Self::Range { .. } => Condition::Range,
+            Self::Range(_) => Condition::Range,
         }
     }
 
@@ -78,18 +65,18 @@ impl<'a> Target<'a> {
             Self::Keys(texts) | Self::AnyTag(texts) | Self::AllTags(texts) => {
                 arguments.with(&texts[..])
             }
-            Self::Range { range, like, version } => {
-                // A key begins with a prefix and a `:`, which something comes after.
-                let to = range.to.as_deref().unwrap_or("\u{10FFFF}");
-                arguments.with(range.from.as_str()).with(to).with(like.as_str()).with(*version)
-            }
+            Self::Range(search) => arguments
+                .with(search.range.from.as_str())
+                .with(search.to())
+                .with(search.like.as_str())
+                .with(search.version),
         }
     }
 
     /// Goes on behind `key`, where keys are found in their order.
     fn after(&mut self, key: &str) {
-        if let Self::Range { range, .. } = self {
-            range.from = format!("{key}\u{1}");
+        if let Self::Range(search) = self {
+            search.range.from = format!("{key}\u{1}");
         }
     }
 }
@@ -164,7 +151,7 @@ impl Shared {
                 Some(last) if found >= part_rows => target.after(&last),
                 _ => return Ok(entries),
             }
-            if !matches!(target, Target::Range { .. }) {
+            if !matches!(target, Target::Range(_)) {
                 part_rows = LARGE_PART_ROWS;
             }
         }
@@ -173,22 +160,9 @@ impl Shared {
 
 #[cfg(test)]
 mod tests {
-    use cache_core::key::{Glob, KeyPattern};
+    use cache_core::key::Key;
 
     use super::*;
-
-    #[test]
-    fn a_prefix_is_no_pattern() {
-        let pattern = KeyPattern::new("50%", Glob::parse("x*").unwrap(), Some("v1"));
-        let selector = Selector::Pattern(pattern);
-        match &Target::of(&selector).unwrap()[..] {
-            [Target::Range { range, like, version }] => {
-                assert_eq!((range.from.as_str(), like.as_str()), ("50%:x", "50!%:x%"));
-                assert_eq!(*version, Some("v1"));
-            }
-            other => panic!("{other:?}"),
-        }
-    }
 
     #[test]
     fn many_keys_take_many_statements() {

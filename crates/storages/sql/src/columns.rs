@@ -98,6 +98,34 @@ pub fn kind_from_number(number: i16) -> Result<EntryKind, Damaged> {
 }
 
 impl EntryColumns {
+    /// What a row tells in twelve columns in the order of these fields, from the column `first` on.
+    /// Each column is read by its place and its name: `wide` numbers, one that may be missing, and
+    /// `narrow` ones.
+    ///
+    /// # Errors
+    /// The first that reading a column brings.
+    pub fn read<E>(
+        first: usize,
+        wide: impl Fn(usize, &'static str) -> Result<i64, E>,
+        optional: impl Fn(usize, &'static str) -> Result<Option<i64>, E>,
+        narrow: impl Fn(usize, &'static str) -> Result<i16, E>,
+    ) -> Result<Self, E> {
+        Ok(Self {
+            expire_at: wide(first, "expire_at")?,
+            fresh_until: wide(first + 1, "fresh_until")?,
+            created_at: wide(first + 2, "created_at")?,
+            idle_ms: optional(first + 3, "idle_ms")?,
+            stamp: wide(first + 4, "stamp")?,
+            token: wide(first + 5, "token")?,
+            checksum: wide(first + 6, "checksum")?,
+            kind: narrow(first + 7, "kind")?,
+            data_type: narrow(first + 8, "data_type")?,
+            compressed: narrow(first + 9, "compressed")?,
+            decoded_bytes: wide(first + 10, "decoded_bytes")?,
+            size_bytes: wide(first + 11, "size_bytes")?,
+        })
+    }
+
     /// The columns of an entry that is stored under `mark`.
     pub fn new(entry: &Entry, mark: u64) -> Self {
         let idle_ms = entry.idle.map(|idle| i64::try_from(idle.as_millis()).unwrap_or(i64::MAX));
@@ -154,6 +182,25 @@ impl EntryColumns {
 }
 
 impl DetailsColumns {
+    /// What a row tells in five columns in the order of these fields, as
+    /// [`EntryColumns::read`] reads them.
+    ///
+    /// # Errors
+    /// The first that reading a column brings.
+    pub fn read<E>(
+        first: usize,
+        wide: impl Fn(usize, &'static str) -> Result<i64, E>,
+        narrow: impl Fn(usize, &'static str) -> Result<i16, E>,
+    ) -> Result<Self, E> {
+        Ok(Self {
+            expire_at: wide(first, "expire_at")?,
+            fresh_until: wide(first + 1, "fresh_until")?,
+            created_at: wide(first + 2, "created_at")?,
+            kind: narrow(first + 3, "kind")?,
+            size_bytes: wide(first + 4, "size_bytes")?,
+        })
+    }
+
     /// The details of the entry of `key`.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! What a pattern means to an index, and to `LIKE`.
 
-use cache_core::key::{Glob, GlobPart, KeyPattern};
+use cache_core::key::{Glob, GlobPart, Key, KeyPattern};
 
 /// The character that [`like_pattern`] escapes with; to be named by `ESCAPE` in the statement,
 /// since databases differ in what they take without one.
@@ -37,6 +37,56 @@ impl KeyRange {
     pub fn contains(&self, text: &str) -> bool {
         self.from.as_str() <= text && self.to.as_deref().is_none_or(|to| text < to)
     }
+}
+
+/// What a statement looks through, and which of that is meant: a range of the index, and a `LIKE`
+/// on the whole of a key but its version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeySearch<'a> {
+    /// Where to look.
+    pub range: KeyRange,
+    /// What prefix and name are like, with [`LIKE_ESCAPE`].
+    pub like: String,
+    /// The version, where one is meant.
+    pub version: Option<&'a str>,
+}
+
+impl<'a> KeySearch<'a> {
+    /// The keys that a pattern means.
+    pub fn of_pattern(pattern: &'a KeyPattern) -> Self {
+        Self {
+            range: KeyRange::of_pattern(pattern),
+            like: like_prefix(pattern.prefix()) + &like_pattern(pattern.glob()),
+            version: pattern.version(),
+        }
+    }
+
+    /// Every key with this prefix.
+    pub fn of_namespace(prefix: &str) -> Self {
+        Self {
+            range: KeyRange::of_namespace(prefix),
+            like: like_prefix(prefix) + "%",
+            version: None,
+        }
+    }
+
+    /// The end of the range, for a statement that needs one.
+    pub fn to(&self) -> &str {
+        // A key begins with a prefix and a `:`, which something comes after.
+        self.range.to.as_deref().unwrap_or("\u{10FFFF}")
+    }
+}
+
+fn like_prefix(prefix: &str) -> String {
+    like_literal(&format!("{prefix}:"))
+}
+
+/// Keys as statements name them: each once, in the order of their bytes, `keys_max` to a statement.
+pub fn parts_of_keys(keys: &[Key], keys_max: usize) -> Vec<Vec<&str>> {
+    let mut texts: Vec<&str> = keys.iter().map(Key::as_str).collect();
+    texts.sort_unstable();
+    texts.dedup();
+    texts.chunks(keys_max).map(<[&str]>::to_vec).collect()
 }
 
 /// The least text above every one that begins with `head`.
@@ -122,6 +172,26 @@ mod tests {
             }
             Some((literal, rest)) => text.first() == Some(literal) && is_like(&text[1..], rest),
         }
+    }
+
+    #[test]
+    fn a_prefix_is_no_pattern() {
+        let pattern = KeyPattern::new("50%", Glob::parse("x*").unwrap(), Some("v1"));
+        let search = KeySearch::of_pattern(&pattern);
+        assert_eq!((search.range.from.as_str(), search.like.as_str()), ("50%:x", "50!%:x%"));
+        assert_eq!((search.to(), search.version), ("50%:y", Some("v1")));
+        let search = KeySearch::of_namespace("50%");
+        assert_eq!((search.range.from.as_str(), search.like.as_str()), ("50%:", "50!%:%"));
+        assert_eq!((search.to(), search.version), ("50%;", None));
+    }
+
+    #[test]
+    fn keys_are_named_once_and_in_parts() {
+        let key = |name: &str| Key::parse(&format!("p:{name}:v1")).unwrap();
+        let keys = ["b", "c", "a", "b"].map(key);
+        let parts = [vec!["p:a:v1", "p:b:v1"], vec!["p:c:v1"]];
+        assert_eq!(parts_of_keys(&keys, 2), parts);
+        assert!(parts_of_keys(&[], 2).is_empty());
     }
 
     proptest! {

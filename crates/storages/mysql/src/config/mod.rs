@@ -34,105 +34,48 @@ pub struct MySqlOptions {
     pub(crate) events_interval: Duration,
 }
 
+cache_sql::table_options! {
+    impl MySqlOptions {
+        /// The entries' table; the names of all else begin with it and `_`: ASCII letters, digits
+        /// and `_`, at most 48, not beginning with a digit. Several storages may share a database
+        /// under different names. Default `cache`.
+        table;
+        /// Whether tables that are not there are made, and older ones brought to the version of
+        /// this release. Default yes.
+        create;
+        /// Whether reads are prepared once for each connection; writes never are. Without, nothing
+        /// of a session is set or relied on: for poolers that hand out connections by transaction
+        /// (ProxySQL, MaxScale). Default yes.
+        prepared;
+        /// How long a call may take in all: waiting for a connection, for locks, for the server,
+        /// and trying again. Past it, it answers
+        /// [`Unavailable`](cache_core::storage::StorageErrorKind::Unavailable). An invalidation of
+        /// many entries may take as long for each part of 1,000, a batch for each part of 2,000
+        /// writes or 32 MiB. The server itself counts in whole seconds, and may wait for a lock
+        /// that much longer than its caller does. Default 5 s.
+        timeout;
+        /// How often maintenance runs by itself, a little apart in each process; `None`: only by
+        /// hand. It runs earlier where this process alone has stored a hundredth of the bound.
+        /// Default 1 min.
+        cleanup_interval;
+        /// The bound on entries; those used least recently are evicted. One of up to 10,000 is held
+        /// at every write of this process, a larger one by maintenance, and may be passed for as
+        /// long as that takes. Default 1,000,000.
+        max_entries;
+        /// The largest payload that is taken, in bytes, at most 256 MiB. The server's own limit,
+        /// `max_allowed_packet`, allows for not quite half of it (31 MiB with MySQL's default, 7
+        /// MiB with MariaDB's), and is what holds where it is less. Default 64 MiB.
+        value_bytes_max;
+        /// How many events the log of a [backplane](cache_core::backplane) keeps, 1 at least. A
+        /// process that was cut off for longer forgets what it has in memory. Default 16,384.
+        events_max;
+    }
+}
+
 impl MySqlOptions {
     fn at(server: MySqlConnectOptions) -> Self {
         let events_interval = Duration::from_millis(20);
         Self { server, common: TableOptions::default(), events_interval }
-    }
-
-    /// The entries' table; the names of all else begin with it and `_`: ASCII letters, digits and
-    /// `_`, at most 48, not beginning with a digit. Several storages may share a database under
-    /// different names. Default `cache`.
-    pub fn table(mut self, table: impl Into<String>) -> Self {
-        self.common.table = table.into();
-        self
-    }
-
-    /// The name of the entries' table.
-    pub fn table_name(&self) -> &str {
-        &self.common.table
-    }
-
-    /// Whether tables that are not there are made, and older ones brought to the version of this
-    /// release. Default yes.
-    pub fn create(mut self, create: bool) -> Self {
-        self.common.create = create;
-        self
-    }
-
-    /// Whether reads are prepared once for each connection; writes never are. Without, nothing of a
-    /// session is set or relied on: for poolers that hand out connections by transaction (ProxySQL,
-    /// MaxScale). Default yes.
-    pub fn prepared(mut self, prepared: bool) -> Self {
-        self.common.prepared = prepared;
-        self
-    }
-
-    /// How many connections are opened at most, 1 to 1024; each as it is needed. Default 10.
-    pub fn pool_size(mut self, pool_size: usize) -> Self {
-        self.common.pool_size = pool_size;
-        self
-    }
-
-    /// How long a call may take in all: waiting for a connection, for locks, for the server, and
-    /// trying again. Past it, it answers
-    /// [`Unavailable`](cache_core::storage::StorageErrorKind::Unavailable). An invalidation of many
-    /// entries may take as long for each part of 1,000, a batch for each part of 2,000 writes or
-    /// 32 MiB. The server itself counts in whole seconds,
-    /// and may wait for a lock that much longer than its caller does. Default 5 s.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.common.timeout = timeout;
-        self
-    }
-
-    /// After how long without use a connection is closed. Default 10 min.
-    pub fn idle_timeout(mut self, idle_timeout: Duration) -> Self {
-        self.common.idle_timeout = idle_timeout;
-        self
-    }
-
-    /// How often maintenance runs by itself, a little apart in each process; `None`: only by hand.
-    /// It runs earlier where this process alone has stored a hundredth of the bound. Default 1 min.
-    pub fn cleanup_interval(mut self, cleanup_interval: Option<Duration>) -> Self {
-        self.common.cleanup_interval = cleanup_interval;
-        self
-    }
-
-    /// How exact the time of last use is kept, and how long uses are gathered in memory before
-    /// they are written; those of a killed process are lost. Default 1 min.
-    pub fn access_interval(mut self, access_interval: Duration) -> Self {
-        self.common.access_interval = access_interval;
-        self
-    }
-
-    /// The bound on entries; those used least recently are evicted. One of up to 10,000 is held at
-    /// every write of this process, a larger one by maintenance, and may be passed for as long as
-    /// that takes. Default 1,000,000.
-    pub fn max_entries(mut self, max_entries: u64) -> Self {
-        self.common.max_entries = max_entries;
-        self
-    }
-
-    /// The bound on the bytes of all payloads, held as [`max_entries`](Self::max_entries) is; what
-    /// the server needs for rows and indexes comes on top. Default 4 GiB.
-    pub fn max_bytes(mut self, max_bytes: u64) -> Self {
-        self.common.max_bytes = max_bytes;
-        self
-    }
-
-    /// The largest payload that is taken, in bytes, at most 256 MiB. The server's own limit,
-    /// `max_allowed_packet`, allows for not quite half of it (31 MiB with MySQL's default, 7 MiB with
-    /// MariaDB's), and is what holds where it is less. Default 64 MiB.
-    pub fn value_bytes_max(mut self, value_bytes_max: u64) -> Self {
-        self.common.value_bytes_max = value_bytes_max;
-        self
-    }
-
-    /// How many events the log of a [backplane](cache_core::backplane) keeps, 1 at least. A process
-    /// that was cut off for longer forgets what it has in memory. Default 16,384.
-    pub fn events_max(mut self, events_max: u64) -> Self {
-        self.common.events_max = events_max;
-        self
     }
 
     /// How often the log of events is looked at by who waits for one. Default 20 ms.

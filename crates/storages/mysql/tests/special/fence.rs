@@ -3,9 +3,20 @@
 
 use cache_core::fence::{cell_of_key, cell_of_tag};
 use cache_core::key::{Glob, KeyPattern};
-use cache_core::storage::{InvalidationMode, Outcome, Selector, Storage, WriteAction};
+use cache_core::storage::{InvalidationMode, Outcome, Selector, Storage};
 
 use crate::common::*;
+
+cache_sql::database_tests!(
+    MariaDb,
+    fence,
+    [
+        a_counter_that_fell_back_passes_the_stamps_that_it_gave,
+        an_entry_that_was_found_has_no_stamp_newer_than_its_read,
+        a_large_removal_takes_all_that_is_older_and_nothing_that_is_newer,
+        a_batch_of_all_kinds_keeps_to_its_order_on_one_cell,
+    ]
+);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fill_waits_for_an_open_invalidation_and_sees_it() {
@@ -111,55 +122,6 @@ async fn a_fence_that_lost_rows_refuses_what_was_loaded_before_and_mends_itself(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_counter_that_fell_back_passes_the_stamps_that_it_gave() {
-    let server = shared_server().await;
-    let chosen = options(&server.url(), "");
-    let table = chosen.table_name().to_owned();
-    let storage = chosen.open().await.unwrap();
-    let mut admin = connect(&server.url()).await;
-    let (key, other) = (key("fell"), key("cell"));
-    let selector = Selector::Keys(vec![other.clone()]);
-    storage.invalidate(&selector, InvalidationMode::Remove).await.unwrap();
-    let before = stamp(&storage, &key).await;
-    // As a restore from a dump leaves it.
-    execute(&mut admin, &format!("UPDATE {table}_meta SET counter = 1000")).await;
-    let late = fill(&key, value(&key, "late", &[]), before);
-    assert_eq!(write(&storage, late.clone()).await.unwrap(), Outcome::Fenced, "of another life");
-    // A cell above the counter does not refuse for ever.
-    execute(&mut admin, &format!("UPDATE {table}_meta SET counter = 1000")).await;
-    let fallen = stamp(&storage, &other).await;
-    let refused = write(&storage, fill(&other, value(&other, "x", &[]), fallen)).await.unwrap();
-    assert_eq!(refused, Outcome::Fenced);
-    let now = stamp(&storage, &other).await;
-    assert!(now.mark >= before.mark, "{} is below {}", now.mark, before.mark);
-    store(&storage, vec![fill(&other, value(&other, "y", &[]), now)]).await;
-    storage.invalidate(&Selector::Keys(vec![key.clone()]), InvalidationMode::Remove).await.unwrap();
-    assert_eq!(write(&storage, late).await.unwrap(), Outcome::Fenced, "passed by its removal");
-    storage.close().await.unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_entry_that_was_found_has_no_stamp_newer_than_its_read() {
-    let server = shared_server().await;
-    let chosen = options(&server.url(), "");
-    let table = chosen.table_name().to_owned();
-    let storage = chosen.open().await.unwrap();
-    let (key, mut other) = (key("snapshot"), connect(&server.url()).await);
-    store(&storage, vec![set(&key, value(&key, "x", &[]))]).await;
-    let set_at = stamp(&storage, &key).await;
-    // Raised while the read was on its way, as far as it can know.
-    execute(&mut other, &format!("UPDATE {table}_meta SET counter = counter + 1")).await;
-    let found = storage.get(&key).await.unwrap();
-    assert!(found.entry.is_some());
-    assert_eq!(found.stamp, set_at, "a stamp of later than the read began");
-    let missed = storage.get(&crate::common::key("missed")).await.unwrap();
-    assert!(missed.stamp.mark > set_at.mark, "a miss has the stamp of now");
-    // From now on it is known.
-    assert_eq!(storage.get(&key).await.unwrap().stamp, missed.stamp);
-    storage.close().await.unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fills_beside_removals_by_their_tag_end_and_leave_nothing_behind() {
     let server = shared_server().await;
     let chosen = options(&server.url(), "&timeout=30s");
@@ -201,61 +163,5 @@ async fn fills_beside_removals_by_their_tag_end_and_leave_nothing_behind() {
     let any = Selector::AnyTag(vec![hot]);
     storage.invalidate(&any, InvalidationMode::Remove).await.unwrap();
     assert_eq!(storage.stats().await.unwrap().entries, 0);
-    storage.close().await.unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_large_removal_takes_all_that_is_older_and_nothing_that_is_newer() {
-    let server = shared_server().await;
-    let storage = open(&server.url(), "&timeout=60s").await;
-    let tags = [tag("many")];
-    for part in 0..13 {
-        let batch = (0..300).map(|at| {
-            let key = key(&format!("many:{part}-{at}"));
-            let entry = value(&key, "x", &tags);
-            set(&key, entry)
-        });
-        store(&storage, batch.collect()).await;
-    }
-    let pattern = KeyPattern::new("p", Glob::parse("many:?-*").unwrap(), Some("v1"));
-    let (pattern, any) = (Selector::Pattern(pattern), Selector::AnyTag(tags.to_vec()));
-    for (selector, mode, expected) in [
-        (&pattern, InvalidationMode::Expire, 3_000),
-        (&pattern, InvalidationMode::Remove, 3_000),
-        (&any, InvalidationMode::Remove, 900),
-    ] {
-        let invalidated = storage.invalidate(selector, mode).await.unwrap();
-        assert_eq!(invalidated.entries, expected, "{mode:?} {selector:?}");
-    }
-    assert_eq!(storage.stats().await.unwrap().entries, 0);
-    storage.close().await.unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_batch_of_all_kinds_keeps_to_its_order_on_one_cell() {
-    let server = shared_server().await;
-    let storage = open(&server.url(), "").await;
-    let key = key("order");
-    let before = stamp(&storage, &key).await;
-    let (first, second) = (value(&key, "first", &[]), value(&key, "second", &[]));
-    let token = first.token;
-    let action = |action| cache_core::storage::Write { key: key.clone(), action };
-    let outcomes = storage
-        .write(vec![
-            fill(&key, first, before),
-            action(WriteAction::PutIfUnchanged {
-                entry: second,
-                expected: Some(token),
-                stamp: before,
-            }),
-            action(WriteAction::Update { entry: value(&key, "third", &[]), stamp: before }),
-            fill(&key, value(&key, "late", &[]), before),
-        ])
-        .await
-        .unwrap();
-    let outcomes: Vec<_> = outcomes.into_iter().map(Result::unwrap).collect();
-    use Outcome::{Fenced, Stored};
-    assert_eq!(outcomes, [Stored, Stored, Stored, Fenced]);
-    assert_eq!(&read(&storage, &key).await.unwrap().payload[..], b"third");
     storage.close().await.unwrap();
 }

@@ -1,25 +1,24 @@
 //! Tables made, checked, refused.
 
-use cache_core::atomics::{Answer, AtomicKind, AtomicName, Atomics, Operation};
 use cache_core::storage::{Storage, StorageErrorKind};
 use cache_mysql::MySqlOptions;
-use tokio::task::JoinSet;
+use cache_sql::testing::schema;
 
 use crate::common::*;
 
-async fn refused(options: &MySqlOptions, part: &str) {
-    for create in [true, false] {
-        let error = options.clone().create(create).open().await.unwrap_err();
-        assert_eq!(error.kind(), StorageErrorKind::Incompatible, "{error}");
-        assert!(error.to_string().contains(part), "{part}: {error}");
-    }
-}
+cache_sql::database_tests!(
+    MariaDb,
+    schema,
+    [
+        tables_of_the_first_schema_are_migrated_with_their_entries,
+        many_processes_open_an_empty_database_at_once,
+    ]
+);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tables_of_another_shape_are_refused_and_left_alone() {
     let server = shared_server().await;
-    let mut admin = connect(&server.url()).await;
-    for (change, part) in [
+    let changes = [
         ("DROP TABLE {t}", "there is no table"),
         ("ALTER TABLE {t} DROP COLUMN token", "no column token"),
         ("ALTER TABLE {t} MODIFY kind INT NOT NULL", "no column kind smallint"),
@@ -33,20 +32,15 @@ async fn tables_of_another_shape_are_refused_and_left_alone() {
         ("UPDATE {t}_meta SET cell_function = 'crc'", "uses the cells `crc`"),
         ("ALTER TABLE {t}_meta DROP COLUMN origin", "no column origin"),
         ("DROP TABLE {t}_meta", "something else"),
-    ] {
-        let options = options(&server.url(), "");
-        options.clone().apply_schema().await.unwrap();
-        options.clone().check_schema().await.unwrap();
-        execute(&mut admin, &change.replace("{t}", options.table_name())).await;
-        refused(&options, part).await;
-    }
-    let options = options(&server.url(), "");
-    let table = options.table_name();
-    execute(&mut admin, &format!("CREATE TABLE {table} (x INT)")).await;
-    refused(&options, "something else").await;
-    let columns =
-        format!("SELECT COUNT(*) FROM information_schema.columns WHERE table_name LIKE '{table}%'");
-    assert_eq!(number(&mut admin, &columns).await, 1, "another's table was changed");
+    ];
+    let columns = "SELECT COUNT(*) FROM information_schema.columns WHERE table_name LIKE '{t}%'";
+    schema::tables_of_another_shape_are_refused_and_left_alone::<MariaDb>(
+        &server.url(),
+        &changes,
+        "CREATE TABLE {t} (x INT)",
+        columns,
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -104,53 +98,10 @@ async fn refused_unless_made(options: &MySqlOptions) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tables_of_the_first_schema_are_migrated_with_their_entries() {
-    let server = shared_server().await;
-    let mut admin = connect(&server.url()).await;
-    let options = options(&server.url(), "");
-    let storage = options.clone().open().await.unwrap();
-    let key = key("kept");
-    store(&storage, vec![set(&key, value(&key, "x", &[]))]).await;
-    storage.close().await.unwrap();
-    let undo = "DROP TABLE {t}_atomics; UPDATE {t}_meta SET version = 1";
-    execute(&mut admin, &undo.replace("{t}", options.table_name())).await;
-    let error = options.clone().create(false).open().await.unwrap_err();
-    assert!(error.to_string().contains("schema version 1; 2 is current"), "{error}");
-    let storage = options.clone().open().await.unwrap();
-    assert!(read(&storage, &key).await.is_some());
-    let name = AtomicName::new("t", "n", AtomicKind::Counter).unwrap();
-    let add = Operation::Add { delta: 2, ttl: None, renew: false };
-    assert_eq!(storage.apply(&name, &add).await.unwrap(), Answer::Count(Some(2)));
-    storage.close().await.unwrap();
-    options.check_schema().await.unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_processes_open_an_empty_database_at_once() {
-    let server = shared_server().await;
-    let options = options(&server.url(), "&pool_size=1&timeout=30s");
-    let mut processes = JoinSet::new();
-    for _ in 0..8 {
-        processes.spawn(options.clone().open());
-    }
-    let key = key("all");
-    while let Some(process) = processes.join_next().await {
-        let storage = process.unwrap().unwrap();
-        store(&storage, vec![set(&key, value(&key, "x", &[]))]).await;
-        storage.close().await.unwrap();
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_tables_of_one_database_do_not_meet() {
     let server = shared_server().await;
     let (one, two) = (open(&server.url(), "").await, open(&server.url(), "").await);
-    let key = key("same");
-    store(&one, vec![set(&key, value(&key, "one", &[]))]).await;
-    assert_eq!(read(&two, &key).await, None);
-    assert_ne!(stamp(&one, &key).await.origin, stamp(&two, &key).await.origin);
-    one.close().await.unwrap();
-    two.close().await.unwrap();
+    schema::two_tables_of_one_database_do_not_meet(&one, &two).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,7 +3,6 @@
 mod url;
 
 use std::fmt;
-use std::time::Duration;
 
 use cache_core::error::ConfigError;
 use cache_core::storage::StorageError;
@@ -37,6 +36,42 @@ pub struct PostgresOptions {
 
 const SCHEMA_BYTES_MAX: usize = 63;
 
+cache_sql::table_options! {
+    impl PostgresOptions {
+        /// The entries' table; the names of all else begin with it and `_`. As
+        /// [`schema`](Self::schema), at most 48 characters. Several storages may share a database
+        /// under different names. Default `cache`.
+        table;
+        /// Whether tables that are not there are made, with a schema for them, and older ones
+        /// brought to the version of this release. Default yes.
+        create;
+        /// Whether statements are prepared once for each connection. Without, every call is a
+        /// transaction of its own and takes four round trips: for poolers that hand out connections
+        /// by transaction and know no prepared statements (PgBouncer before 1.21). Default yes.
+        prepared;
+        /// How long a call may take in all: waiting for a connection, for locks, for the server,
+        /// and trying again. Past it, it answers
+        /// [`Unavailable`](cache_core::storage::StorageErrorKind::Unavailable). An invalidation of
+        /// many entries may take as long for each part of 5,000, a batch for each part of 10,000
+        /// writes or 128 MiB. Default 5 s.
+        timeout;
+        /// How often maintenance runs by itself, a little apart in each process; `None`: only by
+        /// hand. Default 1 min.
+        cleanup_interval;
+        /// The bound on entries; those used least recently are evicted by the write with which this
+        /// process has stored a hundredth of the bound, and by maintenance. Up to about 60,000
+        /// entries are counted for that, more are estimated within a few percent. Default
+        /// 1,000,000.
+        max_entries;
+        /// The largest payload that is taken, in bytes, at most 256 MiB. Default 64 MiB.
+        value_bytes_max;
+        /// How many events the log of a [backplane](cache_core::backplane) keeps, 1 at least and a
+        /// few hundred more at times. A process that was cut off for longer forgets what it has in
+        /// memory. Default 16,384.
+        events_max;
+    }
+}
+
 impl PostgresOptions {
     fn at(server: PgConnectOptions) -> Self {
         Self {
@@ -54,109 +89,17 @@ impl PostgresOptions {
         self
     }
 
-    /// The entries' table; the names of all else begin with it and `_`. As [`schema`](Self::schema),
-    /// at most 48 characters. Several storages may share a database under different names.
-    /// Default `cache`.
-    pub fn table(mut self, table: impl Into<String>) -> Self {
-        self.common.table = table.into();
-        self
-    }
-
-    /// The name of the entries' table.
-    pub fn table_name(&self) -> &str {
-        &self.common.table
-    }
-
     /// The name of the schema that it lies in.
     pub fn schema_name(&self) -> &str {
         &self.schema
     }
 
-    /// Whether tables that are not there are made, with a schema for them, and older ones brought
-    /// to the version of this release. Default yes.
-    pub fn create(mut self, create: bool) -> Self {
-        self.common.create = create;
-        self
-    }
-
-    /// Whether entries are kept out of the server's write-ahead log when their table is made: writes
-    /// are cheaper, and a crash of the server, or a failover to a standby, empties the table. The
-    /// fence is logged in any case. Tables that are there stay what they are. Default no.
+    /// Whether entries are kept out of the server's write-ahead log when their table is made:
+    /// writes are cheaper, and a crash of the server, or a failover to a standby, empties the
+    /// table. The fence is logged in any case. Tables that are there stay what they are. Default
+    /// no.
     pub fn unlogged(mut self, unlogged: bool) -> Self {
         self.unlogged = unlogged;
-        self
-    }
-
-    /// Whether statements are prepared once for each connection. Without, every call is a
-    /// transaction of its own and takes four round trips: for poolers that hand out connections by
-    /// transaction and know no prepared statements (PgBouncer before 1.21). Default yes.
-    pub fn prepared(mut self, prepared: bool) -> Self {
-        self.common.prepared = prepared;
-        self
-    }
-
-    /// How many connections are opened at most, 1 to 1024; each as it is needed. Default 10.
-    pub fn pool_size(mut self, pool_size: usize) -> Self {
-        self.common.pool_size = pool_size;
-        self
-    }
-
-    /// How long a call may take in all: waiting for a connection, for locks, for the server, and
-    /// trying again. Past it, it answers
-    /// [`Unavailable`](cache_core::storage::StorageErrorKind::Unavailable). An invalidation of many
-    /// entries may take as long for each part of 5,000, a batch for each part of 10,000 writes or
-    /// 128 MiB. Default 5 s.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.common.timeout = timeout;
-        self
-    }
-
-    /// After how long without use a connection is closed. Default 10 min.
-    pub fn idle_timeout(mut self, idle_timeout: Duration) -> Self {
-        self.common.idle_timeout = idle_timeout;
-        self
-    }
-
-    /// How often maintenance runs by itself, a little apart in each process; `None`: only by hand.
-    /// Default 1 min.
-    pub fn cleanup_interval(mut self, cleanup_interval: Option<Duration>) -> Self {
-        self.common.cleanup_interval = cleanup_interval;
-        self
-    }
-
-    /// How exact the time of last use is kept, and how long uses are gathered in memory before
-    /// they are written; those of a killed process are lost. Default 1 min.
-    pub fn access_interval(mut self, access_interval: Duration) -> Self {
-        self.common.access_interval = access_interval;
-        self
-    }
-
-    /// The bound on entries; those used least recently are evicted by the write with which this
-    /// process has stored a hundredth of the bound, and by maintenance. Up to about 60,000 entries
-    /// are counted for that, more are estimated within a few percent. Default 1,000,000.
-    pub fn max_entries(mut self, max_entries: u64) -> Self {
-        self.common.max_entries = max_entries;
-        self
-    }
-
-    /// The bound on the bytes of all payloads, held as [`max_entries`](Self::max_entries) is; what
-    /// the server needs for rows and indexes comes on top. Default 4 GiB.
-    pub fn max_bytes(mut self, max_bytes: u64) -> Self {
-        self.common.max_bytes = max_bytes;
-        self
-    }
-
-    /// The largest payload that is taken, in bytes, at most 256 MiB. Default 64 MiB.
-    pub fn value_bytes_max(mut self, value_bytes_max: u64) -> Self {
-        self.common.value_bytes_max = value_bytes_max;
-        self
-    }
-
-    /// How many events the log of a [backplane](cache_core::backplane) keeps, 1 at least and a few
-    /// hundred more at times. A process that was cut off for longer forgets what it has in memory.
-    /// Default 16,384.
-    pub fn events_max(mut self, events_max: u64) -> Self {
-        self.common.events_max = events_max;
         self
     }
 

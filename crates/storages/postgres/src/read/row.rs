@@ -28,20 +28,12 @@ pub(super) fn key(row: &PgRow) -> Result<Option<&str>, Damaged> {
 
 /// The entry that a row tells of, and when it was last used, as far as that was written.
 pub(super) fn entry(row: &PgRow) -> Result<(Entry, i64), Damaged> {
-    let columns = EntryColumns {
-        expire_at: column(row, 3, "expire_at")?,
-        fresh_until: column(row, 4, "fresh_until")?,
-        created_at: column(row, 5, "created_at")?,
-        idle_ms: column(row, 6, "idle_ms")?,
-        stamp: column(row, 7, "stamp")?,
-        token: column(row, 8, "token")?,
-        checksum: column(row, 9, "checksum")?,
-        kind: column(row, 10, "kind")?,
-        data_type: column(row, 11, "data_type")?,
-        compressed: column(row, 12, "compressed")?,
-        decoded_bytes: column(row, 13, "decoded_bytes")?,
-        size_bytes: column(row, 14, "size_bytes")?,
-    };
+    let columns = EntryColumns::read(
+        3,
+        |index, name| column(row, index, name),
+        |index, name| column(row, index, name),
+        |index, name| column(row, index, name),
+    )?;
     let value: &[u8] = column(row, 16, "value")?;
     let entry = columns.entry(tags(row, 15)?, Bytes::copy_from_slice(value))?;
     Ok((entry, column(row, 17, "last_accessed")?))
@@ -52,13 +44,11 @@ pub(super) fn details(row: &PgRow, operation: &'static str) -> Result<EntryDetai
     let read = || {
         let key: &str = column(row, 0, "key")?;
         let key = Key::parse(key).map_err(|_| Damaged { column: "key" })?;
-        let columns = DetailsColumns {
-            expire_at: column(row, 1, "expire_at")?,
-            fresh_until: column(row, 2, "fresh_until")?,
-            created_at: column(row, 3, "created_at")?,
-            kind: column(row, 4, "kind")?,
-            size_bytes: column(row, 5, "size_bytes")?,
-        };
+        let columns = DetailsColumns::read(
+            1,
+            |index, name| column(row, index, name),
+            |index, name| column(row, index, name),
+        )?;
         columns.details(key, tags(row, 6)?)
     };
     read().map_err(|source| damaged(operation, source))

@@ -2,10 +2,20 @@
 //! fell back, snapshots older than the counter they tell.
 
 use cache_core::fence::cell_of_key;
-use cache_core::key::{Glob, KeyPattern};
 use cache_core::storage::{InvalidationMode, Outcome, Selector, Storage, Write, WriteAction};
 
 use crate::common::*;
+
+cache_sql::database_tests!(
+    PostgreSql,
+    fence,
+    [
+        a_counter_that_fell_back_passes_the_stamps_that_it_gave,
+        an_entry_that_was_found_has_no_stamp_newer_than_its_read,
+        a_large_removal_takes_all_that_is_older_and_nothing_that_is_newer,
+        a_batch_of_all_kinds_keeps_to_its_order_on_one_cell,
+    ]
+);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fill_overtaken_between_check_and_write_is_refused() {
@@ -96,55 +106,6 @@ async fn a_fence_that_lost_rows_refuses_what_was_loaded_before_and_mends_itself(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_counter_that_fell_back_passes_the_stamps_that_it_gave() {
-    let server = shared_server().await;
-    let chosen = options(&server.url(), "");
-    let schema = chosen.schema_name().to_owned();
-    let storage = chosen.open().await.unwrap();
-    let mut admin = connect(&server.url()).await;
-    let (key, other) = (key("fell"), key("cell"));
-    storage
-        .invalidate(&Selector::Keys(vec![other.clone()]), InvalidationMode::Remove)
-        .await
-        .unwrap();
-    let before = stamp(&storage, &key).await;
-    // As a restore from a dump leaves it.
-    execute(&mut admin, &format!("SELECT setval('{schema}.cache_counter', 1000)")).await;
-    let late = fill(&key, value(&key, "late", &[]), before);
-    assert_eq!(write(&storage, late.clone()).await.unwrap(), Outcome::Fenced, "of another life");
-    // A cell above the counter does not refuse for ever.
-    let fallen = stamp(&storage, &other).await;
-    write(&storage, fill(&other, value(&other, "x", &[]), fallen)).await.unwrap();
-    let now = stamp(&storage, &other).await;
-    assert!(now.mark >= before.mark, "{} is below {}", now.mark, before.mark);
-    store(&storage, vec![fill(&other, value(&other, "y", &[]), now)]).await;
-    storage.invalidate(&Selector::Keys(vec![key.clone()]), InvalidationMode::Remove).await.unwrap();
-    assert_eq!(write(&storage, late).await.unwrap(), Outcome::Fenced, "passed by its removal");
-    storage.close().await.unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_entry_that_was_found_has_no_stamp_newer_than_its_snapshot() {
-    let server = shared_server().await;
-    let chosen = options(&server.url(), "");
-    let schema = chosen.schema_name().to_owned();
-    let storage = chosen.open().await.unwrap();
-    let (key, mut other) = (key("snapshot"), connect(&server.url()).await);
-    store(&storage, vec![set(&key, value(&key, "x", &[]))]).await;
-    let set_at = stamp(&storage, &key).await;
-    // Raised while the read was on its way, as far as it can know.
-    execute(&mut other, &format!("SELECT {schema}.cache_advance()")).await;
-    let found = storage.get(&key).await.unwrap();
-    assert!(found.entry.is_some());
-    assert_eq!(found.stamp, set_at, "a stamp of later than the read began");
-    let missed = storage.get(&crate::common::key("missed")).await.unwrap();
-    assert!(missed.stamp.mark > set_at.mark, "a miss has the stamp of now");
-    // From now on it is known.
-    assert_eq!(storage.get(&key).await.unwrap().stamp, missed.stamp);
-    storage.close().await.unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_takes_the_place_of_an_entry_goes_with_it() {
     let server = shared_server().await;
     let chosen = options(&server.url(), "");
@@ -212,62 +173,6 @@ async fn fills_and_invalidations_leave_no_locks_and_few_multixacts() {
     assert!(after - before < 10, "{} multixacts by 800 fills with one tag", after - before);
     let held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'";
     assert_eq!(number(&mut admin, held).await, 0);
-    storage.close().await.unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_large_removal_takes_all_that_is_older_and_nothing_that_is_newer() {
-    let server = shared_server().await;
-    let storage = open(&server.url(), "&timeout=60s").await;
-    let tags = [tag("many")];
-    for part in 0..13 {
-        let batch = (0..1_000).map(|at| {
-            let key = key(&format!("many:{part}-{at}"));
-            let entry = value(&key, "x", &tags);
-            set(&key, entry)
-        });
-        store(&storage, batch.collect()).await;
-    }
-    let pattern = KeyPattern::new("p", Glob::parse("many:?-*").unwrap(), Some("v1"));
-    let (pattern, any) = (Selector::Pattern(pattern), Selector::AnyTag(tags.to_vec()));
-    for (selector, mode, expected) in [
-        (&pattern, InvalidationMode::Expire, 10_000),
-        (&pattern, InvalidationMode::Remove, 10_000),
-        (&any, InvalidationMode::Remove, 3_000),
-    ] {
-        let invalidated = storage.invalidate(selector, mode).await.unwrap();
-        assert_eq!(invalidated.entries, expected, "{mode:?} {selector:?}");
-    }
-    assert_eq!(storage.stats().await.unwrap().entries, 0);
-    storage.close().await.unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_batch_of_all_kinds_keeps_to_its_order_on_one_cell() {
-    let server = shared_server().await;
-    let storage = open(&server.url(), "").await;
-    let key = key("order");
-    let before = stamp(&storage, &key).await;
-    let (first, second) = (value(&key, "first", &[]), value(&key, "second", &[]));
-    let token = first.token;
-    let action = |action| cache_core::storage::Write { key: key.clone(), action };
-    let outcomes = storage
-        .write(vec![
-            fill(&key, first, before),
-            action(WriteAction::PutIfUnchanged {
-                entry: second,
-                expected: Some(token),
-                stamp: before,
-            }),
-            action(WriteAction::Update { entry: value(&key, "third", &[]), stamp: before }),
-            fill(&key, value(&key, "late", &[]), before),
-        ])
-        .await
-        .unwrap();
-    let outcomes: Vec<_> = outcomes.into_iter().map(Result::unwrap).collect();
-    use Outcome::{Fenced, Stored};
-    assert_eq!(outcomes, [Stored, Stored, Stored, Fenced]);
-    assert_eq!(&read(&storage, &key).await.unwrap().payload[..], b"third");
     storage.close().await.unwrap();
 }
 

@@ -1,52 +1,49 @@
 //! Tables made, checked, refused.
 
-use cache_core::atomics::{Answer, AtomicKind, AtomicName, Atomics, Operation};
 use cache_core::storage::{Budget, InvalidationMode, Selector, Storage, StorageErrorKind};
 use cache_postgres::{Postgres, PostgresOptions};
-use tokio::task::JoinSet;
+use cache_sql::testing::schema;
 
 use crate::common::*;
 
-async fn refused(options: &PostgresOptions, part: &str) {
-    for create in [true, false] {
-        let error = options.clone().create(create).open().await.unwrap_err();
-        assert_eq!(error.kind(), StorageErrorKind::Incompatible, "{error}");
-        assert!(error.to_string().contains(part), "{error}");
-    }
-}
+cache_sql::database_tests!(
+    PostgreSql,
+    schema,
+    [
+        tables_of_the_first_schema_are_migrated_with_their_entries,
+        many_processes_open_an_empty_database_at_once,
+    ]
+);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tables_of_another_shape_are_refused_and_left_alone() {
     let server = shared_server().await;
-    let mut admin = connect(&server.url()).await;
-    for (change, part) in [
-        ("DROP TABLE {s}.cache", "no table `cache`"),
-        ("ALTER TABLE {s}.cache DROP COLUMN token", "no column token"),
-        ("ALTER TABLE {s}.cache ALTER COLUMN kind TYPE integer", "no column kind smallint"),
-        ("ALTER TABLE {s}.cache ADD COLUMN more text NOT NULL", "has a column more"),
-        ("ALTER TABLE {s}.cache ALTER COLUMN key TYPE text COLLATE \"POSIX\"", "no column key"),
-        ("DROP INDEX {s}.cache_tags", "`cache_tags` is missing"),
-        ("DROP FUNCTION {s}.cache_advance()", "no function `cache_advance`"),
-        ("DROP SEQUENCE {s}.cache_counter", "no sequence"),
-        ("UPDATE {s}.cache_meta SET version = 3", "newer than 2"),
-        ("UPDATE {s}.cache_meta SET version = 0", "does not say its version"),
-        ("UPDATE {s}.cache_meta SET cell_function = 'crc'", "uses the cells `crc`"),
-        ("DROP TABLE {s}.cache_meta", "something else"),
-    ] {
-        let options = options(&server.url(), "");
-        options.clone().apply_schema().await.unwrap();
-        options.clone().check_schema().await.unwrap();
-        execute(&mut admin, &change.replace("{s}", options.schema_name())).await;
-        refused(&options, part).await;
-    }
-    let options = options(&server.url(), "");
-    let schema = options.schema_name();
-    execute(&mut admin, &format!("CREATE SCHEMA {schema}; CREATE TABLE {schema}.cache (x int)"))
-        .await;
-    refused(&options, "something else").await;
-    let columns =
-        format!("SELECT count(*) FROM information_schema.columns WHERE table_schema = '{schema}'");
-    assert_eq!(number(&mut admin, &columns).await, 1, "another's table was changed");
+    let changes = [
+        ("DROP TABLE {t}", "no table `cache`"),
+        ("ALTER TABLE {t} DROP COLUMN token", "no column token"),
+        ("ALTER TABLE {t} ALTER COLUMN kind TYPE integer", "no column kind smallint"),
+        ("ALTER TABLE {t} ADD COLUMN more text NOT NULL", "has a column more"),
+        ("ALTER TABLE {t} ALTER COLUMN key TYPE text COLLATE \"POSIX\"", "no column key"),
+        ("DROP INDEX {t}_tags", "`cache_tags` is missing"),
+        ("DROP FUNCTION {t}_advance()", "no function `cache_advance`"),
+        ("DROP SEQUENCE {t}_counter", "no sequence"),
+        ("UPDATE {t}_meta SET version = 3", "newer than 2"),
+        ("UPDATE {t}_meta SET version = 0", "does not say its version"),
+        ("UPDATE {t}_meta SET cell_function = 'crc'", "uses the cells `crc`"),
+        ("DROP TABLE {t}_meta", "something else"),
+    ];
+    // Where the schema is, the first part of the table's name says.
+    let another = "DO $$ BEGIN EXECUTE 'CREATE SCHEMA ' || split_part('{t}', '.', 1); END $$; \
+                   CREATE TABLE {t} (x int)";
+    let columns = "SELECT count(*) FROM information_schema.columns \
+                   WHERE table_schema = split_part('{t}', '.', 1)";
+    schema::tables_of_another_shape_are_refused_and_left_alone::<PostgreSql>(
+        &server.url(),
+        &changes,
+        another,
+        columns,
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -75,56 +72,12 @@ async fn the_printed_script_makes_what_opening_expects() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tables_of_the_first_schema_are_migrated_with_their_entries() {
-    let server = shared_server().await;
-    let mut admin = connect(&server.url()).await;
-    let options = options(&server.url(), "");
-    let storage = options.clone().open().await.unwrap();
-    let key = key("kept");
-    store(&storage, vec![set(&key, value(&key, "x", &[]))]).await;
-    storage.close().await.unwrap();
-    let undo = "DROP TABLE {s}.cache_atomics; DROP FUNCTION {s}.cache_atomic; \
-                UPDATE {s}.cache_meta SET version = 1";
-    execute(&mut admin, &undo.replace("{s}", options.schema_name())).await;
-    let error = options.clone().create(false).open().await.unwrap_err();
-    assert!(error.to_string().contains("schema version 1; 2 is current"), "{error}");
-    let storage = options.clone().open().await.unwrap();
-    assert!(read(&storage, &key).await.is_some());
-    let name = AtomicName::new("t", "n", AtomicKind::Counter).unwrap();
-    let add = Operation::Add { delta: 2, ttl: None, renew: false };
-    assert_eq!(storage.apply(&name, &add).await.unwrap(), Answer::Count(Some(2)));
-    storage.close().await.unwrap();
-    options.check_schema().await.unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_processes_open_an_empty_database_at_once() {
-    let server = shared_server().await;
-    let options = options(&server.url(), "&pool_size=1");
-    let mut processes = JoinSet::new();
-    for _ in 0..8 {
-        processes.spawn(options.clone().open());
-    }
-    let key = key("all");
-    while let Some(process) = processes.join_next().await {
-        let storage = process.unwrap().unwrap();
-        store(&storage, vec![set(&key, value(&key, "x", &[]))]).await;
-        storage.close().await.unwrap();
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_tables_of_one_database_do_not_meet() {
     let server = shared_server().await;
     let one = options(&server.url(), "");
     let two = one.clone().table("other");
     let (one, two) = (one.open().await.unwrap(), two.open().await.unwrap());
-    let key = key("same");
-    store(&one, vec![set(&key, value(&key, "one", &[]))]).await;
-    assert_eq!(read(&two, &key).await, None);
-    assert_ne!(stamp(&one, &key).await.origin, stamp(&two, &key).await.origin);
-    one.close().await.unwrap();
-    two.close().await.unwrap();
+    schema::two_tables_of_one_database_do_not_meet(&one, &two).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

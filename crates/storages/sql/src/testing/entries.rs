@@ -1,7 +1,4 @@
-//! What the tests of the storages on SQL servers share: entries, writes, and the suite of a server
-//! that the environment names.
-
-#![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test fails by a panic")]
+//! Entries, writes and reads of tests.
 
 use std::time::Duration;
 
@@ -11,40 +8,6 @@ use cache_core::entry::{CodecId, Compression, Entry, EntryKind, Token};
 use cache_core::fence::Stamp;
 use cache_core::key::{Key, Tag, Tags};
 use cache_core::storage::{Outcome, Storage, StorageError, Write, WriteAction};
-use cache_core::testing::suite::{StorageFactory, cases, trials};
-use libtest_mimic::{Completion, Trial};
-
-/// Set where a missing server is a failure.
-const REQUIRED: &str = "TIERS_TEST_SERVERS_REQUIRED";
-
-/// The suite for each of `storages` (a name and its options), on the server whose URL stands in
-/// `variable`; without one, trials that are ignored, or fail where servers are required.
-pub fn server_trials<F: StorageFactory>(
-    variable: &'static str,
-    storages: &[(&'static str, &'static str)],
-    factory: impl Fn(String, &'static str) -> F,
-) -> Vec<Trial> {
-    let mut all = Vec::new();
-    for (name, options) in storages {
-        match std::env::var(variable) {
-            Ok(url) => all.extend(trials(name, factory(url, options))),
-            Err(_) if std::env::var_os(REQUIRED).is_some() => {
-                all.push(Trial::test(format!("{name}::server"), move || {
-                    Err(format!("{variable} names no server").into())
-                }));
-            }
-            Err(_) => all.extend(cases().into_iter().map(|case| {
-                Trial::ignorable_test(format!("{name}::{}", case.name()), move || {
-                    Ok(Completion::ignored_with(format!("{variable} names no server")))
-                })
-            })),
-        }
-    }
-    if std::env::var(variable).is_err() {
-        eprintln!("{variable} is not set: `cargo xtask test` starts a server and sets it");
-    }
-    all
-}
 
 /// A key of the prefix `p`.
 pub fn key(name: &str) -> Key {
