@@ -7,7 +7,7 @@
 //! for ever. So [`Coverage`](coverage::Coverage) stands beside rows, and a stored
 //! [`Chunk`](chunk::Chunk) holds both in one record, true by itself.
 //!
-//! All rooms but [`store`] and [`venue`] are pure: no I/O, no clock. Time is passed in, records are bytes.
+//! All rooms but [`store`], [`venue`] and [`cache`] are pure: no I/O, no clock. Time is passed in, records are bytes.
 //!
 //! ```text
 //! request ── select ── plan ──▶ pages ──▶ (a venue) ──▶ admit ──▶ chunks ──▶ directory ──▶ view
@@ -28,9 +28,11 @@
 //! | [`plan`], [`admit`] | which pages a venue is asked for, and what its answers prove |
 //! | [`venue`] | what a connector has to do: pages, listings, feeds, limits, errors |
 //! | [`live`] | the row that is growing, rows that have just closed, and who has seen what |
+//! | [`cache`] | all of it put together: requests answered from memory, database and venue |
 //! | [`fill`], [`resample`] | rows made of rows: in empty slots, and of a longer timeframe |
 
 pub mod admit;
+pub mod cache;
 pub mod chunk;
 pub mod coverage;
 pub mod fill;
