@@ -22,6 +22,14 @@ pub enum CloseError {
         /// How many events.
         count: usize,
     },
+    /// Queued writes had not come to where they go, and are lost.
+    #[error("{count} queued writes of `{node}` had not been written and are lost")]
+    QueuedWrites {
+        /// The node type.
+        node: String,
+        /// How many.
+        count: usize,
+    },
     /// Invalidations had not reached every storage, and are lost.
     #[error("{count} invalidations had not reached `{storage}` and are lost")]
     PendingInvalidations {
@@ -55,11 +63,17 @@ async fn finish(shared: &Arc<Shared>, grace: Duration) -> Result<(), CloseError>
     {
         lost = Some(CloseError::Unannounced { count: announcer.unsent() });
     }
+    shared.queues.for_each(|queue| {
+        if queue.len() > 0 {
+            let (node, count) = (queue.node().to_owned(), queue.len());
+            lost = Some(CloseError::QueuedWrites { node, count });
+        }
+    });
     for storage in &shared.storages {
         let count = storage.pending.len();
         if count > 0 {
-            lost =
-                Some(CloseError::PendingInvalidations { storage: storage.name.to_string(), count });
+            let storage = storage.name.to_string();
+            lost = lost.or(Some(CloseError::PendingInvalidations { storage, count }));
         }
         if let Err(error) = storage.close().await {
             failures.push(error);

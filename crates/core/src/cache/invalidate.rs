@@ -20,6 +20,7 @@ use crate::events::{CacheEvent, EventKind};
 use crate::memory::{MemoryEntry, MemoryKey, MemorySelector};
 use crate::observe;
 use crate::storage::{InvalidationMode, Selector, StorageError};
+use crate::write_behind::ErasedQueue;
 
 /// What an invalidation did.
 #[derive(Clone, Debug, Default)]
@@ -144,12 +145,33 @@ pub(crate) async fn invalidate_storages(
     done
 }
 
-/// Raises the process fence, then removes from memory.
+/// Raises the process fence, then takes back what is queued and removes from memory.
 pub(crate) fn in_process(
     shared: &Shared,
     key_test: Option<&KeyTest>,
     selector: &Selector,
     mode: InvalidationMode,
+) {
+    in_process_and(shared, key_test, selector, mode, |queue| queue.invalidated(selector));
+}
+
+/// Forgets all that the process has read, for it may have missed an invalidation. What is queued is
+/// written still, if the storages admit it.
+pub(crate) fn forget_in_process(
+    shared: &Shared,
+    key_test: Option<&KeyTest>,
+    everything: &Selector,
+) {
+    const MODE: InvalidationMode = InvalidationMode::Remove;
+    in_process_and(shared, key_test, everything, MODE, |queue| queue.distrust());
+}
+
+fn in_process_and(
+    shared: &Shared,
+    key_test: Option<&KeyTest>,
+    selector: &Selector,
+    mode: InvalidationMode,
+    queued: impl Fn(&dyn ErasedQueue),
 ) {
     if !cfg!(mutant = "no_raise") {
         match selector.cells() {
@@ -157,6 +179,8 @@ pub(crate) fn in_process(
             None => shared.fence.raise_floor(),
         };
     }
+    // Before memory: what is accepted in between is taken out of there, and stays queued.
+    shared.queues.for_each(|queue| queued(&*queue));
     if cfg!(mutant = "no_remove") {
         return;
     }

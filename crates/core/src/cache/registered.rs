@@ -226,6 +226,12 @@ impl Registered {
         stream::unfold(Some(listed), next).boxed()
     }
 
+    /// Lets the storage make durable what it has, guarded.
+    pub(crate) async fn flush(&self) -> Result<(), StorageError> {
+        let call = self.storage.flush();
+        self.guard.call("flush", Span::Sweep, Passing::Asking, call, |()| None).await
+    }
+
     /// Closes the storage; one that does not come to an end is left.
     pub(super) async fn close(&self) -> Result<(), StorageError> {
         self.guard.in_time("close", Span::Sweep, self.storage.close()).await

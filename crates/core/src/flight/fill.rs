@@ -15,6 +15,7 @@ use crate::fence::Stamp;
 use crate::key::{Key, Tags};
 use crate::node::Node;
 use crate::policy::lifetime::Lifetime;
+use crate::policy::write_behind::Destination;
 use crate::storage::{InvalidationMode, Outcome, Selector, Write, WriteAction};
 
 /// The writes of one batch, gathered by tier.
@@ -104,7 +105,9 @@ impl<'a, N: Node> Fills<'a, N> {
             }
             return;
         };
-        if tier.storage.pending.covers(&item.key, &entry.tags) {
+        if tier.storage.pending.covers(&item.key, &entry.tags)
+            || self.is_older_than_queued(item, &entry.tags)
+        {
             tier.recorder.fills_skipped(1);
             return;
         }
@@ -116,6 +119,15 @@ impl<'a, N: Node> Fills<'a, N> {
             WriteAction::Fill { entry, stamp: late_stamp(stamp) }
         };
         self.by_tier[depth].push(Write { key: item.key.clone(), action });
+    }
+
+    /// Whether a value of the node may have been accepted since the flight began, to be written
+    /// under the same stamp: then this one would take its place.
+    fn is_older_than_queued(&self, item: &Item<N>, tags: &Tags) -> bool {
+        let queue = self.binding.queue.as_ref();
+        let begun = item.led.flight.begun;
+        queue.is_some_and(|queue| queue.options.to == Destination::Storages)
+            && !self.binding.cache.fence.is_unpassed(begun, item.key.digest(), tags)
     }
 
     /// Carries the writes out, one batch a tier. What fails is counted; a value that could not be

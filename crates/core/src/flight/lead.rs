@@ -151,6 +151,9 @@ async fn through_tiers<N: Node>(batch: &mut Batch<N>, plan: Plan<N>) {
         }
         Reads::Done => (0..0, 0..0),
     };
+    if !matches!(reads, Reads::Done) {
+        read::queued(batch);
+    }
     if let Err(error) = read::stamps(batch, stamped).await {
         batch.land_rest(|_| error.clone());
         return;
@@ -269,6 +272,11 @@ async fn prepare<N: Node>(
     let binding = &batch.binding;
     let item = &batch.items[at];
     let Loaded { value, ttl, tags } = loaded;
+    if item.led.is_refresh()
+        && let Some(queue) = &binding.queue
+    {
+        queue.outdate_before(&item.key, item.led.flight.begun);
+    }
     let value = match value {
         LoadedValue::Value(value) => Some(Arc::new(value)),
         LoadedValue::Absent => None,

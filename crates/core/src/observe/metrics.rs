@@ -64,6 +64,8 @@ labels! {
     BEGUN_OR_SKIPPED = "outcome" ["begun", "skipped"];
     LEASE = "outcome" ["taken", "failed", "lost"];
     WAIT = "outcome" ["waited", "spared", "timed_out"];
+    QUEUED_WRITE = "outcome" ["written", "coalesced", "refused", "withdrawn", "given_up", "turned_away"];
+    TOLD = "direction" ["appended", "applied"];
     FILL = "outcome" ["stored", "refused", "skipped"];
     OPERATION = "operation" ["get", "get_many", "write"];
     CAUSE = "cause" ["expired", "size", "replaced", "explicit"];
@@ -104,6 +106,12 @@ metrics! {
         "Loads under single flight across processes: taken, failed for the storage could not be asked, lost while the load ran.";
     LEASE_WAITS: Counter "tiers_lease_waits_total" [CACHE, NODE, WAIT]
         "Loads that another process may have spared: waited for it, spared by it, or timed out.";
+    QUEUED_WRITES: Counter "tiers_queued_writes_total" [CACHE, NODE, QUEUED_WRITE]
+        "Values that were to be written later: written, replaced by a newer one, refused by the fence or a newer entry, withdrawn by an invalidation, given up after failing for too long, or turned away for lack of room.";
+    QUEUED_WRITES_WAITING: Gauge "tiers_queued_writes_waiting" [CACHE, NODE]
+        "Values that wait to be written, or are being written: what a process that dies loses.";
+    QUEUED_WRITES_RETRIED: Counter "tiers_queued_writes_retried_total" [CACHE, NODE]
+        "Tries to write a queued value that failed and were followed by another.";
     ENCODE_FAILURES: Counter "tiers_encode_failures_total" [CACHE, NODE]
         "Values that could not be encoded and so reached no storage.";
     LOAD_DURATION: Histogram "tiers_load_duration_seconds" [CACHE, NODE]

@@ -80,6 +80,20 @@ impl To<'_> {
         self.counter(&LEASE_WAITS, &[node, "waited"], across.waited);
         self.counter(&LEASE_WAITS, &[node, "spared"], across.spared);
         self.counter(&LEASE_WAITS, &[node, "timed_out"], across.timed_out);
+        let queued = &stats.write_behind;
+        let outcomes = [
+            ("written", queued.written),
+            ("coalesced", queued.coalesced),
+            ("refused", queued.refused),
+            ("withdrawn", queued.withdrawn),
+            ("given_up", queued.given_up),
+            ("turned_away", queued.turned_away),
+        ];
+        for (outcome, count) in outcomes {
+            self.counter(&QUEUED_WRITES, &[node, outcome], count);
+        }
+        self.gauge(&QUEUED_WRITES_WAITING, &[node], queued.queued);
+        self.counter(&QUEUED_WRITES_RETRIED, &[node], queued.retried);
         self.counter(&ENCODE_FAILURES, &[node], stats.encode_failures);
         self.histogram(&LOAD_DURATION, &[node], &stats.load_latency);
         stats.tiers.iter().for_each(|tier| self.tier(node, tier));
