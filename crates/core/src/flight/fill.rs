@@ -22,6 +22,8 @@ use crate::storage::{InvalidationMode, Outcome, Selector, Write, WriteAction};
 pub(super) struct Fills<'a, N: Node> {
     binding: &'a Binding<N>,
     by_tier: Vec<Vec<Write>>,
+    /// For each of them the process' mark when its flight began.
+    begun: Vec<Vec<u64>>,
     /// What tiers may hold an older value of than a refresh has brought, and do not take that one.
     outdated: Vec<Vec<Key>>,
 }
@@ -29,8 +31,9 @@ pub(super) struct Fills<'a, N: Node> {
 impl<'a, N: Node> Fills<'a, N> {
     pub(super) fn new(binding: &'a Binding<N>) -> Self {
         let by_tier = binding.tiers.iter().map(|_| Vec::new()).collect();
+        let begun = binding.tiers.iter().map(|_| Vec::new()).collect();
         let outdated = binding.tiers.iter().map(|_| Vec::new()).collect();
-        Self { binding, by_tier, outdated }
+        Self { binding, by_tier, begun, outdated }
     }
 
     /// What a load brought is stored nowhere. A refresh did not ask the tiers: what they hold is
@@ -105,9 +108,7 @@ impl<'a, N: Node> Fills<'a, N> {
             }
             return;
         };
-        if tier.storage.pending.covers(&item.key, &entry.tags)
-            || self.is_older_than_queued(item, &entry.tags)
-        {
+        if tier.storage.pending.covers(&item.key, &entry.tags) {
             tier.recorder.fills_skipped(1);
             return;
         }
@@ -119,20 +120,40 @@ impl<'a, N: Node> Fills<'a, N> {
             WriteAction::Fill { entry, stamp: late_stamp(stamp) }
         };
         self.by_tier[depth].push(Write { key: item.key.clone(), action });
+        self.begun[depth].push(item.led.flight.begun);
     }
 
-    /// Whether a value of the node may have been accepted since the flight began, to be written
-    /// under the same stamp: then this one would take its place.
-    fn is_older_than_queued(&self, item: &Item<N>, tags: &Tags) -> bool {
-        let queue = self.binding.queue.as_ref();
-        let begun = item.led.flight.begun;
-        queue.is_some_and(|queue| queue.options.to == Destination::Storages)
-            && !self.binding.cache.fence.is_unpassed(begun, item.key.digest(), tags)
+    /// Leaves out what is older than a value that was accepted since its flight began: under the
+    /// same stamp, it would take that one's place.
+    fn leave_out_older(&mut self) {
+        for ((tier, writes), begun) in
+            self.binding.tiers.iter().zip(&mut self.by_tier).zip(&mut self.begun)
+        {
+            let mut begun = begun.drain(..);
+            writes.retain(|write| {
+                let begun = begun.next().unwrap_or_default();
+                let digest = write.key.digest();
+                let is_newest = self.binding.cache.fence.is_unpassed(begun, digest, &Tags::NONE);
+                tier.recorder.fills_skipped(u64::from(!is_newest));
+                is_newest
+            });
+        }
     }
 
     /// Carries the writes out, one batch a tier. What fails is counted; a value that could not be
     /// stored is still good for its waiters.
     pub(super) async fn write(&mut self) {
+        let queue = self.binding.queue.as_ref();
+        let queue = queue.filter(|queue| queue.options.to == Destination::Storages);
+        let _filling = match queue {
+            Some(_) if cfg!(mutant = "queue_no_barrier") => None,
+            Some(queue) if self.by_tier.iter().any(|writes| !writes.is_empty()) => {
+                let filling = queue.fills.read().await;
+                self.leave_out_older();
+                Some(filling)
+            }
+            _ => None,
+        };
         for (tier, writes) in self.binding.tiers.iter().zip(&mut self.by_tier) {
             if writes.is_empty() {
                 continue;

@@ -45,7 +45,7 @@ pub(crate) enum Claim {
 }
 
 /// Makes key, tags and entry of a value, before anything is changed.
-pub(crate) async fn prepare<N: Node>(
+pub(super) async fn prepare<N: Node>(
     binding: &Binding<N>,
     node: N,
     value: Arc<N::Value>,
@@ -72,7 +72,7 @@ pub(crate) enum Stored {
 
 /// Carries changes through the tiers: the process, the farthest storage that takes them (where
 /// they are stored), the nearer ones (where they are invalidated), memory.
-pub(crate) async fn store<N: Node>(
+pub(super) async fn store<N: Node>(
     binding: &Arc<Binding<N>>,
     changes: &[&Change<N>],
     claim: Claim,
@@ -99,10 +99,7 @@ pub(crate) async fn store<N: Node>(
 }
 
 /// What others are told of changes.
-pub(crate) fn announce<'a, N: Node>(
-    binding: &'a Binding<N>,
-    changes: &[&Change<N>],
-) -> Announcement<'a> {
+fn announce<'a, N: Node>(binding: &'a Binding<N>, changes: &[&Change<N>]) -> Announcement<'a> {
     let keys = changes.iter().map(|change| change.key.clone()).collect();
     let selector = Selector::Keys(keys);
     binding.cache.announce(&selector, InvalidationMode::Remove, Cause::Changed)
@@ -268,7 +265,7 @@ fn payload_bytes(write: &Write) -> u64 {
     }
 }
 
-pub(crate) async fn invalidate_in<N: Node>(
+async fn invalidate_in<N: Node>(
     binding: &Arc<Binding<N>>,
     storage: &Arc<Registered>,
     keys: Vec<Key>,

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 
 use super::Handle;
+use super::change::{Claim, prepare, store};
 use super::invalidate::forget;
 use super::options::SetOptions;
-use super::change::{Claim, prepare, store};
 use crate::cache::{Binding, Reached, leave_pending};
 use crate::error::Error;
 use crate::key::Key;

@@ -65,7 +65,9 @@ labels! {
     LEASE = "outcome" ["taken", "failed", "lost"];
     WAIT = "outcome" ["waited", "spared", "timed_out"];
     QUEUED_WRITE = "outcome" ["written", "coalesced", "refused", "withdrawn", "given_up", "turned_away"];
-    TOLD = "direction" ["appended", "applied"];
+    BACKPLANE_EVENT = "event" ["sent", "received", "applied", "finished", "unreadable"];
+    BACKPLANE_CALL = "operation" ["append", "read"];
+    BACKPLANE_TROUBLE = "trouble" ["gap", "silence"];
     FILL = "outcome" ["stored", "refused", "skipped"];
     OPERATION = "operation" ["get", "get_many", "write"];
     CAUSE = "cause" ["expired", "size", "replaced", "explicit"];
@@ -148,6 +150,20 @@ metrics! {
         "How long invalidations took in a storage.";
     PENDING: Gauge "tiers_pending_invalidations" [CACHE, TIER]
         "Invalidations that have not reached a storage yet.";
+    BACKPLANE_EVENTS: Counter "tiers_backplane_events_total" [CACHE, BACKPLANE_EVENT]
+        "Events of the backplane: appended to its log, read from it (own ones included), applied, ended in the place of another process, or not readable.";
+    BACKPLANE_FAILURES: Counter "tiers_backplane_failures_total" [CACHE, BACKPLANE_CALL]
+        "Calls of the backplane's log that failed or took too long.";
+    BACKPLANE_LOSSES: Counter "tiers_backplane_losses_total" [CACHE, BACKPLANE_TROUBLE]
+        "How often memory was forgotten because events were missed, or not asked because the log could not be read for too long.";
+    BACKPLANE_UNSENT: Gauge "tiers_backplane_unsent_events" [CACHE]
+        "Events that wait to be appended.";
+    BACKPLANE_TRUSTED: Gauge "tiers_backplane_trusted" [CACHE]
+        "Whether the log has been read within the time after which the cache counts as cut off: 1 or 0.";
+    BACKPLANE_PEERS: Gauge "tiers_backplane_peers" [CACHE]
+        "Other open caches that follow the log.";
+    BACKPLANE_CONFLICTS: Gauge "tiers_backplane_order_conflicts" [CACHE]
+        "Pairs of shared storages that another cache goes through the other way round.";
     EVICTIONS: Counter "tiers_evictions_total" [CACHE, TIER, CAUSE]
         "Entries that left a memory or a storage; the latter count `expired` and `size`.";
     ENTRIES: Gauge "tiers_entries" [CACHE, TIER]

@@ -8,6 +8,7 @@ use ::metrics::{Key, Label, Level, Metadata, Recorder, Unit};
 use parking_lot::Mutex;
 
 use super::metrics::*;
+use crate::backplane::BackplaneStats;
 use crate::policy::breaker::BreakerState;
 use crate::stats::{CacheStats, Latency, MemoryStorageStats, NodeStats, StorageReport, TierStats};
 
@@ -30,6 +31,7 @@ impl Publisher {
             stats.nodes.iter().for_each(|node| to.node(node));
             stats.memories.iter().for_each(|memory| to.memory(memory));
             stats.storages.iter().for_each(|storage| to.storage(storage));
+            stats.backplane.iter().for_each(|backplane| to.backplane(backplane));
         });
     }
 }
@@ -143,6 +145,27 @@ impl To<'_> {
             self.counter(&EVICTIONS, &[tier, "expired"], stats.expired);
             self.counter(&EVICTIONS, &[tier, "size"], stats.evicted);
         }
+    }
+
+    fn backplane(&mut self, stats: &BackplaneStats) {
+        let events = [
+            ("sent", stats.sent),
+            ("received", stats.received),
+            ("applied", stats.applied),
+            ("finished", stats.finished),
+            ("unreadable", stats.unreadable),
+        ];
+        for (event, count) in events {
+            self.counter(&BACKPLANE_EVENTS, &[event], count);
+        }
+        self.counter(&BACKPLANE_FAILURES, &["append"], stats.send_failures);
+        self.counter(&BACKPLANE_FAILURES, &["read"], stats.read_failures);
+        self.counter(&BACKPLANE_LOSSES, &["gap"], stats.gaps);
+        self.counter(&BACKPLANE_LOSSES, &["silence"], stats.silences);
+        self.gauge(&BACKPLANE_UNSENT, &[], stats.unsent);
+        self.gauge(&BACKPLANE_TRUSTED, &[], u64::from(stats.trusted));
+        self.gauge(&BACKPLANE_PEERS, &[], stats.peers as u64);
+        self.gauge(&BACKPLANE_CONFLICTS, &[], stats.order_conflicts);
     }
 
     fn counter(&self, metric: &Metric, values: Values<'_>, value: u64) {

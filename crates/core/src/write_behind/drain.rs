@@ -23,7 +23,9 @@ pub(super) enum Verdict {
     Written,
     /// By the fence, or something newer, or for its size.
     Refused,
-    Failed { permanent: bool },
+    Failed {
+        permanent: bool,
+    },
 }
 
 /// Writes what is queued, batch after batch, until nothing is.
@@ -72,7 +74,7 @@ async fn write<N: Node>(
     jobs: &Jobs<N>,
 ) -> Vec<Verdict> {
     match queue.options.to {
-        Destination::Storages => storages::write(binding, jobs).await,
+        Destination::Storages => storages::write(binding, queue, jobs).await,
         Destination::Source => source::write(binding, queue, jobs).await,
     }
 }

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, RwLock};
 
 use super::drain::drain;
 use super::queues::ErasedQueue;
@@ -21,6 +21,9 @@ pub(crate) struct Queue<N: Node> {
     pub(crate) recorder: WriteBehindRecorder,
     node: String,
     pub(super) state: Mutex<State<N>>,
+    /// Held shared by loads that fill the storages, so that a batch can wait for those that began to
+    /// before its values were accepted; only where these go to the storages.
+    pub(crate) fills: RwLock<()>,
     /// One value fewer is queued.
     pub(super) room: Notify,
     /// There may be something to write sooner than the task thinks.
@@ -54,6 +57,7 @@ impl<N: Node> Queue<N> {
             recorder: WriteBehindRecorder::default(),
             node: node.to_owned(),
             state: Mutex::new(State { values, is_running: false, is_closed: false }),
+            fills: RwLock::new(()),
             room: Notify::new(),
             work: Notify::new(),
             settled: Notify::new(),
@@ -107,9 +111,7 @@ impl<N: Node> Queue<N> {
         let is_good = match self.options.to {
             // The source is yet to get it, and has what is older.
             Destination::Source => true,
-            Destination::Storages => {
-                !binding.cache.fence.is_shut() && newest.is_fresh(binding)
-            }
+            Destination::Storages => !binding.cache.fence.is_shut() && newest.is_fresh(binding),
         };
         is_good.then(|| Arc::clone(newest))
     }

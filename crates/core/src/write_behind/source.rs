@@ -28,10 +28,8 @@ pub(super) async fn write<N: Node>(
         }
     }
     let changes: Vec<&Change<N>> = listed.iter().map(|at| &*jobs[*at].value.change).collect();
-    let claims: Vec<Claim> = listed
-        .iter()
-        .map(|at| Claim::Update { process: 0, farthest: farthest[*at] })
-        .collect();
+    let claims: Vec<Claim> =
+        listed.iter().map(|at| Claim::Update { process: 0, farthest: farthest[*at] }).collect();
     if !changes.is_empty() {
         let results = through_storages(binding, &changes, &claims).await;
         for (at, result) in listed.into_iter().zip(results) {

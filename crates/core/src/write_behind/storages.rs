@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use super::drain::{Jobs, Verdict};
+use super::queue::Queue;
 use crate::cache::Binding;
 use crate::error::Error;
 use crate::fence::Stamp;
@@ -10,7 +11,14 @@ use crate::storage::StorageErrorKind;
 
 /// Writes a batch to the storages: the farthest that takes a value has it, the nearer ones forget
 /// what they hold.
-pub(super) async fn write<N: Node>(binding: &Arc<Binding<N>>, jobs: &Jobs<N>) -> Vec<Verdict> {
+pub(super) async fn write<N: Node>(
+    binding: &Arc<Binding<N>>,
+    queue: &Queue<N>,
+    jobs: &Jobs<N>,
+) -> Vec<Verdict> {
+    // Loads of this process that are filling now may bring what is older, under the same stamp, and
+    // would take the place of what is written here. Those that come later see that they are older.
+    drop(queue.fills.write().await);
     let changes: Vec<&Change<N>> = jobs.iter().map(|job| &*job.value.change).collect();
     let claims: Vec<Claim> =
         jobs.iter().map(|job| Claim::Queued { into: late_stamp(job.value.into) }).collect();
