@@ -12,7 +12,7 @@ use super::follower::{Change, Order};
 use super::log::Position;
 use super::run::Followed;
 use crate::cache::{
-    Reached, Registered, forget_in_process, in_process, invalidate_announced, leave_to_replay,
+    Reached, Registered, forget_in_process, heard_in_process, invalidate_announced, leave_to_replay,
 };
 use crate::observe;
 use crate::storage::{InvalidationMode, Selector};
@@ -41,13 +41,13 @@ impl Followed {
             _ => Vec::new(),
         };
         let key_test = self.registry.key_test(selector);
-        in_process(&self.shared, key_test.as_ref(), selector, *mode);
+        heard_in_process(&self.shared, key_test.as_ref(), selector, *mode);
         let storages = self.local_storages();
         for storage in &storages {
             self.invalidate_local(storage, selector, *mode).await;
         }
         if !storages.is_empty() {
-            in_process(&self.shared, key_test.as_ref(), selector, *mode);
+            heard_in_process(&self.shared, key_test.as_ref(), selector, *mode);
         }
         rereads.into_iter().for_each(|reread| reread());
     }

@@ -423,8 +423,7 @@ impl<N: Node> Binding<N> {
             stats.across = across.recorder.snapshot();
         }
         if let Some(queue) = &self.queue {
-            stats.write_behind = queue.recorder.snapshot();
-            stats.write_behind.queued = queue.len() as u64;
+            stats.write_behind = queue.stats();
         }
         stats
     }

@@ -63,22 +63,22 @@ async fn finish(shared: &Arc<Shared>, grace: Duration) -> Result<(), CloseError>
     {
         lost = Some(CloseError::Unannounced { count: announcer.unsent() });
     }
-    shared.queues.for_each(|queue| {
-        if queue.len() > 0 {
-            let (node, count) = (queue.node().to_owned(), queue.len());
-            lost = Some(CloseError::QueuedWrites { node, count });
-        }
-    });
     for storage in &shared.storages {
         let count = storage.pending.len();
         if count > 0 {
-            let storage = storage.name.to_string();
-            lost = lost.or(Some(CloseError::PendingInvalidations { storage, count }));
+            lost =
+                Some(CloseError::PendingInvalidations { storage: storage.name.to_string(), count });
         }
         if let Err(error) = storage.close().await {
             failures.push(error);
         }
     }
+    shared.queues.for_each(|queue| {
+        let count = queue.len();
+        if count > 0 {
+            lost = Some(CloseError::QueuedWrites { node: queue.node().to_owned(), count });
+        }
+    });
     shared.events.close();
     match lost {
         Some(lost) if failures.is_empty() => Err(lost),

@@ -105,7 +105,7 @@ pub(crate) async fn invalidate_announced(
     let mut done = invalidate_storages(shared, &reached, &selector, mode, announcement).await;
     done.unannounced = announcement.finish().await;
     if !cfg!(mutant = "memory_before_only") {
-        in_process(shared, reached.key_test.as_ref(), &selector, mode);
+        heard_in_process(shared, reached.key_test.as_ref(), &selector, mode);
     }
     shared.events.tell(EventKind::Invalidation, || CacheEvent::Invalidation {
         pending: done.pending.iter().map(|pending| pending.storage.clone()).collect(),
@@ -146,13 +146,24 @@ pub(crate) async fn invalidate_storages(
 }
 
 /// Raises the process fence, then takes back what is queued and removes from memory.
-pub(crate) fn in_process(
+fn in_process(
     shared: &Shared,
     key_test: Option<&KeyTest>,
     selector: &Selector,
     mode: InvalidationMode,
 ) {
     in_process_and(shared, key_test, selector, mode, |queue| queue.invalidated(selector));
+}
+
+/// The same for what somebody else has invalidated, or what began before: the storages decide whether
+/// they take what is queued of it, for that may be newer.
+pub(crate) fn heard_in_process(
+    shared: &Shared,
+    key_test: Option<&KeyTest>,
+    selector: &Selector,
+    mode: InvalidationMode,
+) {
+    in_process_and(shared, key_test, selector, mode, |queue| queue.heard(selector));
 }
 
 /// Forgets all that the process has read, for it may have missed an invalidation. What is queued is
@@ -180,7 +191,9 @@ fn in_process_and(
         };
     }
     // Before memory: what is accepted in between is taken out of there, and stays queued.
-    shared.queues.for_each(|queue| queued(&*queue));
+    if !cfg!(mutant = "queue_uninvalidated") {
+        shared.queues.for_each(|queue| queued(&*queue));
+    }
     if cfg!(mutant = "no_remove") {
         return;
     }
@@ -280,7 +293,7 @@ async fn land(shared: &Shared, storage: &Arc<Registered>, waiting: &Waiting) -> 
             let announcement = shared.announce(&waiting.selector, waiting.mode, Cause::Invalidated);
             let _ = announcement.finish().await;
         }
-        in_process(shared, waiting.key_test.as_ref(), &waiting.selector, waiting.mode);
+        heard_in_process(shared, waiting.key_test.as_ref(), &waiting.selector, waiting.mode);
     }
     true
 }

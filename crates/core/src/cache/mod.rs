@@ -39,7 +39,7 @@ pub use close::CloseError;
 pub(crate) use guard::within;
 pub use invalidate::{Invalidation, PendingInvalidation};
 pub(crate) use invalidate::{
-    KeyTest, Reached, forget_in_process, in_process, invalidate, invalidate_announced,
+    KeyTest, Reached, forget_in_process, heard_in_process, invalidate, invalidate_announced,
     invalidate_storages, leave_pending, leave_to_replay,
 };
 pub(crate) use registered::Registered;

@@ -100,7 +100,8 @@ pub trait Source<N: Node>: Send + Sync + 'static {
     /// before it changes the cache. By default the source takes none.
     ///
     /// What is [written behind](crate::handle::Handle::write_behind) is stored again where it is not
-    /// known whether it was: storing a value twice has to be as good as once.
+    /// known whether it was: storing a value twice has to be as good as once. It must not update the
+    /// node that it stores, which waits for this store.
     ///
     /// # Errors
     /// Any error; the cache then forgets the node, because nobody knows what the source holds.

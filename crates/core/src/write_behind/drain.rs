@@ -47,8 +47,12 @@ pub(super) async fn drain<N: Node>(binding: Arc<Binding<N>>) {
         };
         if jobs.is_empty() {
             let clock = &binding.cache.clock;
-            let pause = next.and_then(|next| next.remaining(clock.monotonic()));
-            let _ = within(&**clock, pause.unwrap_or_default(), queue.work.notified()).await;
+            let sooner = queue.work.notified();
+            match next.and_then(|next| next.remaining(clock.monotonic())) {
+                Some(pause) => _ = within(&**clock, pause, sooner).await,
+                // For longer than the clock can tell.
+                None => sooner.await,
+            }
             continue;
         }
         // A storage or source that panics has written nothing that is known of.

@@ -11,7 +11,7 @@ use crate::handle::{Change, fill};
 use crate::key::Key;
 use crate::node::Node;
 use crate::policy::write_behind::{Destination, Pushed, WriteBehind, WriteQueue};
-use crate::stats::WriteBehindRecorder;
+use crate::stats::{WriteBehindRecorder, WriteBehindStats};
 use crate::storage::Selector;
 use crate::sync::Mutex;
 
@@ -32,8 +32,10 @@ pub(crate) struct Queue<N: Node> {
     pub(super) settled: Notify,
 }
 
+type Values<N> = WriteQueue<Key, Arc<Accepted<N>>>;
+
 pub(super) struct State<N: Node> {
-    pub(super) values: WriteQueue<Key, Arc<Accepted<N>>>,
+    pub(super) values: Values<N>,
     /// A task writes.
     pub(super) is_running: bool,
     pub(super) is_closed: bool,
@@ -64,9 +66,10 @@ impl<N: Node> Queue<N> {
         }
     }
 
-    /// How many values wait or are on their way.
-    pub(crate) fn len(&self) -> usize {
-        self.state.lock().values.len()
+    /// What was counted; all counting is done under the same lock, so that it adds up.
+    pub(crate) fn stats(&self) -> WriteBehindStats {
+        let state = self.state.lock();
+        WriteBehindStats { queued: state.values.len() as u64, ..self.recorder.snapshot() }
     }
 
     /// Queues a value, and puts it into memory, in one step: an invalidation finds both or neither.
@@ -90,12 +93,12 @@ impl<N: Node> Queue<N> {
         let pushed = state.values.push(change.key.clone(), accepted, now);
         binding.remove_from_memory(&change.node);
         fill(binding, change, mark);
-        let has_task = std::mem::replace(&mut state.is_running, true);
-        drop(state);
         self.recorder.accepted(1);
         if pushed == Pushed::Coalesced {
             self.recorder.coalesced(1);
         }
+        let has_task = std::mem::replace(&mut state.is_running, true);
+        drop(state);
         if has_task {
             self.work.notify_one();
         } else {
@@ -133,12 +136,16 @@ impl<N: Node> Queue<N> {
     }
 
     fn withdraw_key(&self, key: &Key, selects: impl Fn(&Accepted<N>) -> bool) {
-        let count = self.state.lock().values.withdraw_key(key, |accepted| selects(accepted));
-        self.withdrawn(count);
+        self.withdraw(|values| values.withdraw_key(key, |accepted| selects(accepted)));
     }
 
-    fn withdrawn(&self, count: usize) {
-        self.recorder.withdrawn(count as u64);
+    fn withdraw(&self, withdraw: impl FnOnce(&mut Values<N>) -> usize) {
+        let count = {
+            let mut state = self.state.lock();
+            let count = withdraw(&mut state.values);
+            self.recorder.withdrawn(count as u64);
+            count
+        };
         self.freed(count);
         if count > 0 {
             self.settled.notify_waiters();
@@ -174,28 +181,26 @@ impl<N: Node> ErasedQueue for Queue<N> {
     }
 
     fn len(&self) -> usize {
-        self.len()
+        self.state.lock().values.len()
     }
 
     fn invalidated(&self, selector: &Selector) {
-        if cfg!(mutant = "queue_uninvalidated") {
-            return;
-        }
         match (selector, self.options.to) {
             (Selector::Keys(keys), _) => keys.iter().for_each(|key| self.outdate(key)),
             (_, Destination::Storages) => {
-                let selects = |key: &Key, accepted: &Arc<Accepted<N>>| {
-                    selector.selects(key, &accepted.change.tags)
-                };
-                let count = self.state.lock().values.withdraw(selects);
-                self.withdrawn(count);
+                self.withdraw(|values| {
+                    values.withdraw(|key, accepted| selector.selects(key, &accepted.change.tags))
+                });
             }
-            (_, Destination::Source) => {
-                let selects = |key: &Key, accepted: &Arc<Accepted<N>>| {
-                    selector.selects(key, &accepted.change.tags)
-                };
-                self.state.lock().values.unlist(selects);
-            }
+            (_, Destination::Source) => self.heard(selector),
+        }
+    }
+
+    fn heard(&self, selector: &Selector) {
+        let mut state = self.state.lock();
+        match selector {
+            Selector::Keys(keys) => keys.iter().for_each(|key| state.values.unlist_key(key)),
+            _ => state.values.unlist(|key, accepted| selector.selects(key, &accepted.change.tags)),
         }
     }
 

@@ -15,6 +15,10 @@ pub(crate) trait ErasedQueue: Send + Sync {
     /// What is queued of this was invalidated.
     fn invalidated(&self, selector: &Selector);
 
+    /// What is queued of this may be older than an invalidation by somebody else, or one from before
+    /// it was accepted: nothing is read from it, and the storages decide whether they take it.
+    fn heard(&self, selector: &Selector);
+
     /// Nobody knows what of it was invalidated.
     fn distrust(&self);
 
