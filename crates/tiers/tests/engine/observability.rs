@@ -77,6 +77,9 @@ mod metrics {
     use metrics_util::MetricKind;
     use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 
+    use tiers::backplane::InProcessLog;
+    use tiers::cache::StorageOptions;
+
     use super::*;
     use crate::support::until;
 
@@ -121,7 +124,13 @@ mod metrics {
         let snapshotter = recorder.snapshotter();
         let _installed = ::metrics::set_default_local_recorder(&recorder);
         let world = World::new();
-        let cache = world.cache().await;
+        let cache = Cache::builder()
+            .clock(std::sync::Arc::new(world.clock.clone()))
+            .storage("memory", memory())
+            .storage_with("sqlite", world.sqlite().await, StorageOptions::NONE)
+            .backplane(InProcessLog::new())
+            .build()
+            .expect("a valid cache");
         let users = cache.bind::<UserNode>(Versions::new()).expect("binds");
         for _ in 0..3 {
             users.get(&user(1)).await.expect("loads");
