@@ -142,6 +142,21 @@ async fn counted_requests_reach_as_far_as_they_need() {
     assert_eq!(slots_of(&more), all, "as many as there are");
 }
 
+/// A symbol that the venue has no row of, and of which it does not tell when it was listed.
+#[tokio::test]
+async fn counting_rows_that_are_not_there_ends() {
+    let options = plain_options().with_pages_without_rows_max(10);
+    let world = World::with(TestVenue::new([]), options);
+    let error = world.series().read(Request::last(5)).await.unwrap_err();
+    assert!(error.report().is_some(), "{error:?}");
+    assert_eq!(world.venue.calls().len(), 10);
+    let best = Request::last(5).with_completeness(Completeness::BestEffort);
+    assert!(world.series().read(best).await.unwrap().is_empty());
+    let further = world.venue.calls();
+    assert_eq!(further.len(), 10);
+    assert!(further.iter().all(|asked| asked.end <= NOW - 1_000 + 100), "it goes on from there");
+}
+
 #[tokio::test]
 async fn what_failed_is_a_typed_error_with_a_report() {
     let world = World::new(TestVenue::new(NOW - 1_000..NOW));
@@ -309,7 +324,7 @@ async fn a_fill_is_seeded_from_before_the_range_and_never_stored() {
 
 #[tokio::test]
 async fn closed_sessions_are_not_asked_for() {
-    let calendar = SessionCalendar::builder("UTC").unwrap();
+    let calendar = SessionCalendar::builder("UTC0").unwrap();
     let calendar = calendar.weekdays(1..=5, "09:00", "17:00").unwrap().build();
     let open = |slot: &i64| calendar.is_open(at(*slot));
     let world = World::new(TestVenue::new((NOW - 10_000..NOW).filter(open)));
@@ -443,6 +458,7 @@ async fn what_is_settled_to_be_empty_lies_in_the_head() {
     rules.empty = Backoff::EMPTY.with_checks_max(1);
     let options = plain_options().with_rules(rules);
     let mut world = World::with(TestVenue::new([NOW - 20_000, NOW - 100]), options);
+    world.venue.change(|said| said.page = 2_048);
     let slots = Slots::new(NOW - 15_000, NOW - 5_000);
     world.series().read(range(slots)).await.unwrap();
     assert_eq!(world.series().known(at(slots.start), at(slots.end)).await.unwrap().len(), 1);

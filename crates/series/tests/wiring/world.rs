@@ -69,7 +69,7 @@ fn open(
     options: SeriesOptions,
 ) -> SeriesCache<Candle> {
     let clock = Arc::new(clock.clone());
-    let store = Store::new(Arc::new(storage.second_client()), clock, "history").unwrap();
+    let store = Store::new(Arc::new(storage.clone()), clock, "history").unwrap();
     SeriesCache::builder(store).venue(Arc::new(venue.clone())).options(options).build()
 }
 
