@@ -48,6 +48,18 @@ const PAUSE: Backoff = Backoff::new(Duration::from_millis(250), 2, Duration::fro
 /// A connection that lasted as long has not failed at once: the next pause is the first again.
 const LASTING: Duration = Duration::from_secs(60);
 
+impl Following {
+    /// Waits for the first connection, or for it to fail; answers why there will be none.
+    pub(super) async fn refusal(&self) -> Option<VenueError> {
+        let mut status = self.status.clone();
+        let tried = status.wait_for(|status| !matches!(status, FeedStatus::Connecting)).await;
+        match tried.as_deref() {
+            Ok(FeedStatus::Ended { error }) => Some(error.clone()),
+            _ => None,
+        }
+    }
+}
+
 impl Drop for Following {
     fn drop(&mut self) {
         self.task.abort();

@@ -31,6 +31,10 @@ pub struct SeriesOptions {
     pub call_timeout: Duration,
     /// A venue is asked for a symbol's listing once in so long at most.
     pub listing_interval: Duration,
+    /// A request that counts rows asks for so many pages in a row that have none, and then counts as
+    /// incomplete: a venue that does not tell when a symbol was listed would be asked back to the
+    /// beginning of time. Made again, it goes on from there.
+    pub pages_without_rows_max: u32,
     /// A venue's clock is looked at once in so long.
     pub clock_interval: Duration,
     /// What may be in memory of all series together.
@@ -104,6 +108,12 @@ impl SeriesOptions {
         self
     }
 
+    /// How many pages in a row may have no row where rows are counted.
+    pub const fn with_pages_without_rows_max(mut self, pages: u32) -> Self {
+        self.pages_without_rows_max = pages;
+        self
+    }
+
     /// How often a venue's clock is looked at.
     pub const fn with_clock_interval(mut self, interval: Duration) -> Self {
         self.clock_interval = interval;
@@ -141,6 +151,7 @@ impl Default for SeriesOptions {
             failed: Backoff::FAILED,
             call_timeout: Duration::from_secs(30),
             listing_interval: Duration::from_secs(86_400),
+            pages_without_rows_max: 64,
             clock_interval: Duration::from_secs(3_600),
             memory: MemoryBounds::rows(1_000_000).with_idle(Duration::from_secs(3_600)),
             updates_max: 1_024,

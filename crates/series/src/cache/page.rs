@@ -21,6 +21,8 @@ pub(super) type PageKey = (u32, i64);
 pub(super) struct Fetched {
     /// The slots that the venue spoke of; empty if others had asked for them meanwhile.
     pub(super) answered: Slots,
+    /// Whether there were rows.
+    pub(super) has_rows: bool,
     /// Why it could not be stored. It is in memory.
     pub(super) unsaved: Option<StoreError>,
 }
@@ -63,7 +65,7 @@ impl<R: Row> PageCall<R> {
                 Err(error) => return Err(self.failed(self.wanted(), error)),
             };
             if slots.is_empty() {
-                return Ok(Fetched { answered: slots, unsaved: None });
+                return Ok(Fetched { answered: slots, has_rows: false, unsaved: None });
             }
             let (epoch, now) = (self.state.epoch(), self.now());
             let answer = self.call(slots).await;
@@ -168,8 +170,8 @@ impl<R: Row> PageCall<R> {
             let (name, kind) = (self.connection.venue.name(), VenueErrorKind::Malformed);
             return Err(self.failed(slots, VenueError::new(name, kind, message)));
         }
-        *state.failure.lock() = None;
-        Ok(Fetched { answered, unsaved })
+        let has_rows = admitted.rows().len() > 0;
+        Ok(Fetched { answered, has_rows, unsaved })
     }
 
     /// Where a venue has nothing, the symbol may not have been listed yet, or not be any more.

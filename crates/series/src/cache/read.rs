@@ -39,6 +39,8 @@ pub(super) struct Read<'all, R: Row> {
     unsaved: Option<StoreError>,
     has_asked_listing: bool,
     has_asked_seed: bool,
+    /// So many pages in a row had nothing.
+    pages_without_rows: u32,
     /// What has failed makes the answer incomplete, so nothing more is asked for.
     gave_up: bool,
 }
@@ -68,6 +70,7 @@ impl<'all, R: Row> Read<'all, R> {
             unsaved: None,
             has_asked_listing: false,
             has_asked_seed: false,
+            pages_without_rows: 0,
             gave_up: false,
         }
     }
@@ -143,6 +146,9 @@ impl<'all, R: Row> Read<'all, R> {
                 return self.judge(&directory, slots, now);
             }
             self.fetch(connection, paging, pages, slots).await?;
+            // Where rows are counted, nobody knows how far it is to the next one.
+            let max = shared.options.pages_without_rows_max;
+            self.gave_up |= !is_settled && self.pages_without_rows >= max;
         }
     }
 
@@ -260,6 +266,8 @@ impl<'all, R: Row> Read<'all, R> {
                 Ok(fetched) => {
                     if !fetched.answered.is_empty() {
                         self.trace.push((fetched.answered, Source::Venue));
+                        self.pages_without_rows =
+                            if fetched.has_rows { 0 } else { self.pages_without_rows + 1 };
                     }
                     self.unsaved = self.unsaved.take().or(fetched.unsaved);
                     self.told.change(|progress| progress.pages_done += 1);

@@ -51,12 +51,8 @@ impl<R: Row> Subscription<R> {
         let following = series.follow()?;
         // Before the history is read, so that nothing is lost between the two.
         let updates = series.updates();
-        let mut status = following.status.clone();
-        let connected = status.wait_for(|status| !matches!(status, FeedStatus::Connecting)).await;
-        if let Ok(status) = connected
-            && let FeedStatus::Ended { error } = &*status
-        {
-            return Err(SeriesError::venue(series.key(), error.clone()));
+        if let Some(error) = following.refusal().await {
+            return Err(SeriesError::venue(series.key(), error));
         }
         let history = series.read(request).await?;
         let cursor = Cursor::after(history.slots().end);
