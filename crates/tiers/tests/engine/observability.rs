@@ -131,6 +131,7 @@ mod metrics {
             .backplane(InProcessLog::new())
             .build()
             .expect("a valid cache");
+        cache.backplane_joined().await;
         let users = cache.bind::<UserNode>(Versions::new()).expect("binds");
         for _ in 0..3 {
             users.get(&user(1)).await.expect("loads");
