@@ -53,22 +53,31 @@ impl Node for Item {
 
 /// A time that stands still; sleeps let others go on, and end: but those of an hour and more.
 #[derive(Debug, Default)]
-pub(crate) struct Stopped(ManualClock);
+pub(crate) struct Stopped {
+    clock: ManualClock,
+    /// Whoever sleeps lets the time pass that he sleeps.
+    passes: bool,
+}
 
 impl Stopped {
     /// At the time of a clock that a scenario moves.
     pub(crate) fn of(clock: &ManualClock) -> Self {
-        Self(clock.clone())
+        Self { clock: clock.clone(), passes: false }
+    }
+
+    /// A time that passes where somebody sleeps, and at once.
+    fn passing() -> Self {
+        Self { clock: ManualClock::new(), passes: true }
     }
 }
 
 impl Clock for Stopped {
     fn wall(&self) -> Timestamp {
-        self.0.wall()
+        self.clock.wall()
     }
 
     fn monotonic(&self) -> Tick {
-        self.0.monotonic()
+        self.clock.monotonic()
     }
 
     fn resolution(&self) -> Duration {
@@ -76,7 +85,13 @@ impl Clock for Stopped {
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        if duration >= ENDLESS { pending().boxed() } else { yield_now().boxed() }
+        if duration >= ENDLESS {
+            return pending().boxed();
+        }
+        if self.passes {
+            self.clock.advance(duration);
+        }
+        yield_now().boxed()
     }
 }
 
@@ -250,8 +265,13 @@ impl Process {
         log: Option<&InProcessLog>,
     ) -> Self {
         let (near, far) = (near.second_client(), far.second_client());
+        // What failed is tried again after a while.
+        let clock = match definition.write_behind {
+            Some(_) => Stopped::passing(),
+            None => Stopped::default(),
+        };
         let mut builder = Cache::builder()
-            .clock(Arc::new(Stopped::default()))
+            .clock(Arc::new(clock))
             .storage_with("near", near.clone(), UNTIMED)
             .storage_with("far", far.clone(), UNTIMED);
         if let Some(log) = log {

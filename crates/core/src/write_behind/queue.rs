@@ -91,19 +91,18 @@ impl<N: Node> Queue<N> {
         let accepted = Arc::new(Accepted { change: Arc::clone(change), into, mark });
         let now = binding.cache.clock.monotonic();
         let pushed = state.values.push(change.key.clone(), accepted, now);
-        binding.remove_from_memory(&change.node);
-        fill(binding, change, mark);
         self.recorder.accepted(1);
         if pushed == Pushed::Coalesced {
             self.recorder.coalesced(1);
         }
-        let has_task = std::mem::replace(&mut state.is_running, true);
-        drop(state);
-        if has_task {
+        if std::mem::replace(&mut state.is_running, true) {
             self.work.notify_one();
         } else {
             binding.cache.spawn(drain(Arc::clone(binding)));
         }
+        // Last, for the node's own weighing runs here, and may panic.
+        binding.remove_from_memory(&change.node);
+        fill(binding, change, mark);
         Ok(pushed)
     }
 
