@@ -416,9 +416,13 @@ impl<N: Node> Binding<N> {
     }
 
     pub(crate) fn stats(&self) -> NodeStats {
+        // Read first, so that there are never more of them than hits.
+        let stale_answers =
+            self.memory.as_ref().map_or(0, |memory| memory.recorder.stale_answers_so_far());
         let memory = self.memory.as_ref().map(|memory| memory.recorder.snapshot());
         let storages = self.tiers.iter().map(|tier| tier.recorder.snapshot()).collect();
         let mut stats = self.recorder.snapshot(&self.definition.name, memory, storages);
+        stats.stale_hits += stale_answers;
         if let Some(across) = &self.across {
             stats.across = across.recorder.snapshot();
         }

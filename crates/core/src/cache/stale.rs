@@ -49,13 +49,12 @@ impl<N: Node> Binding<N> {
             let refresh = self.is_due_in_memory(&entry, now) && entry.claim_refresh(now);
             return Some(MemoryHit { entry, stale: false, refresh });
         }
-        memory.recorder.stale(1);
         if entry.serves_stale(now) {
-            memory.recorder.hits(1);
-            self.recorder.stale_hits(1);
+            memory.recorder.stale_answers(1);
             let refresh = entry.claim_refresh(now);
             return Some(MemoryHit { entry, stale: true, refresh });
         }
+        memory.recorder.stale(1);
         if !self.is_of_use(&entry, now) {
             memory.engine.remove_expired(probe, &entry);
         }

@@ -26,6 +26,7 @@ macro_rules! script {
 }
 
 pub(crate) static OPEN: LazyLock<Script> = script!("fence.lua", "open.lua");
+pub(crate) static FILL: LazyLock<Script> = script!("fill.lua");
 pub(crate) static WRITE: LazyLock<Script> = script!("fence.lua", "write.lua");
 pub(crate) static RAISE: LazyLock<Script> = script!("fence.lua", "raise.lua");
 pub(crate) static REMOVE: LazyLock<Script> = script!("fence.lua", "remove.lua");
