@@ -13,7 +13,10 @@ fn rows_of(group: &str) -> Vec<String> {
 
 /// The same with further arguments.
 fn rows_of_only(group: &str, arguments: &[&str]) -> Vec<String> {
-    let output = Command::new(env!("CARGO_BIN_EXE_tiers-benches"))
+    let program = env!("CARGO_BIN_EXE_tiers-benches");
+    let output = Command::new(program)
+        // It takes part in place of the other build; that says nothing then.
+        .env("TIERS_BENCH_UNFENCED", program)
         .args(["--tiny", group])
         .args(arguments)
         .output()
@@ -59,6 +62,7 @@ fn memory() {
         "memory_hits_1_thread",
         "memory_hits_2_threads",
         "memory_hits_4_threads",
+        "memory_stale_hit_over_fresh_hit",
         "memory_waiter_above_shared_future",
         "memory_get_p99",
         "memory_set_p99",
@@ -134,4 +138,25 @@ fn backplane() {
         .map(|log| format!("backplane_{log}_invalidation_p99"));
     assert_eq!(rows_of("backplane"), expected);
     each_alone("backplane", &["backplane_sqlite_invalidation_p99"]);
+}
+
+#[test]
+fn fencing() {
+    let expected =
+        ["redis", "sqlite", "postgres"].map(|name| format!("fencing_{name}_miss_and_fill"));
+    assert_eq!(rows_of("fencing"), expected);
+    each_alone("fencing", &["fencing_sqlite_miss_and_fill"]);
+}
+
+/// Two builds of one kind are no comparison.
+#[test]
+fn fencing_is_not_compared_with_itself() {
+    let program = env!("CARGO_BIN_EXE_tiers-benches");
+    let output = Command::new(program)
+        .env("TIERS_BENCH_UNFENCED", program)
+        .args(["--quick", "fencing", "--only", "sqlite"])
+        .output()
+        .expect("the benches run");
+    assert!(!output.status.success() && output.stdout.is_empty(), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("wrong kind"), "{output:?}");
 }

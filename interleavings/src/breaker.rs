@@ -69,6 +69,30 @@ fn no_more_try_than_may() {
     });
 }
 
+/// An answer from before it opened says nothing of the time since, in whichever order the answers
+/// come.
+#[test]
+fn a_late_success_leaves_it_open() {
+    check(|| async {
+        let guarded = Guarded::new(1).await;
+        guarded.read(0).await;
+        assert_eq!(guarded.state().await, BreakerState::Closed);
+        guarded.far.reset_calls();
+        let gate = guarded.far.hold(Operation::Get);
+        guarded.far.lose_next_answers(Operation::Get, 1, StorageErrorKind::Unavailable);
+        let read = |id| task(&guarded, move |it| async move { it.read(id).await });
+        let both_wait = task(&guarded, move |it| async move {
+            while it.far.calls().get < 2 {
+                yield_now().await;
+            }
+            gate.open();
+        });
+        all([read(1), read(2), both_wait]).await;
+        all_landed(&guarded.cache).await;
+        assert_eq!(guarded.state().await, BreakerState::Open);
+    });
+}
+
 /// A probe that is given up at any moment leaves its place, so that the breaker closes all the same.
 #[test]
 fn one_that_is_given_up_shuts_nobody_out() {

@@ -8,6 +8,7 @@ use tiers_servers::Kind;
 
 use crate::command::{self, cargo};
 use crate::packages;
+use crate::unfenced::without_fences;
 use crate::workspace::Workspace;
 
 /// Check that what was invalidated is never read again, by processes that are killed and cut off
@@ -71,10 +72,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()
     cargo.current_dir(workspace.root());
     cargo.args(["run", "--quiet", "--package", "consistency"]);
     if options.fencing == Fencing::Off {
-        // The flags would rebuild everything in the folder of other builds.
-        let flags = std::env::var("RUSTFLAGS").unwrap_or_default();
-        cargo.env("RUSTFLAGS", format!("{flags} --cfg fencing_off").trim());
-        cargo.arg("--target-dir").arg(workspace.output("fencing-off"));
+        without_fences(&mut cargo)?;
     }
     cargo.args(["--", "run"]);
     if let Some(seed) = options.seed {

@@ -10,6 +10,7 @@
 //! | [`release`] | the next version: changelog, packages checked, commit and tag |
 //! | [`ci`] | what a submission must pass |
 //! | [`packages`] | what the system must have, and how it gets it |
+//! | [`unfenced`] | builds without fences, to compare with |
 //! | [`workspace`], [`command`] | this workspace as cargo sees it; running its programs |
 //! | `tidy` | the rules of the repository, as tests of this crate |
 
@@ -24,6 +25,7 @@ mod services;
 mod test;
 #[cfg(test)]
 mod tidy;
+mod unfenced;
 mod workspace;
 
 use std::process::ExitCode;
@@ -54,6 +56,9 @@ enum Task {
 }
 
 fn main() -> ExitCode {
+    if let Some(code) = unfenced::compiled() {
+        return code;
+    }
     match run(Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

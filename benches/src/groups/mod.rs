@@ -1,6 +1,7 @@
 //! The groups, one a module.
 
 mod backplane;
+mod fencing;
 mod in_flight;
 mod latency;
 mod memory;
@@ -8,10 +9,24 @@ mod rows;
 mod sqlite;
 mod storages;
 
-pub(crate) use sqlite::carry_out;
-
+use serde::{Deserialize, Serialize};
 use tiers_benches::{Group, failures};
 
 /// All groups, in the order in which they run.
 pub(crate) const GROUPS: &[Group] =
-    &[memory::GROUP, sqlite::GROUP, storages::GROUP, backplane::GROUP];
+    &[memory::GROUP, sqlite::GROUP, storages::GROUP, backplane::GROUP, fencing::GROUP];
+
+/// What another process of this program is to do.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum Task {
+    Sqlite(sqlite::Task),
+    Fencing(fencing::Task),
+}
+
+/// In the other process.
+pub(crate) fn carry_out(task: &Task) -> anyhow::Result<()> {
+    match task {
+        Task::Sqlite(task) => sqlite::carry_out(task),
+        Task::Fencing(task) => fencing::carry_out(task),
+    }
+}

@@ -9,7 +9,9 @@ pub(crate) mod peers;
 mod summary;
 
 use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::{env, fs};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
@@ -18,6 +20,7 @@ use tiers_servers::Kind;
 use crate::command::{self, cargo};
 use crate::packages;
 use crate::services::kinds_of;
+use crate::unfenced::without_fences;
 use crate::workspace::{Workspace, choose};
 use summary::{Row, Summary};
 
@@ -56,8 +59,11 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()
     if chosen.iter().any(|group| peers::has(group)) {
         command::run(&mut Program::Peers.cargo(workspace, "build"))?;
     }
-    if chosen.iter().any(|group| group == STORAGES) {
+    if chosen.iter().any(|group| ON_SERVERS.contains(&group.as_str())) {
         packages::ensure_servers(&servers(workspace))?;
+    }
+    if chosen.iter().any(|group| group == FENCING) {
+        build_without_fences(workspace)?;
     }
 
     let path = workspace.output("bench").join("summary.json");
@@ -88,8 +94,33 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()
     Ok(())
 }
 
-/// The group that starts servers of its own.
-const STORAGES: &str = "storages";
+/// The groups that start servers of their own.
+const ON_SERVERS: &[&str] = &["storages", "backplane", FENCING];
+
+/// The group that measures beside a build without fences.
+const FENCING: &str = "fencing";
+
+/// Where that build lies.
+fn unfenced_program(workspace: &Workspace) -> PathBuf {
+    workspace
+        .output("bench")
+        .join("tiers-benches-unfenced")
+        .with_extension(env::consts::EXE_EXTENSION)
+}
+
+/// Builds it, and then the usual one again: both have the same place.
+fn build_without_fences(workspace: &Workspace) -> anyhow::Result<()> {
+    command::run(without_fences(&mut Program::Own.cargo(workspace, "build"))?)?;
+    let built = workspace
+        .output("release")
+        .join("tiers-benches")
+        .with_extension(env::consts::EXE_EXTENSION);
+    let kept = unfenced_program(workspace);
+    fs::create_dir_all(workspace.output("bench"))
+        .and_then(|()| fs::copy(&built, &kept).map(drop))
+        .with_context(|| format!("cannot copy {} to {}", built.display(), kept.display()))?;
+    command::run(&mut Program::Own.cargo(workspace, "build"))
+}
 
 /// One server for each storage that has one.
 fn servers(workspace: &Workspace) -> Vec<Kind> {
@@ -146,6 +177,9 @@ fn measure(workspace: &Workspace, group: &str, options: &Options) -> anyhow::Res
     let mut command = Program::of(group).cargo(workspace, "run");
     command.args(["--quiet", "--", group, "--output"]).arg(workspace.output("bench"));
     command.stdout(Stdio::piped());
+    if group == FENCING {
+        command.env("TIERS_BENCH_UNFENCED", unfenced_program(workspace));
+    }
     if options.quick {
         command.arg("--quick");
     }

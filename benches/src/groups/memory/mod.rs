@@ -3,6 +3,7 @@
 mod bytes;
 mod hits;
 mod percentiles;
+mod stale;
 mod waiters;
 
 use std::sync::Arc;
@@ -24,6 +25,9 @@ fn measure(run: &mut Run<'_>) -> anyhow::Result<()> {
         .context("no runtime")?;
     if run.wants(&["memory_hit_above_engine", "memory_hits_1_thread", hits::TWO, hits::FOUR]) {
         hits::measure(run, &runtime)?;
+    }
+    if run.wants(&[stale::STALE]) {
+        stale::measure(run, &runtime)?;
     }
     if run.wants(&["memory_waiter_above_shared_future"]) {
         waiters::measure(run)?;

@@ -20,7 +20,7 @@ use tokio::runtime::Runtime;
 
 use crate::groups::rows;
 use database::Database;
-pub(crate) use processes::carry_out;
+pub(crate) use processes::{Task, carry_out};
 
 pub(super) const GROUP: Group = Group { name: "sqlite", measure };
 

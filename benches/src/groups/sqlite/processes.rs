@@ -140,7 +140,7 @@ impl Other {
     fn start(task: &Task) -> anyhow::Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
             .arg("--task")
-            .arg(serde_json::to_string(task)?)
+            .arg(serde_json::to_string(&super::super::Task::Sqlite(task.clone()))?)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -126,7 +126,7 @@ impl<'a, N: Node> Fills<'a, N> {
                 continue;
             }
             let writes = std::mem::take(writes);
-            let writes = if cfg!(fencing_off) { unfenced(tier, writes).await } else { writes };
+            let writes = if cfg!(fencing_off) { unfenced(writes) } else { writes };
             write_counted(self.binding, tier, writes).await;
         }
         for (tier, keys) in self.binding.tiers.iter().zip(&mut self.outdated) {
@@ -147,20 +147,16 @@ fn late_stamp(stamp: Stamp) -> Stamp {
     if cfg!(mutant = "late_stamp") { Stamp { mark: u64::MAX, ..stamp } } else { stamp }
 }
 
-/// What a cache without a fence does, for the test of the program that looks for what it breaks:
-/// whatever was loaded counts as loaded now.
-async fn unfenced(tier: &StorageTier, mut writes: Vec<Write>) -> Vec<Write> {
-    let keys: Vec<Key> = writes.iter().map(|write| write.key.clone()).collect();
-    if let Ok(stamps) = tier.storage.stamps(&keys).await {
-        for (write, now) in writes.iter_mut().zip(stamps) {
-            if let WriteAction::Fill { stamp, .. } | WriteAction::Update { stamp, .. } =
-                &mut write.action
-            {
-                *stamp = now;
-            }
+/// What a cache without a fence does: whatever comes is stored. Storages with that flag ask for no
+/// stamp when they store a fill.
+fn unfenced(writes: Vec<Write>) -> Vec<Write> {
+    let stored = |Write { key, action }| match action {
+        WriteAction::Update { entry, stamp } => {
+            Write { key, action: WriteAction::Fill { entry, stamp } }
         }
-    }
-    writes
+        action => Write { key, action },
+    };
+    writes.into_iter().map(stored).collect()
 }
 
 async fn write_counted<N: Node>(binding: &Binding<N>, tier: &StorageTier, writes: Vec<Write>) {

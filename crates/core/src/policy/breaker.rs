@@ -136,7 +136,8 @@ impl Breaker {
         match &mut self.stand {
             Stand::Closed { .. } => {}
             Stand::HalfOpen { trying, succeeded, .. }
-                if *trying + *succeeded < self.options.probes_max =>
+                if *trying + *succeeded < self.options.probes_max
+                    || cfg!(mutant = "probes_unbounded") =>
             {
                 *trying += 1;
             }
@@ -152,6 +153,9 @@ impl Breaker {
 
     /// A call that had passed was answered.
     pub fn succeeded(&mut self, pass: Pass) {
+        if cfg!(mutant = "late_success_closes") {
+            self.close();
+        }
         if pass.generation != self.generation {
             return;
         }
@@ -196,6 +200,9 @@ impl Breaker {
 
     /// A call that had passed was given up before it was answered: another may try in its place.
     pub fn gave_up(&mut self, pass: Pass) {
+        if cfg!(mutant = "probe_place_kept") {
+            return;
+        }
         if let Stand::HalfOpen { trying, .. } = &mut self.stand
             && pass.generation == self.generation
         {

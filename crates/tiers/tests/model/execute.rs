@@ -24,6 +24,8 @@ pub(crate) struct Caller {
     pub(crate) is_alone: bool,
     /// A change may be done and still be pending somewhere, which its answer does not tell.
     pub(crate) is_faulty: bool,
+    /// By binding: an expired copy may still be served, where the source fails.
+    pub keeps_expired: [bool; BINDINGS],
     pub process: usize,
     pub cache: Cache,
     pub handles: [Handle<Item>; BINDINGS],
@@ -206,6 +208,9 @@ impl Caller {
         };
         let scope = match &operation {
             Operation::Invalidate(nodes) => Scope::Nodes(nodes.clone()),
+            Operation::Expire(node) if self.keeps_expired[binding_of(*node)] => {
+                Scope::Nodes(vec![])
+            }
             Operation::Expire(node) => Scope::Nodes(vec![*node]),
             Operation::InvalidatePattern(binding, pattern) => {
                 Scope::Nodes(like(pattern, Some(*binding)))

@@ -1,7 +1,10 @@
 //! Sequences from seeds.
 
+use std::time::Duration;
+
 use fastrand::Rng;
 use tiers::core::testing::Operation as StorageCall;
+use tiers::policy::breaker::BreakerOptions;
 
 use crate::operation::*;
 
@@ -23,6 +26,10 @@ pub(crate) enum World {
     FailingStorages,
     /// Memory alone, or over a storage, so small that anything may be gone.
     TinyMemory,
+    /// Copies past their time are served, over memory alone or storages that fail on demand.
+    StaleOnPurpose,
+    /// Storages that go away and come back, and are left alone meanwhile.
+    DownAndBack,
 }
 
 pub(crate) fn sequence(world: World, seed: u64, steps: usize) -> Sequence {
@@ -47,7 +54,7 @@ fn setup(world: World, rng: &mut Rng) -> Setup {
         World::TwoProcessesOnSqlite => {
             (Storages::Sqlite, pick(rng, &[[Large, Large], [Large, None]]).to_vec())
         }
-        World::FailingStorages => {
+        World::FailingStorages | World::DownAndBack => {
             let storages = [Storages::Test, Storages::NearLocal, Storages::NearShared];
             let memories: [&[MemoryKind]; 5] =
                 [&[Large], &[None], &[Large, Large], &[Large, None], &[None, Large]];
@@ -61,7 +68,19 @@ fn setup(world: World, rng: &mut Rng) -> Setup {
                 storages => (storages, vec![Tiny]),
             }
         }
+        World::StaleOnPurpose => {
+            let storages = [Storages::Test, Storages::NearLocal, Storages::NearShared];
+            let memories: [&[MemoryKind]; 4] = [&[Large], &[None], &[Large, Large], &[Large, None]];
+            match chance(rng, 25) {
+                true => (Storages::None, vec![Large]),
+                false => (pick(rng, &storages), pick(rng, &memories).to_vec()),
+            }
+        }
     };
+    let breaker = (world == World::DownAndBack).then(|| {
+        let open_for = Duration::from_millis(pick(rng, &[1000, MINUTE, 5 * MINUTE]));
+        BreakerOptions::new(rng.u32(1..4), open_for).probes_max(rng.u32(1..3))
+    });
     let bindings = std::array::from_fn(|_| {
         let memory = Tier {
             ttl: pick(rng, &[Some(30 * MINUTE), Some(10 * MINUTE), Option::None]),
@@ -78,6 +97,7 @@ fn setup(world: World, rng: &mut Rng) -> Setup {
             storages: tiers.collect(),
             absent_ttl: pick(rng, &[Some(3 * MINUTE), Some(3 * MINUTE), Option::None]),
             fails: chance(rng, 15),
+            stale: if world == World::StaleOnPurpose { stale(rng) } else { Stale::default() },
         }
     });
     Setup {
@@ -87,6 +107,20 @@ fn setup(world: World, rng: &mut Rng) -> Setup {
         compares: rng.bool(),
         cancels_abandoned: chance(rng, 30),
         loads_max: pick(rng, &[1, 2, 1024]),
+        breaker,
+    }
+}
+
+fn stale(rng: &mut Rng) -> Stale {
+    let windows = [Option::None, Some(15 * MINUTE), Some(60 * MINUTE)];
+    let if_error = pick(rng, &windows);
+    let while_revalidate = pick(rng, &windows);
+    Stale {
+        while_revalidate,
+        if_error,
+        throttle: pick(rng, &[1000, 2 * MINUTE]),
+        soft_timeout: pick(rng, &[Option::None, Some(MINUTE)]).filter(|_| if_error.is_some()),
+        early_percent: pick(rng, &[Option::None, Option::None, Some(50)]),
     }
 }
 
@@ -109,6 +143,10 @@ fn step(setup: &Setup, rng: &mut Rng) -> Step {
             let may_hang = setup.storages != Storages::Sqlite;
             Step::Change(rng.usize(..NODES), plan(rng, may_hang))
         }
+        230..250 if setup.breaker.is_some() => Step::Down {
+            process: rng.usize(..processes),
+            storage: rng.usize(..setup.storages.count()),
+        },
         230..270 if setup.storages.can_fail() => Step::Fault {
             process: rng.usize(..processes),
             storage: rng.usize(..setup.storages.count()),

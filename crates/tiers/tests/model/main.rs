@@ -6,7 +6,10 @@
 //!   afterwards with all times and tags, and every counter.
 //! - Operations that run together, are dropped half-way, or meet faults are *judged* by a ledger of
 //!   births and invalidations: nothing wrong, nothing outdated, nothing past its time, no load too
-//!   many, nothing left over. The model then goes on from what it finds.
+//!   many, nothing left over. The model then goes on from what it finds. So it is where copies past
+//!   their time are served: no longer than they may be, and nothing that was invalidated.
+//! - Storages that were away answer again once their breaker's time has passed, and from then on all
+//!   is predicted as before.
 //!
 //! A plain run tries few sequences. All of them, 2,500 of 100 steps a test, are run by
 //!
@@ -51,4 +54,14 @@ fn failing_storages() {
 #[test]
 fn tiny_memory() {
     sequences(World::TinyMemory, "tiny_memory");
+}
+
+#[test]
+fn stale_on_purpose() {
+    sequences(World::StaleOnPurpose, "stale_on_purpose");
+}
+
+#[test]
+fn down_and_back() {
+    sequences(World::DownAndBack, "down_and_back");
 }

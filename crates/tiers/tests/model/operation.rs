@@ -1,6 +1,7 @@
 //! What sequences are made of.
 
 use tiers::core::testing::Operation as StorageCall;
+use tiers::policy::breaker::BreakerOptions;
 
 /// How many node types are bound: the same type under two definitions.
 pub(crate) const BINDINGS: usize = 2;
@@ -50,6 +51,8 @@ pub(crate) struct Setup {
     pub compares: bool,
     pub cancels_abandoned: bool,
     pub loads_max: usize,
+    /// When storages are left alone, where it is not as it is by default.
+    pub breaker: Option<BreakerOptions>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +99,30 @@ pub(crate) struct Definition {
     pub storages: Vec<Tier>,
     pub absent_ttl: Option<u64>,
     pub fails: bool,
+    pub stale: Stale,
+}
+
+/// What a binding serves past its time, in milliseconds.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Stale {
+    pub while_revalidate: Option<u64>,
+    pub if_error: Option<u64>,
+    pub throttle: u64,
+    pub soft_timeout: Option<u64>,
+    /// Refreshed early from this share of the TTL on, in percent.
+    pub early_percent: Option<u32>,
+}
+
+impl Stale {
+    /// For how long a copy is kept past its time.
+    pub(crate) fn kept(&self) -> u64 {
+        self.while_revalidate.max(self.if_error).unwrap_or(0)
+    }
+
+    /// Whether what runs behind readers makes it unknown what stands where.
+    pub(crate) fn is_on(&self) -> bool {
+        self.kept() > 0 || self.early_percent.is_some()
+    }
 }
 
 /// One tier; times in milliseconds.
@@ -150,7 +177,9 @@ pub(crate) enum Step {
     Change(NodeId, Plan),
     /// The next calls of one process to a storage fail, or are carried out and their answers lost.
     Fault { process: usize, storage: usize, call: StorageCall, count: usize, carried_out: bool },
-    /// All faults end, and what was pending lands.
+    /// A storage is away for one process, whatever it is asked for.
+    Down { process: usize, storage: usize },
+    /// All faults end, what was pending lands, and every storage is asked again.
     Heal,
     /// A process ends in good order and begins anew.
     Reopen(usize),

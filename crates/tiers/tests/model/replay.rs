@@ -48,11 +48,21 @@ pub(crate) fn sequences(world: World, name: &str) {
         );
     }
     println!(
-        "{name}: {count} sequences in {:?}, {} operations predicted exactly, {} steps judged",
+        "{name}: {count} sequences in {:?}, {} operations predicted exactly, {} steps judged, {} \
+         reads answered past their time, storages left alone {} times",
         begun.elapsed(),
         tally.predicted,
-        tally.judged
+        tally.judged,
+        tally.stale,
+        tally.opened
     );
+    // What a world is there for happens in it.
+    let is_missing = match world {
+        World::StaleOnPurpose => tally.stale == 0,
+        World::DownAndBack => tally.opened == 0 || tally.predicted == 0,
+        _ => false,
+    };
+    assert!(count < SEQUENCES || !is_missing, "{name}: {tally:?}");
 }
 
 fn variable(name: &str) -> Option<u64> {

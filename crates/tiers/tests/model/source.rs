@@ -83,6 +83,8 @@ pub(crate) struct State {
     pub closures: u64,
     /// The longest TTL of any tier, by binding; none where one has none.
     pub longest: [Option<u64>; BINDINGS],
+    /// For how long copies are kept past their time, by binding.
+    stale: [u64; BINDINGS],
     rng: Rng,
 }
 
@@ -98,7 +100,10 @@ impl Script {
         });
         let mut ledger = Ledger::default();
         let memory_ttl = |memory: &MemoryKind| {
-            let ttls = std::array::from_fn(|binding| setup.bindings[binding].memory.ttl);
+            let ttls = std::array::from_fn(|binding| {
+                let Definition { memory, stale, .. } = &setup.bindings[binding];
+                memory.ttl.map(|ttl| ttl + stale.kept())
+            });
             (*memory != MemoryKind::None).then_some(ttls)
         };
         ledger.holds_when_told = setup.memories.len() == 1 || setup.storages.count() == 1;
@@ -109,6 +114,7 @@ impl Script {
             loads: [0; NODES],
             closures: 0,
             longest,
+            stale: std::array::from_fn(|binding| setup.bindings[binding].stale.kept()),
             rng: Rng::with_seed(seed),
         };
         let (state, paced) = (Mutex::new(state), AtomicBool::new(false));
@@ -204,7 +210,9 @@ impl Script {
 impl State {
     /// How long something may live at most that begins now.
     pub(crate) fn life(&self, node: NodeId, asked: Option<u64>) -> Option<u64> {
-        [self.longest[binding_of(node)], asked].into_iter().flatten().min()
+        let binding = binding_of(node);
+        let fresh = [self.longest[binding], asked].into_iter().flatten().min();
+        fresh.map(|fresh| fresh + self.stale[binding])
     }
 }
 

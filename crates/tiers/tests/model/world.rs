@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
+use tiers::cache::StorageOptions;
 use tiers::clock::{Clock, ManualClock};
 use tiers::core::fence::Stamp;
 use tiers::core::key::Key;
@@ -13,6 +14,9 @@ use tiers::core::memory::MemoryEngine;
 use tiers::core::testing::TestStorage;
 use tiers::memory::Policy;
 use tiers::node::{Abandoned, TierFailure};
+use tiers::policy::breaker::BreakerState;
+use tiers::policy::early::EarlyRefresh;
+use tiers::policy::stale::StaleOptions;
 use tiers::prelude::*;
 use tiers::sqlite::{SqliteOptions, Synchronous};
 use tiers::storage::{
@@ -136,7 +140,11 @@ impl<'a> World<'a> {
                         as Arc<dyn Storage>
                 }
             };
-            cache = cache.storage(format!("storage{at}"), storage);
+            let options = match self.setup.breaker {
+                Some(breaker) => StorageOptions::DEFAULT.breaker(Some(breaker)),
+                None => StorageOptions::DEFAULT,
+            };
+            cache = cache.storage_with(format!("storage{at}"), storage, options);
         }
         let cache = cache.build().expect("a valid cache");
         let handles = std::array::from_fn(|binding| {
@@ -165,7 +173,12 @@ impl<'a> World<'a> {
             .enumerate()
             .map(|(at, storage)| tier(format!("storage{at}"), storage));
         let name = ["item", "part"][binding];
-        NodeDefinition::new(name, format!("{name}:{{id}}"))
+        let stale = definition.stale;
+        let mut options = StaleOptions::new().throttle(Duration::from_millis(stale.throttle));
+        options.while_revalidate = ms(stale.while_revalidate);
+        options.if_error = ms(stale.if_error);
+        options.soft_timeout = ms(stale.soft_timeout);
+        let made = NodeDefinition::new(name, format!("{name}:{{id}}"))
             .tiers(memory.into_iter().chain(storages))
             .absent_ttl(ms(definition.absent_ttl))
             .load_timeout(Some(LOAD_TIMEOUT))
@@ -175,6 +188,11 @@ impl<'a> World<'a> {
             } else {
                 Abandoned::Finish
             })
+            .stale(if stale.kept() > 0 { options } else { StaleOptions::NEVER });
+        match stale.early_percent {
+            Some(percent) => made.early_refresh(EarlyRefresh::AtShare(f64::from(percent) / 100.0)),
+            None => made,
+        }
     }
 
     /// The process ends in good order and begins anew.
@@ -302,6 +320,12 @@ impl<'a> World<'a> {
     pub(crate) async fn pending(&self, process: usize) -> usize {
         let stats = self.processes[process].cache.stats().await;
         stats.storages.iter().filter(|storage| storage.pending_invalidations > 0).count()
+    }
+
+    /// Whether a process asks all of its storages.
+    pub(crate) async fn asks_all(&self, process: usize) -> bool {
+        let stats = self.processes[process].cache.stats().await;
+        stats.storages.iter().all(|storage| storage.health.breaker == BreakerState::Closed)
     }
 
     pub(crate) fn heal(&self) {

@@ -2,6 +2,7 @@
 
 mod shape;
 mod statements;
+mod unfenced;
 
 pub(crate) use statements::{Condition, Statements};
 
@@ -54,7 +55,8 @@ fn scripts(options: &PostgresOptions, from: i32) -> Result<String, StorageError>
     let filled = filled.collect::<Result<Vec<_>, _>>().map_err(|source| {
         error("schema", StorageErrorKind::Failed, source.to_string()).with_source(source)
     })?;
-    Ok(filled.join("\n").replace("CREATE  TABLE", "CREATE TABLE"))
+    let script = filled.join("\n").replace("CREATE  TABLE", "CREATE TABLE");
+    Ok(if cfg!(fencing_off) { unfenced::without_fence(script) } else { script })
 }
 
 /// All scripts, as an administrator would run them.

@@ -119,6 +119,11 @@ impl Statements {
             "(SELECT CASE WHEN NOT pg_is_in_recovery() THEN m.origin # {SERVER} END \
              FROM {meta} m WHERE m.id = 1)"
         );
+        let (counter, origin) = if cfg!(fencing_off) {
+            ("0::bigint".to_owned(), "0::bigint".to_owned())
+        } else {
+            (counter, origin)
+        };
         let kept = format!("e.expire_at NOT BETWEEN 0 AND (SELECT {NOW})");
         let get = |key: &str| {
             format!(

@@ -87,10 +87,17 @@ impl Statements {
                 .map(|end| format!("\"{table}_{end}\""));
         Self {
             place,
-            get: format!(
-                "SELECT {ENTRY}, {value}, m.counter, m.origin \
-                 FROM {meta} m LEFT JOIN {entries} e ON e.id = ?1 WHERE m.id = 1"
-            ),
+            get: if cfg!(fencing_off) {
+                format!(
+                    "SELECT {ENTRY}, {value}, 0, 0 FROM (SELECT 1) \
+                     LEFT JOIN {entries} e ON e.id = ?1"
+                )
+            } else {
+                format!(
+                    "SELECT {ENTRY}, {value}, m.counter, m.origin \
+                     FROM {meta} m LEFT JOIN {entries} e ON e.id = ?1 WHERE m.id = 1"
+                )
+            },
             get_entry: format!("SELECT {ENTRY}, {value} FROM {entries} e WHERE e.id = ?1"),
             stamp: format!("SELECT counter, origin FROM {meta} WHERE id = 1"),
             meta: format!(

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tiers::clock::{ManualClock, Timestamp};
+use tiers::core::testing::Operation as StorageCall;
 use tokio::runtime::Handle as Runtime;
 use tokio::task::yield_now;
 
@@ -27,7 +28,23 @@ pub(crate) struct Failed {
 pub(crate) struct Tally {
     pub predicted: u64,
     pub judged: u64,
+    /// Reads that a copy past its time has answered.
+    pub stale: u64,
+    /// How often a storage came to be left alone.
+    pub opened: u64,
 }
+
+/// More calls than a sequence makes.
+const FOREVER: usize = 10_000;
+/// What a storage does not do while it is away.
+const CALLS: [StorageCall; 6] = [
+    StorageCall::Get,
+    StorageCall::GetMany,
+    StorageCall::Write,
+    StorageCall::Invalidate,
+    StorageCall::Stamps,
+    StorageCall::Scan,
+];
 
 /// Longer than anything takes, by the machine's clock.
 const STUCK: Duration = Duration::from_secs(60);
@@ -51,7 +68,13 @@ pub(crate) async fn run(
     }
     let end = sequence.steps.len();
     let done = runner.step(&Step::Heal, tally).await;
-    done.map_err(|message| Failed { step: end, message })
+    done.map_err(|message| Failed { step: end, message })?;
+    for Process { cache, handles, .. } in &runner.world.processes {
+        tally.stale += handles.iter().map(|handle| handle.stats().stale_hits).sum::<u64>();
+        let storages = cache.stats().await.storages;
+        tally.opened += storages.iter().map(|storage| storage.health.breaker_opened).sum::<u64>();
+    }
+    Ok(())
 }
 
 fn alive() -> usize {
@@ -106,6 +129,15 @@ impl Runner<'_> {
                     }
                 }
             }
+            Step::Down { process, storage } => {
+                self.faulty = true;
+                let kind = tiers::storage::StorageErrorKind::Unavailable;
+                if let Client::Test(storage) = &self.world.processes[*process].clients[*storage] {
+                    for call in CALLS {
+                        storage.fail_next(call, FOREVER, kind);
+                    }
+                }
+            }
             Step::Heal => self.heal().await?,
             Step::Reopen(process) => {
                 self.heal().await?;
@@ -125,7 +157,14 @@ impl Runner<'_> {
 
     /// Whether the model can say exactly what happens.
     fn is_predictable(&self) -> bool {
-        !self.faulty && !self.model.setup.memories.contains(&MemoryKind::Tiny) && !self.hangs()
+        !self.faulty
+            && !self.model.setup.memories.contains(&MemoryKind::Tiny)
+            && !self.hangs()
+            && !self.serves_stale()
+    }
+
+    fn serves_stale(&self) -> bool {
+        self.model.setup.bindings.iter().any(|binding| binding.stale.is_on())
     }
 
     fn hangs(&self) -> bool {
@@ -141,6 +180,9 @@ impl Runner<'_> {
         Caller {
             is_alone,
             is_faulty: self.faulty,
+            keeps_expired: std::array::from_fn(|binding| {
+                self.model.setup.bindings[binding].stale.if_error.is_some()
+            }),
             process,
             cache: cache.clone(),
             handles: handles.clone(),
@@ -300,6 +342,7 @@ impl Runner<'_> {
             }
             if pending == 0 {
                 self.settle().await?;
+                self.ask_all().await?;
                 if std::mem::take(&mut self.faulty) {
                     self.read_clock();
                     self.adopt().await?;
@@ -313,9 +356,33 @@ impl Runner<'_> {
         Err("an invalidation is pending, and its storage is not away any more".to_owned())
     }
 
+    /// Storages that were left alone are asked again, and answer.
+    async fn ask_all(&mut self) -> Result<(), String> {
+        let Some(breaker) = self.model.setup.breaker else { return Ok(()) };
+        for process in 0..self.world.processes.len() {
+            if self.world.asks_all(process).await {
+                continue;
+            }
+            // Its time passes, and what tries names nothing: as many as have to succeed.
+            self.world.clock.advance(breaker.open_for);
+            for _ in 0..breaker.probes_max {
+                let handle = &self.world.processes[process].handles[0];
+                let nothing = handle.invalidate_pattern("item:nothing").await;
+                let is_done = nothing.is_ok_and(|nothing| nothing.is_done());
+                if !is_done {
+                    return Err("a storage that is back does not answer".to_owned());
+                }
+            }
+            if !self.world.asks_all(process).await {
+                return Err("a storage that is back is left alone".to_owned());
+            }
+        }
+        self.settle().await
+    }
+
     /// What stands everywhere is what the model says, and so is what was counted.
     async fn compare(&mut self) -> Result<(), String> {
-        if self.model.setup.memories.contains(&MemoryKind::Tiny) {
+        if self.model.setup.memories.contains(&MemoryKind::Tiny) || self.serves_stale() {
             return self.adopt().await;
         }
         let (wall, mono) = (self.model.wall, self.model.mono);

@@ -1,5 +1,7 @@
 //! Writes: a script for each bucket that a batch touches, check and change in one step.
 
+mod unfenced;
+
 use std::collections::HashMap;
 
 use cache_core::clock::Timestamp;
@@ -38,6 +40,13 @@ impl Shared {
         if self.connections.is_closed() {
             return Err(closed(OPERATION));
         }
+        if cfg!(fencing_off) {
+            return self.write_unfenced(writes).await;
+        }
+        self.write_fenced(writes).await
+    }
+
+    async fn write_fenced(&self, writes: Vec<Write>) -> Result<Outcomes, StorageError> {
         let mut outcomes: Vec<Option<Result<Outcome, StorageError>>> =
             writes.iter().map(|write| self.settled(write)).collect();
         let parts = self.write_parts(&writes, &outcomes);
