@@ -99,6 +99,15 @@ impl<R: Row> Shared<R> {
     }
 }
 
+/// Whatever ends it, a feed that is not heard any more has no row that grows.
+struct Silence<'state, R: Row>(&'state State<R>);
+
+impl<R: Row> Drop for Silence<'_, R> {
+    fn drop(&mut self) {
+        self.0.feed.lock().disconnected();
+    }
+}
+
 async fn run<R: Row>(
     shared: Arc<Shared<R>>,
     state: Arc<State<R>>,
@@ -106,6 +115,7 @@ async fn run<R: Row>(
     status: watch::Sender<FeedStatus>,
 ) {
     let mut failures: u8 = 0;
+    let _silence = Silence::<R>(&state);
     loop {
         let began = shared.clock.monotonic();
         let error = match connect(&shared, &state, &connection).await {

@@ -5,7 +5,7 @@ use futures_util::StreamExt;
 use futures_util::stream;
 
 use super::error::SeriesError;
-use super::options::selection_time;
+use super::options::over_time;
 use super::page::PageCall;
 use super::progress::Told;
 use super::reading::{Parts, Reading};
@@ -127,8 +127,6 @@ impl<'all, R: Row> Read<'all, R> {
             if self.load(around).await? || loads_seed {
                 continue;
             }
-            // What it is carried from is asked for once.
-            self.has_asked_seed |= seed.is_some();
             let mut pages = self.pages(&directory, slots, paging, now);
             if self.asks_listing_first(&directory, slots, pages.len()) {
                 self.has_asked_listing = true;
@@ -138,8 +136,11 @@ impl<'all, R: Row> Read<'all, R> {
                 }
             }
             if let Some(seed) = seed {
-                pages.extend(self.pages(&directory, seed, paging, now));
-                pages.dedup_by_key(|page| page.index);
+                // What it is carried from is asked for once.
+                self.has_asked_seed = true;
+                let mut before = self.pages(&directory, seed, paging, now);
+                before.retain(|page| pages.iter().all(|other| other.index != page.index));
+                pages.extend(before);
             }
             if pages.is_empty() || self.gave_up {
                 let slots = if is_settled { slots } else { self.reach(&directory, slots, now) };
@@ -158,10 +159,7 @@ impl<'all, R: Row> Read<'all, R> {
 
     /// Up to when slots count as over for this request.
     fn time(&self, directory: &Directory<R>, now: Time) -> Time {
-        selection_time(self.state.grid, &self.state.rules, now, |slot| {
-            let chunk = directory.chunk(Chunk::<R>::index_of(slot));
-            chunk.and_then(|chunk| chunk.state(slot)).is_some_and(Known::has_rows)
-        })
+        over_time(directory, &self.state.rules, now)
     }
 
     fn select(&self, directory: &Directory<R>, now: Time) -> Result<Selection, RequestError> {
@@ -264,6 +262,9 @@ impl<'all, R: Row> Read<'all, R> {
         while let Some((page, result)) = calls.next().await {
             match result {
                 Ok(fetched) => {
+                    if !fetched.found.is_empty() {
+                        self.trace.push((fetched.found, Source::Database));
+                    }
                     if !fetched.answered.is_empty() {
                         self.trace.push((fetched.answered, Source::Venue));
                         self.pages_without_rows =

@@ -111,10 +111,10 @@ impl<R: Row> Subscription<R> {
         })
     }
 
-    /// Reads rows of which the feed did not tell, as soon as they are final.
+    /// Reads rows of which the feed did not tell, as soon as their slots are over.
     async fn read(&mut self, span: Slots) -> Result<(), SeriesError> {
         let series = &self.series;
-        series.wait_until_final(span.end).await;
+        series.wait_until_over(span.end).await;
         let grid = series.grid();
         let window = Window::Range { from: grid.start_of(span.start), to: grid.start_of(span.end) };
         let reading = series.read(Request { window, ..self.request }).await?;
@@ -122,7 +122,7 @@ impl<R: Row> Subscription<R> {
             reading.view().iter().map(|(slot, row)| self.live(slot, row, true)).collect();
         // From here on nothing is awaited.
         self.queue.extend(rows);
-        self.cursor.read_up_to(span.end);
+        self.cursor.read_up_to(reading.slots().end);
         Ok(())
     }
 

@@ -129,3 +129,37 @@ async fn what_is_on_its_way_is_not_kept_after_a_clear() {
     assert_eq!(reading.await.unwrap().unwrap().len(), 1_024);
     assert_eq!(world.venue.calls().len(), 2);
 }
+
+/// Two processes over one database: what one has asked for the other need not, although it had looked
+/// there before.
+#[tokio::test]
+async fn what_another_process_has_asked_for_is_found_in_the_database() {
+    let one = world(MemoryBounds::NONE);
+    let other = one.beside();
+    one.series().read(range(chunk(3))).await.unwrap();
+    let all = Slots::new(chunk(4).start, chunk(2).end);
+    // It has looked for all of them, and found one.
+    assert!(one.series().read(range(all).offline()).await.is_err());
+    other.series().read(range(all)).await.unwrap();
+    assert_eq!(one.venue.calls().len(), 1 + 2, "one of them was there");
+    one.advance(5);
+    let reading = one.series().read(range(all)).await.unwrap();
+    assert_eq!(one.venue.calls(), []);
+    assert_eq!(reading.len(), 3 * 1_024);
+    assert_eq!(reading.rows_from(Source::Database), 2 * 1_024);
+}
+
+/// A history under a prefix of its own is nobody else's to clear.
+#[tokio::test]
+async fn a_clear_elsewhere_takes_no_history() {
+    let world = world(MemoryBounds::NONE);
+    world.series().read(range(chunk(2))).await.unwrap();
+    let clock = std::sync::Arc::new(world.clock.clone());
+    let storage = std::sync::Arc::new(world.storage.clone());
+    let cache = cache_series::store::Store::new(storage, clock, "cache").unwrap();
+    assert_eq!(cache.clear(&Scope::all()).await.unwrap().records, 0);
+    world.cache.forget(&Scope::all());
+    world.venue.calls();
+    assert_eq!(world.series().read(range(chunk(2))).await.unwrap().len(), 1_024);
+    assert_eq!(world.venue.calls(), []);
+}

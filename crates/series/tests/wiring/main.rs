@@ -1,5 +1,7 @@
 //! The cache over a venue, a clock and storages that do what a test says.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects")]
+
 mod bounds;
 mod bugs;
 mod kill;

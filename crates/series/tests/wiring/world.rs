@@ -53,6 +53,14 @@ impl World {
         self.cache = open(&self.venue, &self.storage, &self.clock, self.options);
     }
 
+    /// Another process over the same storage.
+    pub(crate) fn beside(&self) -> Self {
+        let (venue, storage) = (self.venue.clone(), self.storage.clone());
+        let (clock, options) = (self.clock.clone(), self.options);
+        let cache = open(&venue, &storage, &clock, options);
+        Self { venue, storage, clock, options, cache }
+    }
+
     pub(crate) fn series(&self) -> Series<Candle> {
         self.cache.series(&key()).unwrap()
     }
