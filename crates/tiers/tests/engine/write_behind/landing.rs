@@ -5,7 +5,7 @@ use tiers::events::WriteLost;
 use tiers::handle::SetOptions;
 use tiers::prelude::*;
 
-use super::stage::{DELAY, SECOND, source, stage, stage_with, storages, value, why};
+use super::stage::{DELAY, SECOND, source, stage, stage_with, storages, two_following, value, why};
 use crate::support::{User, until, user, within};
 
 #[tokio::test]
@@ -199,4 +199,30 @@ async fn tags_and_times_are_those_of_the_acceptance() {
     assert!(stage.cache.invalidate_tag("new").await.expect("is open").is_done());
     let _ = within(stage.users.flush()).await.expect("is open");
     assert_eq!(stage.get().await, 2);
+}
+
+#[tokio::test]
+async fn what_others_tell_of_is_read_no_more_and_the_storage_decides_whether_it_stays() {
+    let (one, other, log) = two_following(storages()).await;
+    let mut lost = one.lost();
+    one.rows.change(1, 1);
+    one.accept(5).await;
+    one.rows.change(1, 9);
+    assert!(other.users.invalidate(&user(1)).await.expect("is open").is_done());
+    one.followed(&log).await;
+    assert_eq!(one.get().await, 9, "neither memory nor the queue serves it");
+    let flushed = within(one.users.flush()).await.expect("is open");
+    assert_eq!((flushed.refused, one.stored(&one.far)), (1, Some(9)));
+    assert_eq!(why(&mut lost), [WriteLost::Refused]);
+
+    // A change that another process has written takes back nothing that is newer.
+    other.accept(10).await;
+    one.accept(11).await;
+    let _ = within(other.users.flush()).await.expect("is open");
+    one.followed(&log).await;
+    assert_eq!(one.get().await, 10, "until it knows better");
+    let flushed = within(one.users.flush()).await.expect("is open");
+    assert_eq!((flushed.written, one.stored(&one.far)), (1, Some(11)));
+    other.followed(&log).await;
+    assert_eq!((one.get().await, other.get().await), (11, 11));
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tiers::backplane::{EventLog, InProcessLog};
 use tiers::cache::StorageOptions;
 use tiers::clock::ManualClock;
 use tiers::core::testing::{Gate, TestStorage};
@@ -110,7 +111,20 @@ pub(super) struct Stage {
 pub(super) fn stage_with(options: WriteBehind, with_memory: bool) -> Stage {
     let clock = ManualClock::new();
     let storage = || TestStorage::builder().clock(clock.clone()).build();
-    process(&clock, [&storage(), &storage()], &Rows::default(), options, with_memory)
+    process(&clock, [&storage(), &storage()], &Rows::default(), options, with_memory, None)
+}
+
+/// Two processes with memory that hear of each other.
+pub(super) async fn two_following(options: WriteBehind) -> (Stage, Stage, InProcessLog) {
+    let clock = ManualClock::new();
+    let log = InProcessLog::new().with_clock(Arc::new(clock.clone()));
+    let storage = || TestStorage::builder().clock(clock.clone()).build();
+    let (near, far, rows) = (storage(), storage(), Rows::default());
+    let one = process(&clock, [&near, &far], &rows, options, true, Some(&log));
+    let other = process(&clock, [&near, &far], &rows, options, true, Some(&log));
+    within(one.cache.backplane_joined()).await;
+    within(other.cache.backplane_joined()).await;
+    (one, other, log)
 }
 
 pub(super) fn stage(options: WriteBehind) -> Stage {
@@ -123,16 +137,19 @@ pub(super) fn process(
     rows: &Rows,
     options: WriteBehind,
     with_memory: bool,
+    log: Option<&InProcessLog>,
 ) -> Stage {
     let [near, far] = storages.map(TestStorage::second_client);
     let guard = StorageOptions::NONE.breaker(Some(BreakerOptions::new(3, SECOND)));
-    let cache = Cache::builder()
+    let mut cache = Cache::builder()
         .clock(Arc::new(clock.clone()))
         .storage("memory", memory())
         .storage_with("near", near.clone(), guard)
-        .storage_with("far", far.clone(), guard)
-        .build()
-        .expect("a valid cache");
+        .storage_with("far", far.clone(), guard);
+    if let Some(log) = log {
+        cache = cache.backplane(log.clone());
+    }
+    let cache = cache.build().expect("a valid cache");
     let ttl = Duration::from_secs(600);
     let names = if with_memory { &["memory", "near", "far"][..] } else { &["near", "far"][..] };
     let tiers = names.iter().map(|name| TierDefinition::new(*name).ttl(ttl));
@@ -144,7 +161,7 @@ pub(super) fn process(
 impl Stage {
     /// Another process on the same storages, without a memory, which would hear of nothing.
     pub(super) fn other(&self, options: WriteBehind) -> Self {
-        process(&self.clock, [&self.near, &self.far], &self.rows, options, false)
+        process(&self.clock, [&self.near, &self.far], &self.rows, options, false, None)
     }
 
     pub(super) async fn accept(&self, version: u64) {
@@ -170,6 +187,17 @@ impl Stage {
 
     pub(super) fn lost(&self) -> Events {
         self.cache.events_of(EventOptions::new().kinds([EventKind::WriteLost]))
+    }
+
+    /// Waits until all that stands in the log has been applied.
+    pub(super) async fn followed(&self, log: &InProcessLog) {
+        within(async {
+            let position = async || self.cache.stats().await.backplane.expect("one").position;
+            while position().await != Some(log.end().await.expect("an end")) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        })
+        .await;
     }
 
     /// Lets time pass until `holds`.
