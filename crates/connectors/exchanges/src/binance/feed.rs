@@ -29,7 +29,7 @@ const OVERLAP: Duration = Duration::from_secs(5);
 /// After a replacement could not be connected, the next attempt waits so long.
 const RETRY: Duration = Duration::from_secs(30);
 
-type Connecting = Pin<Box<dyn Future<Output = Result<Socket, SocketError>> + Send>>;
+type Connecting = Pin<Box<dyn Future<Output = Result<Box<Socket>, SocketError>> + Send>>;
 
 /// The messages of a series.
 ///
@@ -39,12 +39,12 @@ type Connecting = Pin<Box<dyn Future<Output = Result<Socket, SocketError>> + Sen
 struct Feed {
     source: Source,
     subject: Subject,
-    current: Socket,
+    current: Box<Socket>,
     /// When `current` is to be replaced.
     renew_at: Instant,
     connecting: Option<Connecting>,
     /// The connection before `current`, and until when it is heard.
-    former: Option<(Socket, Instant)>,
+    former: Option<(Box<Socket>, Instant)>,
     told: Told,
 }
 
@@ -80,7 +80,7 @@ enum Event {
         former: bool,
         what: Option<Result<String, SocketError>>,
     },
-    Connected(Result<Socket, SocketError>),
+    Connected(Result<Box<Socket>, SocketError>),
     RenewalDue,
     OverlapOver,
 }
@@ -108,7 +108,7 @@ pub(super) async fn open(
 impl Source {
     fn connect(&self) -> Connecting {
         let Self { url, socket, tls, .. } = self.clone();
-        Box::pin(async move { Socket::connect(&url, socket, tls).await })
+        Box::pin(async move { Socket::connect(&url, socket, tls).await.map(Box::new) })
     }
 }
 
@@ -150,7 +150,7 @@ impl Feed {
         }
     }
 
-    fn replace(&mut self, socket: Result<Socket, SocketError>) {
+    fn replace(&mut self, socket: Result<Box<Socket>, SocketError>) {
         self.connecting = None;
         let now = Instant::now();
         match socket {
@@ -187,7 +187,7 @@ impl Feed {
 }
 
 /// What the former connection says, if there is one; otherwise never.
-async fn heard(former: Option<&mut (Socket, Instant)>) -> Option<Result<String, SocketError>> {
+async fn heard(former: Option<&mut (Box<Socket>, Instant)>) -> Option<Result<String, SocketError>> {
     match former {
         Some((socket, _)) => socket.next().await,
         None => std::future::pending().await,
@@ -195,7 +195,7 @@ async fn heard(former: Option<&mut (Socket, Instant)>) -> Option<Result<String, 
 }
 
 /// The connection that is being made, if one is; otherwise never.
-async fn connected(connecting: Option<&mut Connecting>) -> Result<Socket, SocketError> {
+async fn connected(connecting: Option<&mut Connecting>) -> Result<Box<Socket>, SocketError> {
     match connecting {
         Some(connecting) => connecting.await,
         None => std::future::pending().await,
