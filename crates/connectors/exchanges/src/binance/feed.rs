@@ -24,7 +24,8 @@ pub(super) struct Source {
     pub(super) tls: Arc<ClientConfig>,
 }
 
-/// So long the old connection is heard beside the new one, for what is still on its way.
+/// So long the old connection is heard beside the new one, for what is still on its way; it is not
+/// replaced in turn before that.
 const OVERLAP: Duration = Duration::from_secs(5);
 /// After a replacement could not be connected, the next attempt waits so long.
 const RETRY: Duration = Duration::from_secs(30);
@@ -138,7 +139,7 @@ impl Feed {
 
     async fn event(&mut self) -> Event {
         let until = self.former.as_ref().map(|(_, until)| *until);
-        let is_connecting = self.connecting.is_some();
+        let may_renew = self.connecting.is_none() && self.former.is_none();
         tokio::select! {
             // What is still to be heard of the former came first.
             biased;
@@ -146,7 +147,7 @@ impl Feed {
             () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => Event::OverlapOver,
             what = self.current.next() => Event::Said { former: false, what },
             socket = connected(self.connecting.as_mut()) => Event::Connected(socket),
-            () = sleep_until(self.renew_at), if !is_connecting => Event::RenewalDue,
+            () = sleep_until(self.renew_at), if may_renew => Event::RenewalDue,
         }
     }
 
@@ -156,7 +157,7 @@ impl Feed {
         match socket {
             Ok(socket) => {
                 let former = std::mem::replace(&mut self.current, socket);
-                self.former = Some((former, now + OVERLAP));
+                self.former = Some((former, now + OVERLAP.min(self.source.age_max)));
                 self.renew_at = now + self.source.age_max;
             }
             // The old connection still speaks; if it ends, whoever listens is told.
