@@ -224,7 +224,9 @@ async fn picture(world: &World, minutes: &SeriesKey) -> Result<Picture, AnyError
     let future = key(FUTURE, Market::Inverse, Timeframe::Minute1)?;
     world.series(&future)?.read(Request::until(at(NOW), None)).await?;
 
-    let (from, to) = (Time::from_unix_ms(START_MS), Time::from_unix_ms(world.venue.now_ms()));
+    let now_ms = world.venue.now_ms();
+    let to = Time::from_unix_ms(now_ms - now_ms.rem_euclid(MINUTE_MS));
+    let from = Time::from_unix_ms(START_MS);
     let mut lanes = Vec::new();
     for key in [minutes, &future] {
         let spans = world.series(key)?.known(from, to).await?;
