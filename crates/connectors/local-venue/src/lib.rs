@@ -26,6 +26,7 @@
 //! | `fault` | what goes wrong, how often |
 //! | `routes`, `streams` | what is answered by HTTP, and told by WebSocket |
 //! | `wire` | connections that can be cut |
+//! | `stocks` | the same for Taiwan's stock markets: months, days and quotes |
 
 mod book;
 mod calls;
@@ -33,6 +34,7 @@ mod fault;
 mod history;
 mod interval;
 mod routes;
+mod stocks;
 mod streams;
 mod venue;
 mod wire;
@@ -41,4 +43,5 @@ pub use calls::{Asked, Calls};
 pub use fault::Fault;
 pub use history::{Candle, History};
 pub use interval::Interval;
+pub use stocks::{StockCalls, StockFault, StockVenue};
 pub use venue::LocalVenue;

@@ -28,13 +28,23 @@
 //! | [`reply`] | what a reply is before its rows are read: refusals, bans, sentences, half replies |
 //! | [`daily`] | a stock's months, and a market's days |
 //! | [`quote`] | realtime quotes of round lots and odd lots |
+//! | [`calendar`] | sessions, holidays, and for how long an answer holds |
+//! | [`best_four_points`] | four signs to buy and four to sell, by the last days' prices and volumes |
+//! | [`limiter`] | how often the markets may be asked |
+//! | [`client`] | the markets by HTTP |
 
+pub mod best_four_points;
+pub mod calendar;
+pub mod client;
 pub mod daily;
 mod error;
+pub mod limiter;
+mod listing;
 pub mod quote;
 pub mod reply;
 mod stock;
 pub mod text;
 
 pub use error::{Retry, TwseError, TwseErrorKind};
+pub use listing::{Listing, ListingError, Listings};
 pub use stock::{Market, Stock, StockError};

@@ -1,3 +1,5 @@
+use std::fmt;
+
 use cache_core::clock::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -60,6 +62,15 @@ pub struct Level {
     pub price: Option<f64>,
     /// How much, in the quote's unit.
     pub size: u64,
+}
+
+impl fmt::Display for QuoteUnit {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Lots => "lots",
+            Self::Shares => "shares",
+        })
+    }
 }
 
 impl Quote {
