@@ -101,7 +101,10 @@ async fn settle<N: Node>(
             let mut is_gone = false;
             match verdict {
                 Verdict::Written => {
-                    state.values.landed(&job.key, job.id);
+                    let was_listed = state.values.is_listed(&job.key, job.id);
+                    let landed = state.values.landed(&job.key, job.id);
+                    // While nothing was read from it, memory may have got what it has replaced.
+                    is_gone = !was_listed && !landed.is_outdated;
                     recorder.written(1);
                 }
                 Verdict::Refused => {
@@ -130,7 +133,7 @@ async fn settle<N: Node>(
                 }
             }
             if is_gone {
-                // Memory holds what nothing else does. Still under the lock, so that it is not a
+                // Memory may hold what nothing else does. Still under the lock, so that it is not a
                 // newer value that goes.
                 binding.cache.fence.raise([cell_of_key(&job.key)]);
                 binding.remove_from_memory(&job.value.change().node);
