@@ -7,7 +7,7 @@
 //! for ever. So [`Coverage`](coverage::Coverage) stands beside rows, and a stored
 //! [`Chunk`](chunk::Chunk) holds both in one record, true by itself.
 //!
-//! All rooms but [`store`] are pure: no I/O, no clock. Time is passed in, records are bytes.
+//! All rooms but [`store`], [`venue`] and [`cache`] are pure: no I/O, no clock. Time is passed in, records are bytes.
 //!
 //! ```text
 //! request ── select ── plan ──▶ pages ──▶ (a venue) ──▶ admit ──▶ chunks ──▶ directory ──▶ view
@@ -26,10 +26,13 @@
 //! | [`view`] | what is in memory, and snapshots of it that cost nothing to take |
 //! | [`request`] | what is asked for, which slots that is, how complete they are |
 //! | [`plan`], [`admit`] | which pages a venue is asked for, and what its answers prove |
+//! | [`venue`] | what a connector has to do: pages, listings, feeds, limits, errors |
 //! | [`live`] | the row that is growing, rows that have just closed, and who has seen what |
+//! | [`cache`] | all of it put together: requests answered from memory, database and venue |
 //! | [`fill`], [`resample`] | rows made of rows: in empty slots, and of a longer timeframe |
 
 pub mod admit;
+pub mod cache;
 pub mod chunk;
 pub mod coverage;
 pub mod fill;
@@ -44,4 +47,5 @@ pub mod row;
 pub mod session;
 pub mod store;
 pub mod time;
+pub mod venue;
 pub mod view;

@@ -57,7 +57,7 @@ fn own_words(manifest: &Table, published: bool) -> Vec<String> {
 /// but what they share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Layer {
-    /// Servers for tests, which know nothing of caches.
+    /// Servers and venues for tests, which know nothing of caches.
     Servers,
     /// Traces to test with, which know nothing of caches either.
     Traces,
@@ -72,12 +72,14 @@ enum Layer {
     Connector,
     Facade,
     Face,
+    /// Programs of their own, as users write them, with the servers that they are shown on.
+    Example,
     Workshop,
 }
 
 fn layer(folder: &str) -> Option<Layer> {
     Some(match folder {
-        "crates/servers" => Layer::Servers,
+        "crates/servers" | "crates/connectors/local-venue" => Layer::Servers,
         "benches/traces" => Layer::Traces,
         "crates/macros" => Layer::Macros,
         "crates/core" => Layer::Core,
@@ -90,8 +92,7 @@ fn layer(folder: &str) -> Option<Layer> {
         _ if folder.starts_with("crates/storages/") => Layer::Storage,
         _ if folder.starts_with("crates/connectors/") => Layer::Connector,
         _ if folder.starts_with("crates/bindings/") => Layer::Face,
-        // Programs of their own, as users write them.
-        _ if folder.starts_with("examples/") => Layer::Face,
+        _ if folder.starts_with("examples/") => Layer::Example,
         _ => return None,
     })
 }
@@ -107,16 +108,18 @@ fn may_use(user: Layer, used: Layer) -> bool {
         Layer::Facade | Layer::Face => {
             used < user && !matches!(used, Layer::Servers | Layer::Traces)
         }
+        Layer::Example => used < Layer::Face && used != Layer::Traces,
         Layer::Workshop => true,
     }
 }
 
 /// What a test may use besides: the macros are tried on the core that their code is for, and on a
-/// storage beneath it.
+/// storage beneath it, and histories are kept in a storage that outlives its process.
 fn may_use_in_tests(user: Layer, used: Layer) -> bool {
     may_use(user, used)
         || (user == Layer::Macros && matches!(used, Layer::Core | Layer::Storage | Layer::Facade))
         || (used == Layer::Macros && user != Layer::Core)
+        || (user == Layer::Series && used == Layer::Storage)
         || (matches!(used, Layer::Servers | Layer::Traces) && user >= Layer::SharedBySql)
 }
 
@@ -185,7 +188,11 @@ fn every_place_among_the_crates_looks_down() {
     assert!(!may_use(Layer::Storage, Layer::Storage) && !may_use(Layer::Face, Layer::Face));
     assert!(may_use(Layer::Indexed, Layer::Storage) && !may_use(Layer::Indexed, Layer::Indexed));
     assert!(!may_use(Layer::Series, Layer::Storage) && !may_use(Layer::Facade, Layer::Workshop));
+    assert!(may_use(Layer::Example, Layer::Servers) && !may_use(Layer::Face, Layer::Servers));
+    assert!(may_use(Layer::Connector, Layer::Series) && !may_use(Layer::Series, Layer::Connector));
     assert!(may_use_in_tests(Layer::Macros, Layer::Core));
+    assert!(may_use_in_tests(Layer::Connector, Layer::Servers));
+    assert!(may_use_in_tests(Layer::Series, Layer::Storage));
     assert!(!may_use_in_tests(Layer::Core, Layer::Storage));
 }
 

@@ -42,7 +42,11 @@ pub(super) fn measure(
     subject: &dyn Subject,
     place: &Place,
 ) -> anyhow::Result<()> {
-    let rows = run.sized(100_000, 20_000, 2000);
+    let asked = run.sized(100_000, 20_000, 2000);
+    let rows = match subject.entries_max() {
+        Some(max) => asked.min(max.entries.try_into()?),
+        None => asked,
+    };
     let name = subject.name();
     run.note(&format!("storages: {name}, {rows} entries of {VALUE_BYTES} bytes on each side"));
     let pair = Pair {

@@ -5,6 +5,7 @@ use super::across::AcrossStats;
 use super::counters::Counters;
 use super::latency::LatencyRecorder;
 use super::snapshot::{NodeStats, TierStats};
+use super::write_behind::WriteBehindStats;
 
 /// Names the counters of a recorder once: as constants, as methods, and for the snapshot.
 macro_rules! recorder {
@@ -117,6 +118,7 @@ impl NodeRecorder {
             prefetches_begun,
             prefetches_skipped,
             across: AcrossStats::default(),
+            write_behind: WriteBehindStats::default(),
             tiers: memory.into_iter().chain(storages).collect(),
         }
     }

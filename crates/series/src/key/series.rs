@@ -108,6 +108,15 @@ impl SeriesKey {
         self
     }
 
+    /// The same of another venue and environment.
+    ///
+    /// # Errors
+    /// [`SeriesKeyError::Venue`] if the name is not valid.
+    pub fn of_venue(&self, venue: &str, environment: Environment) -> Result<Self, SeriesKeyError> {
+        let named = Self::new(venue, &self.symbol, self.timeframe)?;
+        Ok(Self { venue: named.venue, environment, ..self.clone() })
+    }
+
     /// The same of another market.
     pub fn with_market(mut self, market: Market) -> Self {
         self.market = market;

@@ -77,6 +77,11 @@ impl Store {
         &self.storage
     }
 
+    /// The clock by which records are dated.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
     /// Reads the head of a series; nothing is known where there is none.
     ///
     /// # Errors

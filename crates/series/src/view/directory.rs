@@ -110,6 +110,16 @@ impl<R: Row> Directory<R> {
         directory
     }
 
+    /// The same without these chunks: they are no longer known here.
+    pub fn without_chunks(&self, indices: &[i64]) -> Self {
+        let mut indices = indices.to_vec();
+        indices.sort_unstable();
+        let mut directory = self.clone();
+        directory.chunks.retain(|chunk| indices.binary_search(&chunk.index()).is_err());
+        directory.count();
+        directory
+    }
+
     fn count(&mut self) {
         let mut rows = 0;
         self.rows_before.clear();

@@ -1,0 +1,185 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use cache_series::admit::{Answer, Reach};
+use cache_series::key::{Environment, Market, PriceType, SeriesKey};
+use cache_series::plan::Paging;
+use cache_series::row::Candle;
+use cache_series::time::{Grid, Slots, Time};
+use cache_series::venue::{FeedStream, Limits, Listing, Venue, VenueError, VenueErrorKind};
+use rustls::ClientConfig;
+use url::Url;
+
+use super::feed::{self, Source};
+use super::message::Subject;
+use super::refusal::{answered, malformed, unreached};
+use super::service::{Service, Volume};
+use super::symbol::symbol;
+use super::{BinanceOptions, NAME, klines, limits, listing, request};
+use crate::http::HttpClient;
+use crate::options::join;
+use crate::{OptionsError, tls};
+
+/// Binance in one of its environments, with all of its markets.
+///
+/// Cheap to clone: clones share their connections.
+#[derive(Clone, Debug)]
+pub struct Binance {
+    options: BinanceOptions,
+    urls: BTreeMap<Market, Url>,
+    feed_urls: BTreeMap<Market, Url>,
+    http: HttpClient,
+    tls: Arc<ClientConfig>,
+}
+
+impl Binance {
+    /// Sets up, and connects to nothing yet.
+    ///
+    /// # Errors
+    /// [`OptionsError`] for an address that is none, and if TLS cannot be set up.
+    pub fn new(options: BinanceOptions) -> Result<Self, OptionsError> {
+        let (urls, feed_urls) = (options.http_urls()?, options.socket_urls()?);
+        let mut all = urls.values().chain(feed_urls.values());
+        let tls = tls::config(all.any(|url| ["https", "wss"].contains(&url.scheme())))?;
+        let http = HttpClient::new(options.http(urls.values()), tls.clone())?;
+        Ok(Self { options, urls, feed_urls, http, tls: Arc::new(tls) })
+    }
+
+    fn url<'urls>(
+        &self,
+        urls: &'urls BTreeMap<Market, Url>,
+        market: Market,
+    ) -> Result<&'urls Url, VenueError> {
+        urls.get(&market).ok_or_else(|| {
+            let environment = self.options.environment();
+            let message = format!("no address is known of market {market} in {environment}");
+            VenueError::new(NAME, VenueErrorKind::Unsupported, message)
+        })
+    }
+
+    /// Makes a call; what is answered is the body of an answer.
+    async fn call(&self, url: Url) -> Result<Bytes, VenueError> {
+        let reply = self.http.get(url).await.map_err(unreached)?;
+        Ok(answered(reply)?.body)
+    }
+
+    fn read<T>(
+        body: &Bytes,
+        parse: impl FnOnce(&[u8]) -> Result<T, klines::ParseError>,
+    ) -> Result<T, VenueError> {
+        parse(body).map_err(|error| malformed(body, error))
+    }
+
+    fn grid(&self, key: &SeriesKey) -> Grid {
+        Grid::new(key.timeframe(), Venue::<Candle>::alignment(self, key))
+    }
+
+    /// Since when a future is traded, of which only what tells of all of them knows.
+    async fn listing_of_future(
+        &self,
+        service: &Service,
+        symbol: &str,
+    ) -> Result<Listing, VenueError> {
+        let url = join(self.url(&self.urls, service.market)?, "/dapi/v1/exchangeInfo");
+        let body = self.call(url).await?;
+        let found = Self::read(&body, |body| listing::listing(body, symbol))?;
+        found.ok_or_else(|| {
+            let message = format!("there is no symbol {symbol}");
+            VenueError::new(NAME, VenueErrorKind::UnknownSymbol, message)
+        })
+    }
+}
+
+#[async_trait]
+impl Venue<Candle> for Binance {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    fn environment(&self) -> Environment {
+        self.options.environment()
+    }
+
+    fn paging(&self, key: &SeriesKey) -> Result<Paging, VenueError> {
+        let service = Service::of(key)?;
+        symbol(key, &service)?;
+        self.url(&self.urls, service.market)?;
+        Ok(Paging::new(service.page_slots(key.timeframe())))
+    }
+
+    fn limits(&self) -> Limits {
+        self.options.limits()
+    }
+
+    fn weight(&self, key: &SeriesKey, slots: Slots) -> u32 {
+        Service::of(key).map_or(1, |service| limits::weight(&service, slots.len()))
+    }
+
+    async fn page(&self, key: &SeriesKey, slots: Slots) -> Result<Answer<Candle>, VenueError> {
+        let service = Service::of(key)?;
+        let symbol = symbol(key, &service)?;
+        let grid = self.grid(key);
+        let base = self.url(&self.urls, service.market)?;
+        // The exchange knows no time before 1970, and refuses to speak of one.
+        let asked = Slots::new(slots.start.max(grid.slot_from(Time::EPOCH)), slots.end);
+        if asked.is_empty() {
+            return Ok(Answer { rows: Vec::new(), reach: Reach::Whole });
+        }
+        let body = self.call(request::klines(base, &service, &symbol, grid, asked)).await?;
+        let rows = Self::read(&body, |body| klines::klines(body, service.volume))?;
+        let reach = request::reach(&service, grid, asked, &rows);
+        Ok(Answer { rows, reach })
+    }
+
+    /// Of spot and USD-M futures the begin of the first row there is; of COIN-M futures, where that
+    /// cannot be asked for, when the contract was taken up.
+    async fn listing(&self, key: &SeriesKey) -> Result<Listing, VenueError> {
+        let service = Service::of(key)?;
+        let symbol = symbol(key, &service)?;
+        if service.market == Market::Inverse {
+            return match service.price {
+                PriceType::Trade => self.listing_of_future(&service, &symbol).await,
+                // Such prices may be older than the contract.
+                _ => Ok(Listing::UNTOLD),
+            };
+        }
+        let base = self.url(&self.urls, service.market)?;
+        let url = request::first_kline(base, &service, &symbol, self.grid(key));
+        let body = self.call(url).await?;
+        let rows = Self::read(&body, |body| klines::klines(body, service.volume))?;
+        Ok(rows.first().map_or(Listing::UNTOLD, |(time, _)| Listing::since(*time)))
+    }
+
+    /// What its clock showed while it answered; for how long that was on its way is for the caller
+    /// to take off.
+    async fn server_time(&self) -> Result<Option<Time>, VenueError> {
+        let Some((market, base)) = self.urls.first_key_value() else { return Ok(None) };
+        let path = match market {
+            Market::Linear => "/fapi/v1/time",
+            Market::Inverse => "/dapi/v1/time",
+            _ => "/api/v3/time",
+        };
+        let body = self.call(join(base, path)).await?;
+        Ok(Some(Self::read(&body, listing::server_time)?))
+    }
+
+    async fn feed(&self, key: &SeriesKey) -> Result<FeedStream<Candle>, VenueError> {
+        let service = Service::of(key)?;
+        if service.volume == Volume::None {
+            let message = format!("there is no feed of price {}", key.price());
+            return Err(VenueError::new(NAME, VenueErrorKind::Unsupported, message));
+        }
+        let symbol = symbol(key, &service)?;
+        let interval = key.timeframe().text();
+        let base = self.url(&self.feed_urls, service.market)?;
+        let source = Source {
+            url: join(base, &format!("/ws/{}@kline_{interval}", symbol.to_lowercase())),
+            socket: self.options.socket(service.market),
+            age_max: self.options.connection_age_max(),
+            tls: Arc::clone(&self.tls),
+        };
+        feed::open(source, Subject { symbol, interval, volume: service.volume }).await
+    }
+}

@@ -1,0 +1,36 @@
+//! Exchanges as venues of the range cache.
+//!
+//! A connector translates between [`Venue`](cache_series::venue::Venue), which is what the cache
+//! knows, and one exchange's HTTP and WebSocket replies. It keeps nothing, repeats nothing and
+//! waits for nothing: the cache does, by what the connector says of limits, weights and errors.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//!
+//! use cache_exchanges::binance::{Binance, BinanceOptions};
+//! use cache_series::key::Environment;
+//! use cache_series::row::Candle;
+//! use cache_series::venue::Venues;
+//!
+//! let live = Binance::new(BinanceOptions::new())?;
+//! let testnet = Binance::new(BinanceOptions::new().with_environment(Environment::Testnet))?;
+//! let venues: Venues<Candle> = Venues::new().with(Arc::new(live)).with(Arc::new(testnet));
+//! # Ok::<(), cache_exchanges::OptionsError>(())
+//! ```
+//!
+//! | module | what is in it |
+//! |---|---|
+//! | [`binance`] | spot, USD-M and COIN-M futures: klines of trades, mark, index and premium |
+//! | `http` | one bounded GET, whichever exchange it is for |
+//! | `socket` | one WebSocket connection, whichever exchange it is to |
+//!
+//! Every exchange has the same rooms under the same names, so that who knows one knows all; how
+//! another is added is told in `docs/guide/exchanges.md`.
+
+pub mod binance;
+mod http;
+mod options;
+mod socket;
+mod tls;
+
+pub use options::OptionsError;

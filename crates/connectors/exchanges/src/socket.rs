@@ -1,0 +1,98 @@
+//! One WebSocket connection: what every exchange's feeds have in common.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use rustls::ClientConfig;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Error as ProtocolError, Message};
+use tokio_tungstenite::{
+    Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config,
+};
+use url::Url;
+
+/// How a connection is kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SocketOptions {
+    /// Connecting is given up after so long.
+    pub(crate) connect_timeout: Duration,
+    /// A connection on which nothing came for so long, not even a ping, is lost.
+    pub(crate) silence_max: Duration,
+    /// A longer message is refused.
+    pub(crate) message_bytes_max: usize,
+}
+
+/// Why there is no message. Texts leave addresses out.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SocketError {
+    #[error("the feed could not be reached")]
+    Unreachable(#[source] Box<ProtocolError>),
+    #[error("the feed refused the connection with status {status}")]
+    Refused { status: u16, retry_after: Option<Duration> },
+    #[error("the feed did not answer in time")]
+    ConnectTimeout,
+    #[error("nothing came from the feed for {0:?}")]
+    Silent(Duration),
+    #[error("the connection to the feed was lost")]
+    Lost(#[source] Box<ProtocolError>),
+}
+
+/// A connection. Pings are answered by the protocol's own machinery while messages are read.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    silence_max: Duration,
+}
+
+impl Socket {
+    pub(crate) async fn connect(
+        url: &Url,
+        options: SocketOptions,
+        tls: Arc<ClientConfig>,
+    ) -> Result<Self, SocketError> {
+        let config = WebSocketConfig::default()
+            .max_message_size(Some(options.message_bytes_max))
+            .max_frame_size(Some(options.message_bytes_max));
+        let connecting = connect_async_tls_with_config(
+            url.as_str(),
+            Some(config),
+            true,
+            Some(Connector::Rustls(tls)),
+        );
+        match timeout(options.connect_timeout, connecting).await {
+            Ok(Ok((stream, _))) => Ok(Self { stream, silence_max: options.silence_max }),
+            Ok(Err(ProtocolError::Http(response))) => {
+                let retry_after = response.headers().get("retry-after");
+                let seconds = retry_after.and_then(|text| text.to_str().ok()?.parse().ok());
+                Err(SocketError::Refused {
+                    status: response.status().as_u16(),
+                    retry_after: seconds.map(Duration::from_secs),
+                })
+            }
+            Ok(Err(error)) => Err(SocketError::Unreachable(Box::new(error))),
+            Err(_) => Err(SocketError::ConnectTimeout),
+        }
+    }
+
+    /// The next message of text; `None` once the other side has closed the connection.
+    ///
+    /// A future that is dropped loses nothing.
+    pub(crate) async fn next(&mut self) -> Option<Result<String, SocketError>> {
+        loop {
+            let Ok(message) = timeout(self.silence_max, self.stream.next()).await else {
+                return Some(Err(SocketError::Silent(self.silence_max)));
+            };
+            match message? {
+                Ok(Message::Text(text)) => return Some(Ok(text.as_str().to_owned())),
+                Ok(Message::Close(_)) => return None,
+                // A ping shows that the other side lives; its pong is on its way by now.
+                Ok(_) => {}
+                Err(ProtocolError::ConnectionClosed) => return None,
+                Err(error) => return Some(Err(SocketError::Lost(Box::new(error)))),
+            }
+        }
+    }
+}

@@ -1,0 +1,209 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{broadcast, watch};
+
+use super::error::SeriesError;
+use super::feed::Following;
+use super::known::{Gap, Span, gaps, spans};
+use super::options::over_end;
+use super::progress::{Fetch, Progress, Told};
+use super::read::Read;
+use super::reading::Reading;
+use super::resampled::{ResampledReading, read_resampled};
+use super::shared::{Connection, Shared};
+use super::state::State;
+use super::stats::SeriesStats;
+use super::subscription::Subscription;
+use crate::key::SeriesKey;
+use crate::live::Update;
+use crate::request::Request;
+use crate::resample::ResampleRow;
+use crate::row::Row;
+use crate::time::{Grid, Slots, Time, Timeframe};
+use crate::venue::{VenueError, VenueErrorKind};
+
+/// One series of a [`SeriesCache`](super::SeriesCache); cheap to clone.
+#[derive(Debug)]
+pub struct Series<R: Row> {
+    shared: Arc<Shared<R>>,
+    state: Arc<State<R>>,
+    connection: Option<Connection<R>>,
+}
+
+impl<R: Row> Clone for Series<R> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            state: Arc::clone(&self.state),
+            connection: self.connection.clone(),
+        }
+    }
+}
+
+impl<R: Row> Series<R> {
+    pub(super) fn new(
+        shared: Arc<Shared<R>>,
+        state: Arc<State<R>>,
+        connection: Option<Connection<R>>,
+    ) -> Self {
+        Self { shared, state, connection }
+    }
+
+    /// What the series is.
+    pub fn key(&self) -> &SeriesKey {
+        &self.state.key
+    }
+
+    /// Which time is in which slot.
+    pub fn grid(&self) -> Grid {
+        self.state.grid
+    }
+
+    /// The time by the venue's clock, as far as it is known.
+    pub fn now(&self) -> Time {
+        self.shared.now(self.connection.as_ref())
+    }
+
+    /// Answers a request: from memory, then from the database, and for what is missing there from
+    /// the venue. Where everything is in memory it costs the same whatever the length.
+    ///
+    /// Dropping the future stops it. What was asked for by then is kept.
+    ///
+    /// # Errors
+    /// [`SeriesError::Incomplete`] if more is missing than the request tolerates, with what is
+    /// known and why; [`SeriesError`] otherwise if the database fails or the request cannot be
+    /// answered. A failure is never an empty answer.
+    pub async fn read(&self, request: Request) -> Result<Reading<R>, SeriesError> {
+        self.read_telling(request, Told::default()).await
+    }
+
+    async fn read_telling(&self, request: Request, told: Told) -> Result<Reading<R>, SeriesError> {
+        Read::new(&self.shared, &self.state, self.connection.as_ref(), request, told).run().await
+    }
+
+    /// The same as a task of its own, which shows how far it has come and can be cancelled. Must be
+    /// called within a Tokio runtime.
+    pub fn fetch(&self, request: Request) -> Fetch<R> {
+        let (to, progress) = watch::channel(Progress::default());
+        let told = Told { now: Progress::default(), to: Some(to) };
+        let series = self.clone();
+        let task = tokio::spawn(async move { series.read_telling(request, told).await });
+        Fetch { task, progress, series: self.key().to_string() }
+    }
+
+    /// Rows of a longer timeframe, made of this series' rows. The request is for those: a count is
+    /// one of longer rows. They are made anew each time and not stored.
+    ///
+    /// # Errors
+    /// [`SeriesError::Resample`] if the longer slots do not begin where these do;
+    /// [`SeriesError`] as [`read`](Self::read).
+    pub async fn read_resampled(
+        &self,
+        timeframe: Timeframe,
+        request: Request,
+    ) -> Result<ResampledReading<R>, SeriesError>
+    where
+        R: ResampleRow,
+    {
+        read_resampled(self, timeframe, request).await
+    }
+
+    /// The history, and then what happens, with no gap and no repeat between them.
+    ///
+    /// # Errors
+    /// [`SeriesError::Venue`] if the venue has no feed; [`SeriesError`] as [`read`](Self::read)
+    /// for the history. A feed that cannot be reached now is not an error: it is tried again.
+    pub async fn subscribe(&self, request: Request) -> Result<Subscription<R>, SeriesError> {
+        Subscription::begin(self.clone(), request).await
+    }
+
+    /// What is known of `from..to` in memory and database: spans of one kind each, in order. Nobody
+    /// is asked for anything.
+    ///
+    /// # Errors
+    /// [`SeriesError::Store`] if the database could not be asked.
+    pub async fn known(&self, from: Time, to: Time) -> Result<Vec<Span>, SeriesError> {
+        let slots = self.grid().slots_in(from, to);
+        Ok(spans(&*self.stored(slots).await?, slots))
+    }
+
+    /// The spans of `from..to` that have no row although the symbol was traded and the market open,
+    /// and why. Nobody is asked for anything.
+    ///
+    /// # Errors
+    /// [`SeriesError::Store`] if the database could not be asked.
+    pub async fn gaps(&self, from: Time, to: Time) -> Result<Vec<Gap>, SeriesError> {
+        let slots = self.grid().slots_in(from, to);
+        Ok(gaps(&*self.stored(slots).await?, slots))
+    }
+
+    async fn stored(&self, slots: Slots) -> Result<Arc<crate::view::Directory<R>>, SeriesError> {
+        self.shared.open(&self.state).await?;
+        let _pin = self.state.pin(slots);
+        self.shared.load(&self.state, slots).await?;
+        Ok(self.state.directory())
+    }
+
+    /// Since when the symbol is traded and until when it was, as far as is known here.
+    ///
+    /// # Errors
+    /// [`SeriesError::Store`] if the database could not be asked.
+    pub async fn listing(&self) -> Result<crate::venue::Listing, SeriesError> {
+        self.shared.open(&self.state).await?;
+        let directory = self.state.directory();
+        let head = directory.head();
+        Ok(crate::venue::Listing { first: head.listing(), last: head.last() })
+    }
+
+    /// What was counted for this series, and what of it is in memory.
+    pub fn stats(&self) -> SeriesStats {
+        self.state.stats()
+    }
+
+    pub(super) fn follow(&self) -> Result<Arc<Following>, SeriesError> {
+        let Some(connection) = &self.connection else {
+            let (venue, kind) = (self.key().venue(), VenueErrorKind::Unsupported);
+            let error = VenueError::new(venue, kind, "only what is stored is read here");
+            return Err(SeriesError::venue(self.key(), error));
+        };
+        Ok(self.shared.follow(&self.state, connection))
+    }
+
+    pub(super) fn updates(&self) -> broadcast::Receiver<Update<R>> {
+        self.state.updates.subscribe()
+    }
+
+    /// Where the longer slots of this venue are.
+    pub(super) fn grid_of(&self, timeframe: Timeframe) -> Grid {
+        let alignment = match &self.connection {
+            Some(connection) => {
+                let key = self.key().clone().with_timeframe(timeframe);
+                connection.venue.alignment(&key)
+            }
+            None => self.grid().alignment(),
+        };
+        Grid::new(timeframe, alignment)
+    }
+
+    pub(super) fn closed_end(&self, grid: Grid) -> i64 {
+        self.state.rules.closed_end(grid, self.now())
+    }
+
+    pub(super) fn traded(&self, grid: Grid) -> Slots {
+        self.state.directory().head().traded(grid)
+    }
+
+    /// Waits until all slots before `end` are over, be it that the feed says so.
+    pub(super) async fn wait_until_over(&self, end: i64) {
+        loop {
+            let now = self.now();
+            if over_end(&self.state.directory(), &self.state.rules, now) >= end {
+                return;
+            }
+            let until = self.grid().start_of(end).after(self.state.rules.patience);
+            let wait = until.since(now).max(Duration::from_millis(1));
+            self.shared.clock.sleep(wait).await;
+        }
+    }
+}

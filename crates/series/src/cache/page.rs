@@ -1,0 +1,217 @@
+use std::sync::Arc;
+
+use super::error::SeriesError;
+use super::flights::Flight;
+use super::gate::Obstacle;
+use super::shared::{Connection, Shared};
+use super::state::State;
+use super::stats::{add, count};
+use crate::admit::{Answer, admit};
+use crate::plan::{Paging, plan};
+use crate::row::Row;
+use crate::store::StoreError;
+use crate::time::{Slots, Time};
+use crate::venue::{VenueError, VenueErrorKind};
+
+/// By what calls for one page meet: the length of pages, and which of them.
+pub(super) type PageKey = (u32, i64);
+
+/// What became of a page that was wanted.
+#[derive(Clone, Debug)]
+pub(super) struct Fetched {
+    /// The slots that the venue spoke of; empty if others had asked for them meanwhile.
+    pub(super) answered: Slots,
+    /// The slots that another process had asked for, as the database says.
+    pub(super) found: Slots,
+    /// Whether there were rows.
+    pub(super) has_rows: bool,
+    /// Why it could not be stored. It is in memory.
+    pub(super) unsaved: Option<StoreError>,
+}
+
+/// A page that is asked for, by a task of its own.
+pub(super) struct PageCall<R: Row> {
+    pub(super) shared: Arc<Shared<R>>,
+    pub(super) state: Arc<State<R>>,
+    pub(super) connection: Connection<R>,
+    pub(super) paging: Paging,
+    pub(super) index: i64,
+}
+
+type PageFlight = Flight<PageKey, Result<Fetched, SeriesError>>;
+
+impl<R: Row> PageCall<R> {
+    /// Joins the call for this page, or makes it.
+    pub(super) async fn join(self) -> Result<Fetched, SeriesError> {
+        let state = Arc::clone(&self.state);
+        let key = (self.paging.slots(), self.index);
+        let begin = |flight: Arc<PageFlight>| async move { self.fly(&flight).await };
+        let (landed, begun) = state.pages.join(key, begin).await;
+        if !begun {
+            count(&state.counters.page_joins);
+        }
+        landed.unwrap_or_else(|| Err(SeriesError::stopped(&state.key)))
+    }
+
+    /// Makes the call, again if it fails in passing. Until it is sent, it ends when nobody waits for
+    /// it any more; what was sent is paid for, and its answer is kept.
+    async fn fly(&self, flight: &PageFlight) -> Result<Fetched, SeriesError> {
+        let retry = self.shared.options.retry;
+        let counters = &self.state.counters;
+        let mut attempt: u8 = 0;
+        let mut found = self.wanted();
+        if !self.unless_abandoned(flight, self.shared.look_again(&self.state, found)).await?? {
+            found = Slots::default();
+        }
+        loop {
+            attempt = attempt.saturating_add(1);
+            let place = self.unless_abandoned(flight, self.connection.gate.place()).await?;
+            let slots = match self.unless_abandoned(flight, self.pass()).await? {
+                Ok(slots) => slots,
+                Err(error) => return Err(self.failed(self.wanted(), error)),
+            };
+            if slots.is_empty() {
+                let nothing = Slots::default();
+                return Ok(Fetched { answered: nothing, found, has_rows: false, unsaved: None });
+            }
+            let (epoch, now) = (self.state.epoch(), self.now());
+            let answer = self.call(slots).await;
+            // What follows needs no place, and may need another call.
+            drop(place);
+            let error = match answer {
+                Ok(answer) => return self.take(answer, slots, epoch, now).await,
+                Err(error) => error,
+            };
+            count(&counters.page_failures);
+            let pause = error.retry_after().unwrap_or_else(|| retry.pause.delay(attempt));
+            if error.kind().concerns_venue() {
+                let until = self.shared.clock.monotonic().after(pause);
+                self.connection.gate.hold(until, error.clone());
+            }
+            let may_again = error.is_transient() && pause <= retry.wait_max;
+            if !may_again || u32::from(attempt) >= retry.attempts_max {
+                return Err(self.failed(slots, error));
+            }
+            self.unless_abandoned(flight, self.shared.clock.sleep(pause)).await?;
+            count(&counters.page_retries);
+        }
+    }
+
+    async fn unless_abandoned<T>(
+        &self,
+        flight: &PageFlight,
+        future: impl Future<Output = T>,
+    ) -> Result<T, SeriesError> {
+        tokio::select! {
+            biased;
+            value = future => Ok(value),
+            () = flight.abandoned() => Err(SeriesError::stopped(&self.state.key)),
+        }
+    }
+
+    /// Waits until a call may go; answers for what. Others may have asked for it meanwhile.
+    async fn pass(&self) -> Result<Slots, VenueError> {
+        let wait_max = self.shared.options.retry.wait_max;
+        loop {
+            let slots = self.wanted();
+            if slots.is_empty() {
+                return Ok(slots);
+            }
+            let weight = self.connection.venue.weight(&self.state.key, slots);
+            let now = self.shared.clock.monotonic();
+            match self.connection.gate.pass(weight, now, wait_max) {
+                Ok(()) => return Ok(slots),
+                Err(Obstacle::Held(error)) => return Err(error),
+                Err(Obstacle::Wait(wait)) => {
+                    let ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+                    add(&self.state.counters.held_ms, ms);
+                    self.shared.clock.sleep(wait).await;
+                }
+            }
+        }
+    }
+
+    async fn call(&self, slots: Slots) -> Result<Answer<R>, VenueError> {
+        count(&self.state.counters.page_calls);
+        let venue = &self.connection.venue;
+        let timeout = self.shared.options.call_timeout;
+        tokio::select! {
+            answer = venue.page(&self.state.key, slots) => answer,
+            () = self.shared.clock.sleep(timeout) => {
+                let message = format!("no answer within {timeout:?}");
+                Err(VenueError::new(venue.name(), VenueErrorKind::Timeout, message))
+            }
+        }
+    }
+
+    /// Keeps what an answer proves.
+    async fn take(
+        &self,
+        answer: Answer<R>,
+        slots: Slots,
+        epoch: u64,
+        now: Time,
+    ) -> Result<Fetched, SeriesError> {
+        let (shared, state) = (&self.shared, &self.state);
+        let admitted = admit(state.grid, slots, answer, state.rules, now);
+        add(&state.counters.refused_rows, admitted.refused.len() as u64);
+        let mut unsaved = None;
+        for index in admitted.chunks() {
+            let changed = shared.change(state, epoch, index, |known| admitted.apply(known)).await;
+            unsaved = unsaved.or(changed.err());
+        }
+        if let Some((slot, row)) = &admitted.open {
+            state.hear(state.grid.start_of(*slot), row.clone());
+        }
+        let answered = admitted.answered();
+        let is_empty = admitted.rows().len() == 0 && admitted.refused.is_empty();
+        if is_empty && answered == slots {
+            self.learn_listing(slots).await;
+        }
+        if state.epoch() == epoch && self.wanted() == slots {
+            // Nothing was learned, and the same call would be made for ever.
+            if let Some(error) = unsaved {
+                return Err(error.into());
+            }
+            let message = format!("its answer says nothing of slots {slots:?}");
+            let (name, kind) = (self.connection.venue.name(), VenueErrorKind::Malformed);
+            return Err(self.failed(slots, VenueError::new(name, kind, message)));
+        }
+        let has_rows = admitted.rows().len() > 0;
+        Ok(Fetched { answered, found: Slots::default(), has_rows, unsaved })
+    }
+
+    /// Where a venue has nothing, the symbol may not have been listed yet, or not be any more.
+    async fn learn_listing(&self, slots: Slots) {
+        let directory = self.state.directory();
+        let nothing_before = directory.rows_before(slots.start) == 0;
+        if nothing_before || slots.len() >= u64::from(self.paging.slots()) {
+            // The page is known whatever becomes of this.
+            let _ = self.shared.ask_listing(&self.state, &self.connection).await;
+        }
+    }
+
+    fn failed(&self, slots: Slots, error: VenueError) -> SeriesError {
+        let state = &self.state;
+        let mut backoff = self.shared.options.failed;
+        let pause = error.retry_after().unwrap_or_default();
+        (backoff.first, backoff.max) = (backoff.first.max(pause), backoff.max.max(pause));
+        state.mark_failed(state.epoch(), slots, self.now(), &backoff);
+        *state.failure.lock() = Some(error.clone());
+        SeriesError::venue(&state.key, error)
+    }
+
+    fn now(&self) -> Time {
+        self.shared.now(Some(&self.connection))
+    }
+
+    /// What of the page is to be asked for now.
+    fn wanted(&self) -> Slots {
+        let now = self.now();
+        let directory = self.state.directory();
+        let closed_end = self.state.rules.closed_end(self.state.grid, now);
+        let slots = self.paging.slots_of(self.index);
+        let plan = plan(&directory, slots, self.paging, closed_end, now);
+        plan.pages.first().map_or_else(Slots::default, |page| page.slots)
+    }
+}

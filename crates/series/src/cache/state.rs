@@ -1,0 +1,319 @@
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use cache_core::clock::Tick;
+use parking_lot::Mutex;
+use tokio::sync::{Semaphore, broadcast};
+
+use super::error::SeriesError;
+use super::feed::Following;
+use super::flights::Flights;
+use super::page::{Fetched, PageKey};
+use super::recency::Recency;
+use super::stats::Counters;
+use crate::admit::Rules;
+use crate::chunk::Chunk;
+use crate::head::Head;
+use crate::key::SeriesKey;
+use crate::live::{Feed, Update};
+use crate::row::Row;
+use crate::session::SessionCalendar;
+use crate::time::{Grid, Slots, Time};
+use crate::venue::VenueError;
+use crate::view::Directory;
+
+/// Everything that is known of one series here, and what is under way for it.
+#[derive(Debug)]
+pub(super) struct State<R: Row> {
+    pub(super) key: SeriesKey,
+    pub(super) grid: Grid,
+    pub(super) rules: Rules,
+    directory: ArcSwap<Directory<R>>,
+    /// Counts the times that the history was cleared: what was begun before is not kept after.
+    epoch: AtomicU64,
+    /// One more than the epoch in which the head was read; zero until it is.
+    opened: AtomicU64,
+    pub(super) pages: Flights<PageKey, Result<Fetched, SeriesError>>,
+    pub(super) listings: Flights<(), Result<(), SeriesError>>,
+    /// Chunks are loaded by one request at a time; those that waited find them loaded.
+    pub(super) loading: Semaphore,
+    /// The head is read and changed by one at a time, so that none that is older is published after one
+    /// that is newer.
+    pub(super) heading: Semaphore,
+    /// Chunks that are being changed: one change of a chunk at a time, so that none that is older
+    /// is published after one that is newer.
+    writing: Mutex<HashMap<i64, Weak<Semaphore>>>,
+    /// When chunks were read from the database or written to it last.
+    seen: Mutex<HashMap<i64, Tick>>,
+    pub(super) feed: Mutex<Feed<R>>,
+    pub(super) following: Mutex<Weak<Following>>,
+    pub(super) updates: broadcast::Sender<Update<R>>,
+    pins: Mutex<Vec<Slots>>,
+    pub(super) recency: Mutex<Recency>,
+    proven: ArcSwapOption<Proven<R>>,
+    pub(super) failure: Mutex<Option<VenueError>>,
+    pub(super) listing_asked: Mutex<Option<Tick>>,
+    pub(super) counters: Counters,
+    totals: Arc<Totals>,
+}
+
+/// A span of a directory of which everything is known, and until when nothing of it is due to be
+/// asked for again: whoever reads a part of it need not look.
+#[derive(Debug)]
+struct Proven<R> {
+    directory: Arc<Directory<R>>,
+    slots: Slots,
+    until: Time,
+}
+
+/// What is in memory of all series together.
+#[derive(Debug, Default)]
+pub(super) struct Totals {
+    rows: AtomicI64,
+    bytes: AtomicI64,
+}
+
+/// How a published chunk meets one that is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Meeting {
+    /// The one that is there stays, which may be newer.
+    Keeps,
+    /// They are put together, the published one as the newer.
+    Merges,
+}
+
+/// Slots that a request needs in memory until it is answered.
+#[derive(Debug)]
+pub(super) struct Pin<'state, R: Row> {
+    state: &'state State<R>,
+    slots: Slots,
+}
+
+impl Totals {
+    pub(super) fn rows(&self) -> u64 {
+        self.rows.load(Ordering::Relaxed).max(0).unsigned_abs()
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed).max(0).unsigned_abs()
+    }
+
+    fn add(&self, rows: i64, bytes: i64) {
+        self.rows.fetch_add(rows, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+impl<R: Row> State<R> {
+    pub(super) fn new(
+        key: SeriesKey,
+        grid: Grid,
+        rules: Rules,
+        calendar: Arc<SessionCalendar>,
+        updates_max: usize,
+        totals: Arc<Totals>,
+    ) -> Self {
+        Self {
+            key,
+            grid,
+            rules,
+            directory: ArcSwap::from_pointee(Directory::new(grid, calendar)),
+            epoch: AtomicU64::new(0),
+            opened: AtomicU64::new(0),
+            pages: Flights::default(),
+            listings: Flights::default(),
+            loading: Semaphore::new(1),
+            heading: Semaphore::new(1),
+            writing: Mutex::default(),
+            seen: Mutex::default(),
+            feed: Mutex::new(Feed::new(grid, rules)),
+            following: Mutex::default(),
+            updates: broadcast::Sender::new(updates_max.max(1)),
+            pins: Mutex::default(),
+            recency: Mutex::default(),
+            proven: ArcSwapOption::empty(),
+            failure: Mutex::default(),
+            listing_asked: Mutex::default(),
+            counters: Counters::default(),
+            totals,
+        }
+    }
+
+    /// What is known now.
+    pub(super) fn directory(&self) -> Arc<Directory<R>> {
+        self.directory.load_full()
+    }
+
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// Whether what is stored of the series as a whole was read, since it was forgotten last.
+    pub(super) fn is_open(&self) -> bool {
+        self.opened.load(Ordering::Acquire) == self.epoch() + 1
+    }
+
+    pub(super) fn opened(&self, epoch: u64) {
+        self.opened.store(epoch + 1, Ordering::Release);
+    }
+
+    /// Puts chunks among those that are here, unless the history was cleared since `epoch`.
+    pub(super) fn publish(&self, epoch: u64, chunks: &[Arc<Chunk<R>>], meeting: Meeting) {
+        let (mut rows, mut bytes) = (0, 0);
+        self.directory.rcu(|directory| {
+            (rows, bytes) = (0, 0);
+            let mut changed = Vec::with_capacity(chunks.len());
+            for chunk in chunks {
+                let known = directory.chunk(chunk.index());
+                let new = match (known, meeting) {
+                    (Some(_), Meeting::Keeps) => continue,
+                    (Some(known), Meeting::Merges) => Arc::new(known.merge(chunk)),
+                    (None, _) => Arc::clone(chunk),
+                };
+                if known.is_some_and(|known| **known == *new) {
+                    continue;
+                }
+                rows += new.len() as i64 - known.map_or(0, |known| known.len() as i64);
+                bytes += new.bytes() as i64 - known.map_or(0, |known| known.bytes() as i64);
+                changed.push(new);
+            }
+            // Looked at last: a clearing that comes after this replaces the directory, and all of
+            // this is done again.
+            if changed.is_empty() || self.epoch() != epoch {
+                (rows, bytes) = (0, 0);
+                return Arc::clone(directory);
+            }
+            Arc::new(directory.with_chunks(changed))
+        });
+        self.totals.add(rows, bytes);
+    }
+
+    /// Says what is known of the series as a whole, unless it was cleared since `epoch`.
+    pub(super) fn publish_head(&self, epoch: u64, head: Head) {
+        let head = Arc::new(head);
+        self.directory.rcu(|directory| {
+            if self.epoch() != epoch || directory.head() == &*head {
+                return Arc::clone(directory);
+            }
+            Arc::new(directory.with_head(Arc::clone(&head)))
+        });
+    }
+
+    /// Says that the venue failed to answer for `slots`; kept in memory only.
+    pub(super) fn mark_failed(
+        &self,
+        epoch: u64,
+        slots: Slots,
+        now: Time,
+        backoff: &crate::coverage::Backoff,
+    ) {
+        let directory = self.directory();
+        let failed = Chunk::<R>::indices_of(slots).iter().filter_map(|index| {
+            // Without the chunk it would look as if it were known.
+            let known = directory.chunk(index)?;
+            let span = slots.intersection(known.slots());
+            let mut coverage = known.coverage().part(span);
+            coverage.mark_failed(span, now, backoff);
+            Chunk::build(index, [], coverage).ok().map(Arc::new)
+        });
+        let failed: Vec<Arc<Chunk<R>>> = failed.collect();
+        self.publish(epoch, &failed, Meeting::Merges);
+    }
+
+    /// Takes chunks out of memory.
+    pub(super) fn evict(&self, indices: &[i64]) {
+        let (mut rows, mut bytes) = (0, 0);
+        self.directory.rcu(|directory| {
+            (rows, bytes) = (0, 0);
+            for index in indices {
+                if let Some(chunk) = directory.chunk(*index) {
+                    rows -= chunk.len() as i64;
+                    bytes -= chunk.bytes() as i64;
+                }
+            }
+            Arc::new(directory.without_chunks(indices))
+        });
+        self.totals.add(rows, bytes);
+        let mut seen = self.seen.lock();
+        for index in indices {
+            seen.remove(index);
+        }
+    }
+
+    /// Chunks were read from the database, or written to it, at `now`.
+    pub(super) fn saw(&self, indices: impl IntoIterator<Item = i64>, now: Tick) {
+        self.seen.lock().extend(indices.into_iter().map(|index| (index, now)));
+    }
+
+    /// Those chunks of `slots` that were seen in the database before `since` last.
+    pub(super) fn not_seen_since(&self, slots: Slots, since: Tick) -> Vec<i64> {
+        let seen = self.seen.lock();
+        let is_old = |index: &i64| seen.get(index).is_none_or(|at| *at < since);
+        Chunk::<R>::indices_of(slots).iter().filter(is_old).collect()
+    }
+
+    /// Forgets everything, and lets nothing in that was begun before.
+    pub(super) fn reset(&self, calendar: &Arc<SessionCalendar>) {
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+        let empty = Arc::new(Directory::new(self.grid, Arc::clone(calendar)));
+        let before = self.directory.swap(empty);
+        self.totals.add(-(before.rows() as i64), -(before.bytes() as i64));
+        self.proven.store(None);
+        self.seen.lock().clear();
+        *self.failure.lock() = None;
+        *self.listing_asked.lock() = None;
+    }
+
+    /// Waits for the others that change a chunk. What is answered is to be kept, and then the place
+    /// in it taken.
+    pub(super) fn writer_of(&self, index: i64) -> Arc<Semaphore> {
+        let mut writing = self.writing.lock();
+        if let Some(place) = writing.get(&index).and_then(Weak::upgrade) {
+            return place;
+        }
+        writing.retain(|_, place| place.strong_count() > 0);
+        let place = Arc::new(Semaphore::new(1));
+        writing.insert(index, Arc::downgrade(&place));
+        place
+    }
+
+    /// Whether all of `slots` is known in this directory, and none of it due at `now`, as was found
+    /// before.
+    pub(super) fn is_proven(&self, directory: &Arc<Directory<R>>, slots: Slots, now: Time) -> bool {
+        let proven = self.proven.load();
+        proven.as_ref().is_some_and(|proven| {
+            Arc::ptr_eq(&proven.directory, directory)
+                && proven.slots.covers(slots)
+                && now < proven.until
+        })
+    }
+
+    /// Says that all of `slots` is known in this directory, and none of it due before `until`.
+    pub(super) fn prove(&self, directory: &Arc<Directory<R>>, slots: Slots, until: Time) {
+        let directory = Arc::clone(directory);
+        self.proven.store(Some(Arc::new(Proven { directory, slots, until })));
+    }
+
+    /// Keeps `slots` in memory until the pin is dropped.
+    pub(super) fn pin(&self, slots: Slots) -> Pin<'_, R> {
+        self.pins.lock().push(slots);
+        Pin { state: self, slots }
+    }
+
+    /// Whether a request needs a chunk of this index.
+    pub(super) fn is_pinned(&self, index: i64) -> bool {
+        let slots = Chunk::<R>::slots_of(index);
+        self.pins.lock().iter().any(|pinned| !pinned.intersection(slots).is_empty())
+    }
+}
+
+impl<R: Row> Drop for Pin<'_, R> {
+    fn drop(&mut self) {
+        let mut pins = self.state.pins.lock();
+        if let Some(place) = pins.iter().position(|slots| *slots == self.slots) {
+            pins.swap_remove(place);
+        }
+    }
+}

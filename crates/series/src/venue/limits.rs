@@ -1,0 +1,41 @@
+use std::time::Duration;
+
+/// How fast and how many at once a venue may be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// So many calls may be under way at once; one at least.
+    pub calls_max: u32,
+    /// What calls may weigh together; without one they are not held back.
+    pub allowance: Option<Allowance>,
+}
+
+/// What calls may weigh together in a span of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowance {
+    /// The weights of the calls of any span of this length add up to this at most.
+    pub weight_max: u32,
+    /// The length of the span.
+    pub per: Duration,
+}
+
+impl Limits {
+    /// Up to so many calls at once, not held back otherwise.
+    pub const fn calls(calls_max: u32) -> Self {
+        Self { calls_max, allowance: None }
+    }
+
+    /// Besides, calls weigh at most `weight_max` together in any span of length `per`. A venue that
+    /// counts by the minute of its own clock is held to less than it would allow, never to more.
+    pub const fn with_allowance(mut self, weight_max: u32, per: Duration) -> Self {
+        self.allowance = Some(Allowance { weight_max, per });
+        self
+    }
+}
+
+impl Default for Limits {
+    /// Four calls at once.
+    fn default() -> Self {
+        Self::calls(4)
+    }
+}
