@@ -131,8 +131,7 @@ impl<N: Node> Binding<N> {
         let now = self.cache.clock.monotonic();
         let after = |span: Option<Duration>| span.map_or(Tick::NEVER, |span| now.after(span));
         let times = MemoryTimes {
-            // Past, and not the end by name, which is zero.
-            fresh_until: Tick::from_ms(1),
+            fresh_until: MemoryEntry::PAST,
             kept_until: stale.kept.map_or(Tick::NEVER, |kept| self.deadline(now, kept)),
             stale_until: self.deadline(now, stale.served),
             refresh_at: after(stale.refresh_after),
