@@ -49,6 +49,8 @@ impl Shared {
         Ok(done)
     }
 
+    /// A page of the tag sets of a node. What is missed because the server became another meanwhile is
+    /// found at the next turn.
     async fn tag_sets(
         &self,
         operation: &'static str,
