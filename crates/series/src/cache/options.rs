@@ -153,8 +153,8 @@ impl SeriesOptions {
 }
 
 impl Default for SeriesOptions {
-    /// The last two rows and those of the last minute are looked at once more; a million rows in
-    /// memory, for an hour.
+    /// The last two rows and those of the last minute are looked at once more; two million rows in
+    /// memory (about 80 MB of candles), for an hour.
     fn default() -> Self {
         Self {
             rules: Rules::DEFAULT,
@@ -166,7 +166,7 @@ impl Default for SeriesOptions {
             pages_without_rows_max: 64,
             look_again: Duration::from_secs(1),
             clock_interval: Duration::from_secs(3_600),
-            memory: MemoryBounds::rows(1_000_000).with_idle(Duration::from_secs(3_600)),
+            memory: MemoryBounds::rows(2_000_000).with_idle(Duration::from_secs(3_600)),
             updates_max: 1_024,
         }
     }
