@@ -1,5 +1,7 @@
 //! The example as users run it: its objects are read, and its picture is looked at.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
