@@ -297,7 +297,7 @@ impl<N: Node> Binding<N> {
             if !entry.is_settled(now) && !cfg!(mutant = "serve_expired") {
                 return self.memory_get_unsettled(memory, &probe, entry, now);
             }
-            if let Some(idle) = entry.idle {
+            if let Some(idle) = entry.idle() {
                 entry.renew(self.deadline(now, idle));
             }
         }

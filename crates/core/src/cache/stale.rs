@@ -42,7 +42,7 @@ impl<N: Node> Binding<N> {
         now: Tick,
     ) -> Option<MemoryHit> {
         if entry.is_fresh(now) {
-            if let Some(idle) = entry.idle {
+            if let Some(idle) = entry.idle() {
                 entry.renew(self.deadline(now, idle));
             }
             memory.recorder.hits(1);
@@ -175,7 +175,7 @@ impl<V: Send + Sync + 'static> InMemory<V> {
             tags: entry.tags.clone(),
             created: entry.created,
             fresh_until,
-            ends: if entry.idle.is_some() { entry.kept_until } else { fresh_until },
+            ends: if entry.idle().is_some() { entry.kept_until } else { fresh_until },
             kept_until: entry.kept_until,
         }
     }

@@ -16,8 +16,6 @@ pub struct MemoryEntry {
     pub value: Option<ErasedValue>,
     /// When the value was loaded or set, in wall time.
     pub created: Timestamp,
-    /// Sliding expiry: each use renews the end of freshness to this long from then.
-    pub idle: Option<Duration>,
     /// The end that no use can move.
     pub kept_until: Tick,
     /// The process fence's counter when the load began.
@@ -29,8 +27,16 @@ pub struct MemoryEntry {
     /// The labels by which it can be invalidated.
     pub tags: Tags,
     fresh_until_ms: AtomicU64,
+    /// What few entries have, apart, so that the others are smaller.
+    rare: Option<Box<Rare>>,
+}
+
+#[derive(Debug, Default)]
+struct Rare {
+    /// Only where it expires by use.
+    idle: Option<Duration>,
     /// Only where it may be served stale or refreshed early.
-    behind: Option<Box<Behind>>,
+    behind: Option<Behind>,
 }
 
 /// When a reader is answered and has the entry loaded again behind him.
@@ -46,7 +52,7 @@ impl MemoryEntry {
     /// The end of freshness of what is past it when it comes; not the end by name, which is zero.
     pub(crate) const PAST: Tick = Tick::from_ms(1);
 
-    /// An entry that is fresh until `fresh_until`.
+    /// An entry that is fresh until `fresh_until`. With `idle` it expires by use, too.
     #[expect(clippy::too_many_arguments, reason = "one for each field, made in one place")]
     pub fn new(
         value: Option<ErasedValue>,
@@ -63,14 +69,13 @@ impl MemoryEntry {
         Self {
             value,
             created,
-            idle,
             kept_until,
             stamp,
             digest,
             weight,
             tags,
             fresh_until_ms,
-            behind: None,
+            rare: idle.map(|idle| Box::new(Rare { idle: Some(idle), behind: None })),
         }
     }
 
@@ -78,11 +83,20 @@ impl MemoryEntry {
     /// `refresh_at` on to have it loaded again.
     pub fn with_stale(mut self, stale_until: Tick, refresh_at: Tick) -> Self {
         let stale_until = stale_until.min(self.kept_until);
-        self.behind = Some(Box::new(Behind {
+        self.rare.get_or_insert_default().behind = Some(Behind {
             stale_until_ms: AtomicU64::new(stale_until.ms()),
             refresh_at_ms: AtomicU64::new(refresh_at.ms()),
-        }));
+        });
         self
+    }
+
+    /// Sliding expiry: each use renews the end of freshness to this long from then.
+    pub fn idle(&self) -> Option<Duration> {
+        self.rare.as_ref()?.idle
+    }
+
+    fn behind(&self) -> Option<&Behind> {
+        self.rare.as_ref()?.behind.as_ref()
     }
 
     /// Until when a reader may take it as current.
@@ -92,18 +106,18 @@ impl MemoryEntry {
 
     /// Whether it never expires by time, so that no clock has to be read for it.
     pub fn is_timeless(&self) -> bool {
-        self.idle.is_none() && self.fresh_until().is_never() && self.behind.is_none()
+        self.rare.is_none() && self.fresh_until().is_never()
     }
 
     /// Whether it is fresh at `now` and nobody has to have it loaded again.
     pub fn is_settled(&self, now: Tick) -> bool {
-        self.is_fresh(now) && self.behind.as_ref().is_none_or(|behind| now < behind.refresh_at())
+        self.is_fresh(now) && self.behind().is_none_or(|behind| now < behind.refresh_at())
     }
 
     /// Whether it answers at `now` although its freshness has ended: not if it was
     /// [expired](Self::expire).
     pub fn serves_stale(&self, now: Tick) -> bool {
-        !self.is_expired() && self.behind.as_ref().is_some_and(|behind| now < behind.stale_until())
+        !self.is_expired() && self.behind().is_some_and(|behind| now < behind.stale_until())
     }
 
     /// Whether what stands in its place is not to give way to it: that was loaded under a later stamp,
@@ -127,7 +141,7 @@ impl MemoryEntry {
     /// this one gets `true`, until the next is [put off](Self::put_off_refresh).
     pub fn claim_refresh(&self, now: Tick) -> bool {
         let is_due = |at: u64| (at <= now.ms()).then_some(Tick::NEVER.ms());
-        self.behind.as_ref().is_some_and(|behind| {
+        self.behind().is_some_and(|behind| {
             let refresh_at = &behind.refresh_at_ms;
             refresh_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, is_due).is_ok()
         })
@@ -135,7 +149,7 @@ impl MemoryEntry {
 
     /// Nobody has to have it loaded again before `refresh_at`.
     pub fn put_off_refresh(&self, refresh_at: Tick) {
-        if let Some(behind) = &self.behind {
+        if let Some(behind) = self.behind() {
             behind.refresh_at_ms.store(refresh_at.ms(), Ordering::Relaxed);
         }
     }
@@ -143,7 +157,7 @@ impl MemoryEntry {
     /// Lets it answer until `stale_until` at least, up to the end that cannot be moved.
     pub fn serve_stale_until(&self, stale_until: Tick) {
         let stale_until = stale_until.min(self.kept_until).ms();
-        if let Some(behind) = &self.behind {
+        if let Some(behind) = self.behind() {
             behind.stale_until_ms.fetch_max(stale_until, Ordering::Relaxed);
         }
     }
@@ -184,7 +198,7 @@ impl fmt::Debug for MemoryEntry {
         f.debug_struct("MemoryEntry")
             .field("absent", &self.value.is_none())
             .field("fresh_until", &self.fresh_until())
-            .field("behind", &self.behind)
+            .field("rare", &self.rare)
             .field("kept_until", &self.kept_until)
             .field("stamp", &self.stamp)
             .field("tags", &self.tags)

@@ -43,16 +43,14 @@ pub struct MemoryKey {
     pub hash: u64,
     /// The binding that the node belongs to.
     pub binding: BindingId,
-    /// Digest of the key text, by which those find it that know only the text.
-    pub digest: u64,
     /// The node.
     pub node: Box<dyn ErasedKey>,
 }
 
 impl Probe<'_> {
     /// The key that a memory keeps for it.
-    pub fn to_key(&self, digest: u64) -> MemoryKey {
-        MemoryKey { hash: self.hash, binding: self.binding, digest, node: self.node.to_boxed() }
+    pub fn to_key(&self) -> MemoryKey {
+        MemoryKey { hash: self.hash, binding: self.binding, node: self.node.to_boxed() }
     }
 
     /// Whether `key` is the node that is asked for.

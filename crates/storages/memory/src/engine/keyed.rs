@@ -108,7 +108,7 @@ impl KeyedEngine {
             };
         }
         let new = New {
-            key: Arc::new(probe.to_key(entry.digest)),
+            key: Arc::new(probe.to_key()),
             value: Arc::clone(&entry),
             weight: weight_of(&entry),
             // On another clock it has as much time to go when the machine's has passed.

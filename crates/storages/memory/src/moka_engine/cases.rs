@@ -14,7 +14,7 @@ fn what_is_just_being_evicted_is_found_by_a_removal() {
     let kit = Kit::new();
     let index = kit.memory.moka().expect("it is moka").index();
     let entry = Arc::new(Spec::default().digest(1).entry(&kit.clock));
-    let key = Arc::new(probe(&1).to_key(1));
+    let key = Arc::new(probe(&1).to_key());
     let id = index.next_id();
     index.enroll(key.hash, 1, &entry.tags);
     index.put(Member { key, entry, id, is_expired: false });

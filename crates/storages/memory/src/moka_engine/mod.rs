@@ -141,7 +141,7 @@ impl MokaEngine {
         // Dropped after the stripe, for one of them may be the last owner of a value.
         let (current, replaced);
         let entry = Arc::new(entry);
-        let key = Arc::new(probe.to_key(entry.digest));
+        let key = Arc::new(probe.to_key());
 
         self.uses.make_room(index.entries() + 1);
         if self.put_off() == 0 || self.uses.waiting() >= USES_PER_PORTION {

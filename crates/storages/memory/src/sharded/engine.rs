@@ -174,10 +174,13 @@ impl<K: Eq, V, A: Annex<K, V>> Engine<K, V, A> {
         let found = shard.read().hit(choice, hash, meant, now_ms, read);
         let (value, after) = found?;
         self.curve.on_hit(hash);
-        match after {
-            AfterHit::Nothing => {}
-            AfterHit::Sample => self.choice.on_hit(hash),
-            AfterHit::Tell => tell(shard),
+        // What can be foretold is asked first.
+        if choice.is_some() {
+            if self.choice.is_sampled(hash) && after == AfterHit::Sample {
+                self.choice.on_hit(hash);
+            }
+        } else if after == AfterHit::Tell {
+            tell(shard);
         }
         Some(value)
     }

@@ -18,8 +18,6 @@ static FREE: Mutex<Vec<usize>> = Mutex::new(Vec::new());
 /// A thread's own place, given back when the thread ends.
 struct Own {
     nth: Option<usize>,
-    /// Counts ordinary reads.
-    reads: Cell<u32>,
 }
 
 thread_local! {
@@ -27,11 +25,12 @@ thread_local! {
     /// The same as it is looked up with each read, at the cost of a load: none before the thread has
     /// got it, and after it was given back.
     static PLACE: Cell<Option<&'static Place>> = const { Cell::new(None) };
+    /// Counts ordinary reads.
+    static READS: Cell<u32> = const { Cell::new(0) };
 }
 
 impl Own {
     fn new() -> Self {
-        let reads = Cell::new(0);
         let mut free = FREE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let nth = free.pop().or_else(|| {
             let given = GIVEN.load(Ordering::SeqCst);
@@ -40,7 +39,7 @@ impl Own {
             (given < PLACES).then(|| GIVEN.store(given + 1, Ordering::SeqCst))?;
             Some(given)
         });
-        Self { nth, reads }
+        Self { nth }
     }
 }
 
@@ -70,12 +69,9 @@ fn take() -> Option<&'static Place> {
 /// Whether this ordinary read is one of those that look whether readers could be favoured: each
 /// eighth of a thread.
 pub(super) fn looks() -> bool {
-    let counted = OWN.try_with(|own| {
-        let reads = own.reads.get().wrapping_add(1);
-        own.reads.set(reads);
-        reads.is_multiple_of(8)
-    });
-    counted.unwrap_or(false)
+    let reads = READS.get().wrapping_add(1);
+    READS.set(reads);
+    reads.is_multiple_of(8)
 }
 
 /// All that may be in use.

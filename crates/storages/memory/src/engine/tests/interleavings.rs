@@ -36,7 +36,7 @@ const SELECTORS: [(&str, Invalidate); 7] = [
     }),
     ("predicate", |kit, mode| {
         kit.fence.raise_floor();
-        kit.memory.invalidate(&MemorySelector::Where(&|key, _| key.digest == 1), mode)
+        kit.memory.invalidate(&MemorySelector::Where(&|_, entry| entry.digest == 1), mode)
     }),
     ("all", |kit, mode| {
         kit.fence.raise_floor();

@@ -154,7 +154,7 @@ fn expired_by_invalidation_it_stays_for_bad_times() {
         held.filter(|entry| entry.is_fresh(kit.now())).count()
     };
     let first = probe(&nodes[0]);
-    let is_second = |key: &cache_core::memory::MemoryKey, _: &_| key.digest == 1;
+    let is_second = |_: &_, entry: &cache_core::memory::MemoryEntry| entry.digest == 1;
     for (what, left) in [
         (MemorySelector::Node(&first), 3),
         (MemorySelector::Digest(2), 3),

@@ -1,3 +1,4 @@
+use std::hint::select_unpredictable;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
@@ -76,11 +77,12 @@ impl Choice {
     #[inline]
     pub(crate) fn hit(&self, meta: &AtomicU16) -> Hit {
         let (word, epoch) = (Word::of(meta), self.epoch());
-        if word.is_full(epoch) {
-            return Hit::Known;
-        }
-        word.hit(epoch).store(meta);
-        Hit::Noted
+        let is_full = word.is_full(epoch);
+        // A jump here would often be guessed wrongly, and found out late: by then nothing of the next
+        // reads has been fetched. So it is stored in any case, if to no end.
+        let nowhere = AtomicU16::new(0);
+        word.hit(epoch).store(select_unpredictable(is_full, &nowhere, meta));
+        select_unpredictable(is_full, Hit::Known, Hit::Noted)
     }
 
     pub(crate) fn turn(&self) -> Turn {
@@ -88,8 +90,9 @@ impl Choice {
         Turn { mode, epoch: self.epoch() }
     }
 
+    /// Whether accesses to it are to be noted.
     #[inline]
-    fn is_sampled(&self, hash: u64) -> bool {
+    pub(crate) fn is_sampled(&self, hash: u64) -> bool {
         u64::from((hash >> 16) as u32) < self.sample_below.load(Ordering::Relaxed)
     }
 

@@ -35,8 +35,13 @@ impl Ghost {
 
     pub(super) fn put(&mut self, hash: u32, count: u8, epoch: u8) {
         let Some(bucket) = self.bucket(hash) else { return };
-        let place = bucket.iter().position(|cell| *cell == 0).unwrap_or(SLOTS - 1);
-        bucket.copy_within(..place, 1);
+        if bucket[SLOTS - 1] != 0 {
+            // As nearly always: of a length that is known, which is no call.
+            bucket.copy_within(..SLOTS - 1, 1);
+        } else {
+            let place = place_of(bucket, |cell| cell == 0).unwrap_or(SLOTS - 1);
+            bucket.copy_within(..place, 1);
+        }
         bucket[0] = fingerprint(hash) << 8 | u32::from(count & 15) << 4 | u32::from(epoch & 15);
     }
 
@@ -44,12 +49,21 @@ impl Ghost {
     pub(super) fn take(&mut self, hash: u32, epoch: u8) -> Option<(u8, u8)> {
         let bucket = self.bucket(hash)?;
         let wanted = fingerprint(hash);
-        let place = bucket.iter().position(|cell| *cell >> 8 == wanted)?;
+        let place = place_of(bucket, |cell| cell >> 8 == wanted)?;
         let cell = bucket[place];
         bucket.copy_within(place + 1.., place);
         bucket[SLOTS - 1] = 0;
         Some(((cell >> 4 & 15) as u8, epoch.wrapping_sub((cell & 15) as u8) & 15))
     }
+}
+
+/// The first cell of which it is true. Looks at all of them, which is several at a time: mostly there is
+/// none.
+#[inline]
+fn place_of(bucket: &[u32; SLOTS], is_meant: impl Fn(u32) -> bool) -> Option<usize> {
+    let cells = bucket.iter().enumerate();
+    let found = cells.fold(0_u32, |found, (nth, cell)| found | u32::from(is_meant(*cell)) << nth);
+    (found != 0).then(|| found.trailing_zeros() as usize)
 }
 
 /// Never zero, so that an empty cell is none.
