@@ -44,3 +44,5 @@ mod stale;
 mod updates;
 #[cfg(all(test, shuttle))]
 mod world;
+#[cfg(all(test, shuttle))]
+mod write_behind;

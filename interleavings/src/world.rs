@@ -14,6 +14,7 @@ use cache_core::error::Error;
 use cache_core::handle::Handle;
 use cache_core::key::KeyFields;
 use cache_core::node::{Node, NodeDefinition, TierDefinition};
+use cache_core::policy::write_behind::WriteBehind;
 use cache_core::source::{LoadError, Loaded, Source};
 use cache_core::testing::TestStorage;
 use cache_memory::Memory;
@@ -52,22 +53,31 @@ impl Node for Item {
 
 /// A time that stands still; sleeps let others go on, and end: but those of an hour and more.
 #[derive(Debug, Default)]
-pub(crate) struct Stopped(ManualClock);
+pub(crate) struct Stopped {
+    clock: ManualClock,
+    /// Whoever sleeps lets the time pass that he sleeps.
+    passes: bool,
+}
 
 impl Stopped {
     /// At the time of a clock that a scenario moves.
     pub(crate) fn of(clock: &ManualClock) -> Self {
-        Self(clock.clone())
+        Self { clock: clock.clone(), passes: false }
+    }
+
+    /// A time that passes where somebody sleeps, and at once.
+    fn passing() -> Self {
+        Self { clock: ManualClock::new(), passes: true }
     }
 }
 
 impl Clock for Stopped {
     fn wall(&self) -> Timestamp {
-        self.0.wall()
+        self.clock.wall()
     }
 
     fn monotonic(&self) -> Tick {
-        self.0.monotonic()
+        self.clock.monotonic()
     }
 
     fn resolution(&self) -> Duration {
@@ -75,7 +85,13 @@ impl Clock for Stopped {
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        if duration >= ENDLESS { pending().boxed() } else { yield_now().boxed() }
+        if duration >= ENDLESS {
+            return pending().boxed();
+        }
+        if self.passes {
+            self.clock.advance(duration);
+        }
+        yield_now().boxed()
     }
 }
 
@@ -123,6 +139,12 @@ impl Source<Item> for Versions {
         yield_now().await;
         Ok(Loaded::new(bytes_of(version)))
     }
+
+    async fn store(&self, _: &Item, value: &Bytes) -> Result<(), LoadError> {
+        yield_now().await;
+        self.0.version.fetch_max(version_of(value), Ordering::SeqCst);
+        Ok(())
+    }
 }
 
 pub(crate) fn bytes_of(version: u64) -> Bytes {
@@ -169,7 +191,7 @@ impl World {
     pub(crate) async fn new(warm: Warm) -> Self {
         let (near, far) = (TestStorage::new(), TestStorage::new());
         let source = versions();
-        let b = Process::new(&near, &far, &source, false, None);
+        let b = Process::new(&near, &far, &source, Item::definition(), false, None);
         match warm {
             Warm::Nothing => {}
             Warm::All => assert_eq!(b.get().await, 1),
@@ -178,7 +200,17 @@ impl World {
                 near.lose_everything();
             }
         }
-        let a = Process::new(&near, &far, &source, true, None);
+        let a = Process::new(&near, &far, &source, Item::definition(), true, None);
+        Self { a, b, source }
+    }
+
+    /// Two processes that write later what they accept.
+    pub(crate) fn queueing(options: WriteBehind) -> Self {
+        let (near, far) = (TestStorage::new(), TestStorage::new());
+        let source = versions();
+        let definition = || Item::definition().write_behind(options);
+        let a = Process::new(&near, &far, &source, definition(), true, None);
+        let b = Process::new(&near, &far, &source, definition(), false, None);
         Self { a, b, source }
     }
 
@@ -186,7 +218,7 @@ impl World {
     pub(crate) async fn following(log: &InProcessLog, warm: Warm) -> Self {
         let (near, far) = (TestStorage::new(), TestStorage::new());
         let source = versions();
-        let process = || Process::new(&near, &far, &source, true, Some(log));
+        let process = || Process::new(&near, &far, &source, Item::definition(), true, Some(log));
         let (a, b) = (process(), process());
         for process in [&a, &b] {
             process.cache.backplane_joined().await;
@@ -203,6 +235,15 @@ impl World {
 
     /// Nothing older than what was promised is stored or given any more.
     pub(crate) async fn settle(&self) {
+        self.settle_storages();
+        for process in [&self.a, &self.b] {
+            process.read().await;
+            all_landed(&process.cache).await;
+        }
+    }
+
+    /// Nothing older than what was promised is stored any more.
+    pub(crate) fn settle_storages(&self) {
         let promised = self.source.promised();
         let key = self.a.items.key(&ITEM).expect("a key");
         for (name, storage) in [("far", &self.a.far), ("near", &self.a.near)] {
@@ -210,10 +251,6 @@ impl World {
                 let stored = version_of(&entry.payload);
                 assert!(stored >= promised, "{name} stores {stored} after {promised} was promised");
             }
-        }
-        for process in [&self.a, &self.b] {
-            process.read().await;
-            all_landed(&process.cache).await;
         }
     }
 }
@@ -223,12 +260,18 @@ impl Process {
         near: &TestStorage,
         far: &TestStorage,
         source: &Versions,
+        mut definition: NodeDefinition,
         with_memory: bool,
         log: Option<&InProcessLog>,
     ) -> Self {
         let (near, far) = (near.second_client(), far.second_client());
+        // What failed is tried again after a while.
+        let clock = match definition.write_behind {
+            Some(_) => Stopped::passing(),
+            None => Stopped::default(),
+        };
         let mut builder = Cache::builder()
-            .clock(Arc::new(Stopped::default()))
+            .clock(Arc::new(clock))
             .storage_with("near", near.clone(), UNTIMED)
             .storage_with("far", far.clone(), UNTIMED);
         if let Some(log) = log {
@@ -238,7 +281,6 @@ impl Process {
                 .append_timeout(ENDLESS);
             builder = builder.backplane(backplane);
         }
-        let mut definition = Item::definition();
         if with_memory {
             builder = builder.storage("memory", memory());
             definition = definition.tier(TierDefinition::new("memory"));
@@ -278,6 +320,16 @@ impl Process {
     pub(crate) async fn change(&self) {
         let done = self.change_and(|it| async move { it.items.invalidate(&ITEM).await }).await;
         assert!(done.is_done());
+    }
+
+    /// Accepts a version to be written later.
+    pub(crate) async fn accept(&self, version: u64) {
+        self.items.write_behind(&ITEM, bytes_of(version)).await.expect("has room");
+    }
+
+    /// Waits until what was accepted has been written, or will not be.
+    pub(crate) async fn flush(&self) {
+        let _ = self.items.flush().await.expect("an open cache");
     }
 
     /// Changes source and cache by an update.

@@ -22,10 +22,17 @@
 --
 -- Numbers are little-endian. Marks are microseconds, which a double holds exactly until 2255.
 --
--- Besides the keys that a caller names, scripts change entries and tag sets of the same bucket that
--- they come upon. What is written stands in an order that leaves nothing wrong behind if such a
--- change is refused in the middle, as it is while a slot is being moved: the counter, cells, tag
--- sets, and last the entry.
+-- Besides the keys that a caller names, scripts read and change entries and tag sets of the same
+-- bucket that they come upon. While a slot is being moved, a part of its keys is on one server and a
+-- part on the other, and a script runs where all that its caller named is. The server that the slot
+-- leaves refuses it a key that has gone. The one that it comes to gives it a key that has not come
+-- yet as one that does not exist, and refuses it only in a command that names another key, too. So:
+--   * An error is never taken for a key that is not there; the caller makes the call again.
+--   * Before anything follows from a key's not being there, `refuse_if_apart` asks for it once more.
+--   * A key that stays in a tag set although its entry does not bear the tag, or is gone, is no harm.
+--     The reverse is: an entry that its tag set does not name is not found by an invalidation.
+--   * What is written stands in an order that leaves nothing wrong behind if the script is refused in
+--     the middle: the counter, cells, tag sets, and last the entry.
 
 local CELLS_AT = 88
 
@@ -118,10 +125,23 @@ local function admits(stamp, cells)
   return true
 end
 
+-- Fails if a key that the caller did not name may be on the other side of a slot that is being
+-- moved. The fence is here.
+local function refuse_if_apart(name)
+  call('EXISTS', KEYS[1], name)
+end
+
 -- The part of an entry before its envelope, or nil where there is none or another program's.
 local function read_entry(name)
   local entry = try('GETRANGE', name, '0', '127')
-  if type(entry) == 'table' or #entry < 50 or byte(entry, 49) ~= 1 then
+  if type(entry) == 'table' then
+    if not string.find(entry.err, 'WRONGTYPE', 1, true) then
+      -- Fails as it did.
+      call('GETRANGE', name, '0', '127')
+    end
+    return nil
+  end
+  if #entry < 50 or byte(entry, 49) ~= 1 then
     return nil
   end
   local tags_bytes = unpack_at('<I4', entry, 45)
@@ -149,12 +169,22 @@ local function tags_of(entry)
   return tags, table.concat(cells)
 end
 
+-- Takes a key out of a tag set that the caller did not name. In one that has gone to another server
+-- it stays until the tag is invalidated or its time has passed.
+local function unindex(tag_set, key)
+  local answer = try('ZREM', tag_set, key)
+  if type(answer) == 'table' and not string.find(answer.err, 'non local key', 1, true) then
+    -- Fails as it did.
+    call('ZREM', tag_set, key)
+  end
+end
+
 -- Removes an entry with its tags; `key` is its key without what the bucket puts before it.
 local function remove_entry(name, key, entry)
   call('UNLINK', name)
   if entry then
     for _, tag in ipairs(tags_of(entry)) do
-      call('ZREM', ARGV[3] .. 't:' .. tag, key)
+      unindex(ARGV[3] .. 't:' .. tag, key)
     end
   end
 end

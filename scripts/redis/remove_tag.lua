@@ -1,5 +1,6 @@
 -- Removes one page of the entries of a bucket that bear a tag, or makes them stale. Answers the
--- mark, the place where the next page begins ('0': there is none), and how many.
+-- mark, the place where the next page begins ('0': there is none), how many, and the incarnation: a
+-- place means something only to the server that gave it, and with another there is another.
 --
 -- KEYS[3]    the tag's sorted set; may be empty
 -- ARGV[4]    the mark that the fence was raised to; only what is older goes. Empty: raises it now
@@ -25,7 +26,13 @@ local page = redis.call('ZSCAN', KEYS[3], ARGV[7], 'COUNT', ARGV[8])
 for at = 1, #page[2], 2 do
   local key = page[2][at]
   local name = ARGV[3] .. 'e:' .. key
-  local entry = read_entry(name)
+  -- What ended by its own time need not be asked for, and could not be in a slot that is being moved.
+  -- An entry may outlive what its set knows of by as long as a script takes.
+  local has_ended = tonumber(page[2][at + 1]) < now - 1000
+  local entry = not has_ended and read_entry(name) or nil
+  if not entry and not has_ended then
+    refuse_if_apart(name)
+  end
   local borne = {}
   if entry then
     for _, tag in ipairs(tags_of(entry)) do
@@ -51,4 +58,4 @@ for at = 1, #page[2], 2 do
     end
   end
 end
-return { bytes(mark), page[1], changed }
+return { bytes(mark), page[1], changed, incarnation }

@@ -72,7 +72,7 @@ local function store(name, key, sets, old, ends, record, stamp)
     for _, tag in ipairs(tags_of(old)) do
       local tag_set = ARGV[3] .. 't:' .. tag
       if not (kept and kept[tag_set]) then
-        call('ZREM', tag_set, key)
+        unindex(tag_set, key)
       end
     end
   end
@@ -116,7 +116,12 @@ local function touch(name, key, old, token, ends, times)
   if not old or sub(old, 25, 32) ~= token or number(sub(old, 9, 16)) == 0 then
     return '3'
   end
-  for _, tag in ipairs(tags_of(old)) do
+  local tags = tags_of(old)
+  -- A set that was made here while its other members are still to come would be written over.
+  for _, tag in ipairs(tags) do
+    refuse_if_apart(ARGV[3] .. 't:' .. tag)
+  end
+  for _, tag in ipairs(tags) do
     index(ARGV[3] .. 't:' .. tag, key, ends)
   end
   call('SETRANGE', name, '8', times)

@@ -74,7 +74,7 @@ fn dependencies(workspace: &Workspace) -> anyhow::Result<()> {
     at_root(workspace, cargo().args(["deny", "--workspace"]).args(checks))
 }
 
-/// 10,000 sequences of 100 steps, 2,500 in each of four worlds; a failure names its seed.
+/// 15,000 sequences of 100 steps, 2,500 in each of six worlds; a failure names its seed.
 fn model(workspace: &Workspace) -> anyhow::Result<()> {
     const SEQUENCES_OF_A_TEST: &str = "2500";
     at_root(

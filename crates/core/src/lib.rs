@@ -15,6 +15,7 @@
 //! | [`cache`], [`handle`] | the engine, and what programs call |
 //! | [`backplane`] | how other processes hear of invalidations |
 //! | [`atomics`] | counters, registers, locks and rate limiters, on the storages that can |
+//! | [`write_behind`] | what is accepted now and written later |
 //! | [`stats`], [`observe`] | counters and latencies per node type and tier; metrics, spans, events |
 //! | [`events`] | what happens, to subscribe to |
 //! | [`clock`], [`error`] | injected time; what can go wrong |
@@ -43,3 +44,4 @@ pub mod storage;
 mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod write_behind;

@@ -64,7 +64,9 @@ use proc_macro::TokenStream;
 /// | `refreshes_max = 4` | how many refreshes run at once behind readers | 16 |
 /// | `prefetches_max = 2` | how many batches of prefetched nodes are on their way at once | 4 |
 /// | `across = "redis"` or `across(storage = "redis", ttl = "10s", wait_max = "60s")` | one process at a time loads a node, under a lease in this storage: one that dies leaves it after `ttl`, and nobody waits longer than `wait_max` for another | each process loads by itself; `ttl` is 10 s, `wait_max` 60 s |
+/// | `write_behind = storages` or `write_behind(to = source, queued_max = 1000, batch_max = 50, delay = "50ms", when_full = refuse, retry_for = "5m")` | where values go that `write_behind` accepts: at most so many wait, and are written so many at once after `delay` (`none`: at once); without room a write is refused, or waits for so long (`when_full = "1s"`); what fails is tried again for `retry_for` | none are accepted; 1,024 values, batches of 64, 100 ms, waits 10 s, 1 min |
 /// | `abandoned = cancel` | what becomes of a load that nobody waits for any more: `finish` or `cancel` | `finish` |
+/// | `on_peer_change = reread` | what becomes of a copy in memory when another process has changed the value, as a backplane tells: `drop`, or `reread` at once | `drop` |
 /// | `decoded_bytes_max = 1048576` | the largest value that is decoded, in bytes before compression | 64 MiB |
 /// | `weight = path::to::function` | what a value weighs in a memory bounded by bytes: a function from `&User` to `u64` | the size of the type |
 /// | `crate = path::to::cache_core` | where the core crate is, see below | found by `Cargo.toml` |

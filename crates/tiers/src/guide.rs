@@ -27,6 +27,7 @@ pages! {
     postgres "postgres.md"
     sqlite "sqlite.md"
     tiers "tiers.md"
+    write_behind "write-behind.md"
 }
 
 #[cfg(feature = "filesystem")]

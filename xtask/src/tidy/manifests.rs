@@ -117,11 +117,12 @@ fn may_use(user: Layer, used: Layer) -> bool {
 }
 
 /// What a test may use besides: the macros are tried on the core that their code is for, and on a
-/// storage beneath it.
+/// storage beneath it, and histories are kept in a storage that outlives its process.
 fn may_use_in_tests(user: Layer, used: Layer) -> bool {
     may_use(user, used)
         || (user == Layer::Macros && matches!(used, Layer::Core | Layer::Storage | Layer::Facade))
         || (used == Layer::Macros && user != Layer::Core)
+        || (user == Layer::Series && used == Layer::Storage)
         || (matches!(used, Layer::Servers | Layer::Traces) && user >= Layer::SharedBySql)
 }
 
@@ -196,6 +197,7 @@ fn every_place_among_the_crates_looks_down() {
     assert!(may_use(Layer::Connector, Layer::Series) && !may_use(Layer::Series, Layer::Connector));
     assert!(may_use_in_tests(Layer::Macros, Layer::Core));
     assert!(may_use_in_tests(Layer::Connector, Layer::Servers));
+    assert!(may_use_in_tests(Layer::Series, Layer::Storage));
     assert!(!may_use_in_tests(Layer::Core, Layer::Storage));
 }
 

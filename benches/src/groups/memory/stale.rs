@@ -43,6 +43,9 @@ pub(super) fn measure(run: &mut Run<'_>, runtime: &Runtime) -> anyhow::Result<()
         let definition = NodeDefinition::new(name, key)
             .tier(TierDefinition::new("memory").ttl(ttl))
             .load_timeout(None)
+            // All of them are under way: how a refresh is begun is no part of a hit.
+            .refreshes_max(NODES as usize)
+            .loads_max(2 * NODES as usize)
             .stale(StaleOptions::new().while_revalidate(TTL));
         Ok(cache.bind_as(definition, source)?)
     };

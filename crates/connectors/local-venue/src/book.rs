@@ -6,6 +6,8 @@ use crate::{Candle, History, Interval};
 #[derive(Debug, Default)]
 pub(crate) struct Book {
     histories: BTreeMap<String, History>,
+    /// Futures that were delivered, and when.
+    delivered: BTreeMap<String, i64>,
 }
 
 /// Which candles are asked for.
@@ -34,6 +36,14 @@ impl Book {
         if let Some(history) = self.histories.get_mut(symbol) {
             history.revise(at, candle);
         }
+    }
+
+    pub(crate) fn deliver(&mut self, symbol: &str, at: i64) {
+        self.delivered.insert(symbol.to_owned(), at);
+    }
+
+    pub(crate) fn delivered(&self, symbol: &str) -> Option<i64> {
+        self.delivered.get(symbol).copied()
     }
 
     pub(crate) fn first(&self, symbol: &str) -> Option<i64> {

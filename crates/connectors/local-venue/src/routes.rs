@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -82,8 +82,11 @@ async fn exchange_info(State(inner): State<Arc<Inner>>) -> Json<Value> {
     inner.log.lock().counts.others += 1;
     let book = inner.book.lock();
     let symbols = book.symbols().map(|symbol| {
-        json!({"symbol": symbol, "status": "TRADING", "contractStatus": "TRADING",
-               "onboardDate": book.first(symbol), "deliveryDate": 4_133_404_800_000i64})
+        let delivered = book.delivered(symbol);
+        let status = if delivered.is_some() { "DELIVERED" } else { "TRADING" };
+        json!({"symbol": symbol, "status": "TRADING", "contractStatus": status,
+               "onboardDate": book.first(symbol),
+               "deliveryDate": delivered.unwrap_or(4_133_404_800_000i64)})
     });
     let symbols: Vec<Value> = symbols.collect();
     Json(json!({"timezone": "UTC", "serverTime": inner.now_ms(), "symbols": symbols}))
@@ -251,9 +254,14 @@ async fn broken(
         Fault::HalfReply => {
             let text = whole(&answer);
             let half = Bytes::from(text.as_bytes()[..text.len() / 2].to_vec());
-            let parts = [Ok(half), Err(std::io::Error::other("broken on demand"))];
+            let rest = async {
+                // What was sent before is on its way by the time that nothing follows at once.
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                Err(std::io::Error::other("broken on demand"))
+            };
+            let parts = stream::iter([Ok(half)]).chain(stream::once(rest));
             let length = [(header::CONTENT_LENGTH, text.len().to_string())];
-            (length, Body::from_stream(stream::iter(parts))).into_response()
+            (length, Body::from_stream(parts)).into_response()
         }
         Fault::Disconnect => {
             scissors.cut();

@@ -140,6 +140,11 @@ impl LocalVenue {
         self.inner.book.lock().revise(symbol, at_ms, candle);
     }
 
+    /// Says of a future that it was delivered at that moment, and is not traded any more.
+    pub fn deliver(&self, symbol: &str, at_ms: i64) {
+        self.inner.book.lock().deliver(symbol, at_ms);
+    }
+
     /// What its clock shows.
     pub fn now_ms(&self) -> i64 {
         self.inner.now_ms()

@@ -7,6 +7,7 @@ use super::operation::{Answer, Operation, Owner};
 use super::store::AtomicStore;
 use crate::clock::Tick;
 use crate::error::Error;
+use crate::storage::StorageErrorKind;
 
 /// What one owner at a time holds, over all processes; made by
 /// [`Cache::lock`](crate::cache::Cache::lock).
@@ -131,8 +132,12 @@ async fn take(
     let mut attempt = Attempt { store, name, owner: Owner::random(), retention, is_open: true };
     let asked: Tick = store.cache.clock.monotonic();
     let operation = Operation::Acquire { owner: attempt.owner, ttl, retention };
-    let answer = store.apply(name, &operation).await?;
-    attempt.is_open = false;
+    let answer = store.apply(name, &operation).await;
+    // What was not asked for at all was not taken either.
+    attempt.is_open = answer.as_ref().is_err_and(|error| {
+        !matches!(error, Error::Storage { source, .. } if source.kind() == StorageErrorKind::BreakerOpen)
+    });
+    let answer = answer?;
     match answer {
         Answer::Acquired { token } => {
             let held = Held::new(store.clone(), name.clone(), attempt.owner, token, times, asked);

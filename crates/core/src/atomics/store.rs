@@ -72,11 +72,11 @@ impl AtomicStore {
             Place::Memory(atomics) => return Ok(atomics.run(name, operation)),
             Place::Storage(storage) => storage,
         };
-        let Some(atomics) = storage.atomics() else {
+        let Some(done) = storage.apply(name, operation).await else {
             let message = "it offers no atomic operations any more";
             return Err(self.error(operation, StorageErrorKind::Invalid, message));
         };
-        atomics.apply(name, operation).await.map_err(|source| storage.error(source))
+        done.map_err(|source| storage.error(source))
     }
 
     /// The error of a storage that answers another question than it was asked.

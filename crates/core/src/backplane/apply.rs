@@ -11,7 +11,9 @@ use super::event::{Cause, Told};
 use super::follower::{Change, Order};
 use super::log::Position;
 use super::run::Followed;
-use crate::cache::{Reached, Registered, in_process, invalidate_announced, leave_to_replay};
+use crate::cache::{
+    Reached, Registered, forget_in_process, heard_in_process, invalidate_announced, leave_to_replay,
+};
 use crate::observe;
 use crate::storage::{InvalidationMode, Selector};
 
@@ -39,13 +41,13 @@ impl Followed {
             _ => Vec::new(),
         };
         let key_test = self.registry.key_test(selector);
-        in_process(&self.shared, key_test.as_ref(), selector, *mode);
+        heard_in_process(&self.shared, key_test.as_ref(), selector, *mode);
         let storages = self.local_storages();
         for storage in &storages {
             self.invalidate_local(storage, selector, *mode).await;
         }
         if !storages.is_empty() {
-            in_process(&self.shared, key_test.as_ref(), selector, *mode);
+            heard_in_process(&self.shared, key_test.as_ref(), selector, *mode);
         }
         rereads.into_iter().for_each(|reread| reread());
     }
@@ -71,7 +73,7 @@ impl Followed {
         let everything = self.everything();
         let key_test = self.registry.key_test(&everything);
         let forget = || {
-            in_process(&self.shared, key_test.as_ref(), &everything, InvalidationMode::Remove);
+            forget_in_process(&self.shared, key_test.as_ref(), &everything);
         };
         forget();
         for storage in self.local_storages() {
@@ -100,7 +102,7 @@ impl Followed {
         let everything = self.everything();
         let key_test = self.registry.key_test(&everything);
         let forget = || {
-            in_process(&self.shared, key_test.as_ref(), &everything, InvalidationMode::Remove);
+            forget_in_process(&self.shared, key_test.as_ref(), &everything);
         };
         let storages = self.local_storages();
         let held: Vec<_> = storages.iter().map(|storage| storage.pending.held()).collect();
@@ -123,7 +125,7 @@ impl Followed {
         self.shared.fence.shut();
         let everything = self.everything();
         let key_test = self.registry.key_test(&everything);
-        in_process(&self.shared, key_test.as_ref(), &everything, InvalidationMode::Remove);
+        forget_in_process(&self.shared, key_test.as_ref(), &everything);
         self.local_storages().iter().for_each(|storage| storage.pending.hold());
     }
 

@@ -15,9 +15,11 @@ use crate::memory::BindingId;
 use crate::node::{Abandoned, Node, NodeDefinition, TierDefinition};
 use crate::policy::doorkeeper::Doorkeeper;
 use crate::policy::routing::SizeRange;
+use crate::policy::write_behind::Destination;
 use crate::source::{ErasedSource, Source};
 use crate::stats::{NodeRecorder, TierRecorder};
 use crate::sync::Mutex;
+use crate::write_behind::Queue;
 
 /// Checks a definition against the storages there are, and makes a binding of it.
 pub(super) fn bind<N: Node>(
@@ -60,6 +62,7 @@ pub(super) fn bind<N: Node>(
         let stale = definition.stale.kept().unwrap_or_default();
         tier.storage.keeps(kept.map(|kept| kept.saturating_add(stale)));
     }
+    let queue = queue(shared, &definition, &tiers)?;
     let cancels = definition.abandoned == Abandoned::Cancel;
     Ok(Binding {
         id: BindingId::next(),
@@ -77,6 +80,7 @@ pub(super) fn bind<N: Node>(
         doorkeeper: definition.doorkeeper.map(Doorkeeper::new),
         behind: Behind::new(&definition),
         across,
+        queue,
         static_tags,
         recorder: NodeRecorder::new(),
         definition,
@@ -225,6 +229,25 @@ fn across(
     let storage = find_storage(shared, &options.storage)
         .ok_or_else(|| unknown_storage(shared, &definition.name, &options.storage))?;
     AcrossLeases::new(shared, &storage, options).map(Some)
+}
+
+/// What its values wait in, if it asks for that.
+fn queue<N: Node>(
+    shared: &Arc<Shared>,
+    definition: &NodeDefinition,
+    tiers: &[StorageTier],
+) -> Result<Option<Arc<Queue<N>>>, ConfigError> {
+    let Some(options) = definition.write_behind else { return Ok(None) };
+    let context = format!("node `{}`, write-behind", definition.name);
+    if let Some((name, problem)) = options.problem() {
+        return Err(option(&context, name, problem));
+    }
+    if tiers.is_empty() && options.to == Destination::Storages {
+        return Err(option(&context, "to", "needs a storage among the tiers"));
+    }
+    let queue = Arc::new(Queue::new(&definition.name, options));
+    shared.queues.add(&queue);
+    Ok(Some(queue))
 }
 
 /// Fits the chain into the cache's order of tiers; gives the places of its tiers, farthest first.

@@ -21,10 +21,12 @@ use crate::observe;
 use crate::policy::doorkeeper::Doorkeeper;
 use crate::policy::lifetime::Lifetime;
 use crate::policy::routing::SizeRange;
+use crate::policy::write_behind::Destination;
 use crate::source::ErasedSource;
 use crate::stats::{LatencyRecorder, NodeRecorder, NodeStats, TierRecorder};
 use crate::storage::{InvalidationMode, Lookup, Outcome, StorageError, StorageErrorKind, Write};
 use crate::sync::Mutex;
+use crate::write_behind::Queue;
 
 /// A node type bound to a cache and its source: what a handle works on.
 pub(crate) struct Binding<N: Node> {
@@ -50,6 +52,8 @@ pub(crate) struct Binding<N: Node> {
     pub(crate) behind: Behind,
     /// Leases under which nodes are loaded.
     pub(crate) across: Option<AcrossLeases>,
+    /// What was accepted and is yet to be written.
+    pub(crate) queue: Option<Arc<Queue<N>>>,
     pub(crate) static_tags: Vec<Tag>,
     pub(crate) recorder: NodeRecorder,
 }
@@ -412,13 +416,37 @@ impl<N: Node> Binding<N> {
     }
 
     pub(crate) fn stats(&self) -> NodeStats {
+        // Read first, so that there are never more of them than hits.
+        let stale_answers =
+            self.memory.as_ref().map_or(0, |memory| memory.recorder.stale_answers_so_far());
         let memory = self.memory.as_ref().map(|memory| memory.recorder.snapshot());
         let storages = self.tiers.iter().map(|tier| tier.recorder.snapshot()).collect();
         let mut stats = self.recorder.snapshot(&self.definition.name, memory, storages);
+        stats.stale_hits += stale_answers;
         if let Some(across) = &self.across {
             stats.across = across.recorder.snapshot();
         }
+        if let Some(queue) = &self.queue {
+            stats.write_behind = queue.stats();
+        }
         stats
+    }
+
+    /// The node is changed otherwise: what is queued of it is older.
+    pub(crate) fn outdate_queued(&self, key: &Key) {
+        if let Some(queue) = &self.queue {
+            queue.outdate(key);
+        }
+    }
+
+    /// Waits until the source has got, or will not get, what is queued of a node for it.
+    pub(crate) async fn settle_queued(&self, key: &Key) {
+        if let Some(queue) = &self.queue
+            && queue.options.to == Destination::Source
+        {
+            // What was given up is told; where the cache closes there is nothing to wait for.
+            let _ = queue.flush(self, Some(key)).await;
+        }
     }
 
     /// The storages of this binding in the order in which changes go through them.

@@ -22,6 +22,14 @@ pub enum CloseError {
         /// How many events.
         count: usize,
     },
+    /// Queued writes had not come to where they go, and are lost.
+    #[error("{count} queued writes of `{node}` had not been written and are lost")]
+    QueuedWrites {
+        /// The node type.
+        node: String,
+        /// How many.
+        count: usize,
+    },
     /// Invalidations had not reached every storage, and are lost.
     #[error("{count} invalidations had not reached `{storage}` and are lost")]
     PendingInvalidations {
@@ -65,6 +73,12 @@ async fn finish(shared: &Arc<Shared>, grace: Duration) -> Result<(), CloseError>
             failures.push(error);
         }
     }
+    shared.queues.for_each(|queue| {
+        let count = queue.len();
+        if count > 0 {
+            lost = Some(CloseError::QueuedWrites { node: queue.node().to_owned(), count });
+        }
+    });
     shared.events.close();
     match lost {
         Some(lost) if failures.is_empty() => Err(lost),

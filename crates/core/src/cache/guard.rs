@@ -228,7 +228,7 @@ pub(super) fn failure_of_batch<T>(answers: &[Result<T, StorageError>]) -> Option
 }
 
 /// The outcome of a future; `None` if it takes longer. What is ready at once needs no timer.
-async fn within<T>(
+pub(crate) async fn within<T>(
     clock: &dyn Clock,
     timeout: Duration,
     call: impl Future<Output = T>,

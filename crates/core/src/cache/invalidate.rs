@@ -20,6 +20,7 @@ use crate::events::{CacheEvent, EventKind};
 use crate::memory::{MemoryEntry, MemoryKey, MemorySelector};
 use crate::observe;
 use crate::storage::{InvalidationMode, Selector, StorageError};
+use crate::write_behind::ErasedQueue;
 
 /// What an invalidation did.
 #[derive(Clone, Debug, Default)]
@@ -104,7 +105,7 @@ pub(crate) async fn invalidate_announced(
     let mut done = invalidate_storages(shared, &reached, &selector, mode, announcement).await;
     done.unannounced = announcement.finish().await;
     if !cfg!(mutant = "memory_before_only") {
-        in_process(shared, reached.key_test.as_ref(), &selector, mode);
+        heard_in_process(shared, reached.key_test.as_ref(), &selector, mode);
     }
     shared.events.tell(EventKind::Invalidation, || CacheEvent::Invalidation {
         pending: done.pending.iter().map(|pending| pending.storage.clone()).collect(),
@@ -144,18 +145,54 @@ pub(crate) async fn invalidate_storages(
     done
 }
 
-/// Raises the process fence, then removes from memory.
-pub(crate) fn in_process(
+/// Raises the process fence, then takes back what is queued and removes from memory.
+fn in_process(
     shared: &Shared,
     key_test: Option<&KeyTest>,
     selector: &Selector,
     mode: InvalidationMode,
+) {
+    in_process_and(shared, key_test, selector, mode, |queue| queue.invalidated(selector));
+}
+
+/// The same for what somebody else has invalidated, or what began before: the storages decide whether
+/// they take what is queued of it, for that may be newer.
+pub(crate) fn heard_in_process(
+    shared: &Shared,
+    key_test: Option<&KeyTest>,
+    selector: &Selector,
+    mode: InvalidationMode,
+) {
+    in_process_and(shared, key_test, selector, mode, |queue| queue.heard(selector));
+}
+
+/// Forgets all that the process has read, for it may have missed an invalidation. What is queued is
+/// written still, if the storages admit it.
+pub(crate) fn forget_in_process(
+    shared: &Shared,
+    key_test: Option<&KeyTest>,
+    everything: &Selector,
+) {
+    const MODE: InvalidationMode = InvalidationMode::Remove;
+    in_process_and(shared, key_test, everything, MODE, |queue| queue.distrust());
+}
+
+fn in_process_and(
+    shared: &Shared,
+    key_test: Option<&KeyTest>,
+    selector: &Selector,
+    mode: InvalidationMode,
+    queued: impl Fn(&dyn ErasedQueue),
 ) {
     if !cfg!(mutant = "no_raise") {
         match selector.cells() {
             Some(cells) => shared.fence.raise(cells),
             None => shared.fence.raise_floor(),
         };
+    }
+    // Before memory: what is accepted in between is taken out of there, and stays queued.
+    if !cfg!(mutant = "queue_uninvalidated") {
+        shared.queues.for_each(|queue| queued(&*queue));
     }
     if cfg!(mutant = "no_remove") {
         return;
@@ -256,7 +293,7 @@ async fn land(shared: &Shared, storage: &Arc<Registered>, waiting: &Waiting) -> 
             let announcement = shared.announce(&waiting.selector, waiting.mode, Cause::Invalidated);
             let _ = announcement.finish().await;
         }
-        in_process(shared, waiting.key_test.as_ref(), &waiting.selector, waiting.mode);
+        heard_in_process(shared, waiting.key_test.as_ref(), &waiting.selector, waiting.mode);
     }
     true
 }

@@ -36,10 +36,11 @@ pub(crate) use behind::RETRY;
 pub(crate) use binding::{Binding, InMemory, MemoryFill, StorageTier, typed};
 pub use builder::CacheBuilder;
 pub use close::CloseError;
+pub(crate) use guard::within;
 pub use invalidate::{Invalidation, PendingInvalidation};
 pub(crate) use invalidate::{
-    KeyTest, Reached, in_process, invalidate, invalidate_announced, invalidate_storages,
-    leave_pending, leave_to_replay,
+    KeyTest, Reached, forget_in_process, heard_in_process, invalidate, invalidate_announced,
+    invalidate_storages, leave_pending, leave_to_replay,
 };
 pub(crate) use registered::Registered;
 pub(crate) use registry::Registry;

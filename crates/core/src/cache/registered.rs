@@ -7,7 +7,7 @@ use futures_util::stream::{self, BoxStream, StreamExt};
 use super::guard::{Guard, Passing, Span, failure_of_batch};
 use super::pending::Pending;
 use super::storage_options::StorageOptions;
-use crate::atomics::{Atomics, InProcessAtomics};
+use crate::atomics::{Answer, AtomicName, Atomics, InProcessAtomics, Operation};
 use crate::backplane::EventLog;
 use crate::clock::{Clock, Tick};
 use crate::error::Error;
@@ -204,6 +204,21 @@ impl Registered {
         done
     }
 
+    /// Carries out an atomic step, guarded; `None` where it offers none. What is given back is given
+    /// back whether the storage is left alone or not, or others would wait for its end.
+    pub(crate) async fn apply(
+        &self,
+        name: &AtomicName,
+        operation: &Operation,
+    ) -> Option<Result<Answer, StorageError>> {
+        let call = self.storage.atomics()?.apply(name, operation);
+        let passing = match operation {
+            Operation::Release { .. } => Passing::Anyway,
+            _ => Passing::Asking,
+        };
+        Some(self.guard.call(operation.name(), Span::Operation, passing, call, |_| None).await)
+    }
+
     /// As the storage itself lists, each page guarded. Ends with the first error.
     pub(crate) fn scan<'a>(
         &'a self,
@@ -224,6 +239,12 @@ impl Registered {
             }
         };
         stream::unfold(Some(listed), next).boxed()
+    }
+
+    /// Lets the storage make durable what it has, guarded.
+    pub(crate) async fn flush(&self) -> Result<(), StorageError> {
+        let call = self.storage.flush();
+        self.guard.call("flush", Span::Sweep, Passing::Asking, call, |()| None).await
     }
 
     /// Closes the storage; one that does not come to an end is left.

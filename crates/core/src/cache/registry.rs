@@ -2,18 +2,20 @@ use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use futures_util::future::BoxFuture;
 use parking_lot::RwLock;
 
 use super::binding::Binding;
 use super::invalidate::KeyTest;
 use super::registered::RegisteredMemory;
-use crate::error::ConfigError;
+use crate::error::{ConfigError, Error};
 use crate::flight::prefetch;
 use crate::key::{Key, KeyTemplate};
 use crate::memory::{BindingId, MemoryKey};
 use crate::node::{Node, PeerChange};
 use crate::stats::NodeStats;
 use crate::storage::Selector;
+use crate::write_behind::Flushed;
 
 /// A binding whose node type has been forgotten.
 pub(super) trait ErasedBinding: Any + Send + Sync {
@@ -32,6 +34,8 @@ pub(super) trait ErasedBinding: Any + Send + Sync {
     fn reread(self: Arc<Self>, key: &MemoryKey) -> Option<ReRead>;
     /// Looks again at once wherever a load of another process is waited for.
     fn wake_waiting(&self);
+    /// Has written what is queued.
+    fn flush(self: Arc<Self>) -> BoxFuture<'static, Result<Flushed, Error>>;
 }
 
 /// Reads again, below all other work, what memory has held.
@@ -79,6 +83,15 @@ impl<N: Node> ErasedBinding for Binding<N> {
         if let Some(across) = &self.across {
             across.woken.notify_waiters();
         }
+    }
+
+    fn flush(self: Arc<Self>) -> BoxFuture<'static, Result<Flushed, Error>> {
+        Box::pin(async move {
+            match &self.queue {
+                Some(queue) => queue.flush(&self, None).await,
+                None => Ok(Flushed::default()),
+            }
+        })
     }
 }
 

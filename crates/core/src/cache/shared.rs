@@ -15,6 +15,7 @@ use crate::events::Hub;
 use crate::fence::Fence;
 use crate::storage::{InvalidationMode, Selector};
 use crate::sync::{AbortHandle, JoinError, Runtime, panic_of};
+use crate::write_behind::Queues;
 
 /// What all bindings of a cache share. It knows no node type.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub(crate) struct Shared {
     pub(crate) storages: Vec<Arc<Registered>>,
     pub(crate) memories: Vec<RegisteredMemory>,
     pub(crate) order: TierOrder,
+    /// What is accepted and yet to be written, by node type.
+    pub(crate) queues: Queues,
     /// What happens is told here.
     pub(crate) events: Arc<Hub>,
     /// Whether reads of memory are timed.
@@ -74,6 +77,7 @@ impl Shared {
             fence: Fence::new(),
             hasher: foldhash::quality::RandomState::default(),
             order: TierOrder::new(storages.clone()),
+            queues: Queues::default(),
             storages,
             memories,
             events,
@@ -175,6 +179,8 @@ impl Shared {
         self.tasks.close();
         self.closing.cancel();
         self.closed.store(true, Ordering::SeqCst);
+        // What they hold is written while what runs comes to its end.
+        self.queues.for_each(|queue| queue.close());
     }
 
     pub(super) async fn finished(&self) {

@@ -49,13 +49,12 @@ impl<N: Node> Binding<N> {
             let refresh = self.is_due_in_memory(&entry, now) && entry.claim_refresh(now);
             return Some(MemoryHit { entry, stale: false, refresh });
         }
-        memory.recorder.stale(1);
         if entry.serves_stale(now) {
-            memory.recorder.hits(1);
-            self.recorder.stale_hits(1);
+            memory.recorder.stale_answers(1);
             let refresh = entry.claim_refresh(now);
             return Some(MemoryHit { entry, stale: true, refresh });
         }
+        memory.recorder.stale(1);
         if !self.is_of_use(&entry, now) {
             memory.engine.remove_expired(probe, &entry);
         }
@@ -132,8 +131,7 @@ impl<N: Node> Binding<N> {
         let now = self.cache.clock.monotonic();
         let after = |span: Option<Duration>| span.map_or(Tick::NEVER, |span| now.after(span));
         let times = MemoryTimes {
-            // Past, and not the end by name, which is zero.
-            fresh_until: Tick::from_ms(1),
+            fresh_until: MemoryEntry::PAST,
             kept_until: stale.kept.map_or(Tick::NEVER, |kept| self.deadline(now, kept)),
             stale_until: self.deadline(now, stale.served),
             refresh_at: after(stale.refresh_after),

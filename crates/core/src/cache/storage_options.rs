@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::config::UrlOptions;
+use crate::config::{UrlOptions, without_credentials};
 use crate::error::ConfigError;
 use crate::policy::breaker::BreakerOptions;
 
@@ -89,6 +89,13 @@ impl StorageOptions {
         let (ours, rest): (Vec<&str>, Vec<&str>) = query.split('&').partition(is_ours);
         if ours.is_empty() {
             return Ok((None, url.to_owned()));
+        }
+        if query.contains('@') {
+            // What looks like an option may be a part of a password.
+            return Err(ConfigError::Url {
+                url: without_credentials(url),
+                problem: "its query holds an `@`, to be written as `%40`".to_owned(),
+            });
         }
         let scheme = url.split_once(':').map_or("storage", |(scheme, _)| scheme);
         let options = Self::of_query(scheme, &ours.join("&"))?;
@@ -183,6 +190,11 @@ mod tests {
             let url = format!("redis://user:hunter2@h/0?{query}");
             let error = StorageOptions::take_from_url(&url).expect_err(query).to_string();
             assert!(error.contains(name) && !error.contains("hunter2"), "{query}: {error}");
+        }
+        for late in ["breaker=hunter2@h", "breaker=x&hunter2@h"] {
+            let error = StorageOptions::take_from_url(&format!("redis://user:1?{late}"));
+            let error = error.expect_err(late).to_string();
+            assert!(error.contains("`%40`") && !error.contains("hunter2"), "{late}: {error}");
         }
     }
 }

@@ -2,6 +2,7 @@ use std::any::Any;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use futures_util::stream::{BoxStream, StreamExt};
 
 use super::bind::bind;
@@ -21,6 +22,7 @@ use crate::node::Node;
 use crate::source::Source;
 use crate::stats::{CacheStats, MemoryStorageStats};
 use crate::storage::{InvalidationMode, Selector};
+use crate::write_behind::Flushed;
 
 /// How long [`Cache::close`] lets what runs finish.
 const CLOSE_GRACE: Duration = Duration::from_secs(10);
@@ -254,12 +256,29 @@ impl Cache {
         self.invalidate(Selector::Namespace(self.shared.prefix.clone())).await
     }
 
-    /// Refuses new operations, lets loads and writes finish for ten seconds and cancels what still
-    /// runs then, whose waiters get [`Error::LoadCancelled`]; flushes and closes the storages.
+    /// Has written at once what [`Handle::write_behind`] has accepted, of all node types at the same
+    /// time, waits until it has come to its end, and lets the storages make durable what they have.
     ///
     /// # Errors
-    /// [`CloseError`] if a storage could not be flushed, or an invalidation was still pending. The
-    /// cache is closed all the same.
+    /// [`Error::Closed`], [`Error::Storage`] if a storage could not make durable what it has. What
+    /// was refused or given up is none: see [`Flushed`].
+    pub async fn flush(&self) -> Result<Flushed, Error> {
+        self.shared.check_open()?;
+        let flushes = self.registry.all().into_iter().map(|binding| binding.flush());
+        let flushed = try_join_all(flushes).await?;
+        for storage in &self.shared.storages {
+            storage.flush().await.map_err(|error| storage.error(error))?;
+        }
+        Ok(flushed.into_iter().fold(Flushed::default(), Flushed::and))
+    }
+
+    /// Refuses new operations, lets loads and writes finish for ten seconds and cancels what still
+    /// runs then, whose waiters get [`Error::LoadCancelled`]; flushes and closes the storages. What
+    /// is queued by [`Handle::write_behind`] is written at once, within the same time.
+    ///
+    /// # Errors
+    /// [`CloseError`] if a storage could not be flushed, a queued write could not be written, or an
+    /// invalidation was still pending. The cache is closed all the same.
     pub async fn close(&self) -> Result<(), CloseError> {
         self.close_within(CLOSE_GRACE).await
     }

@@ -6,5 +6,5 @@ mod secret;
 mod value;
 
 pub use options::UrlOptions;
-pub use secret::{Secret, without_credentials};
+pub use secret::{Secret, refuse_late_credentials, without_credentials};
 pub use value::{parse_bytes, parse_duration};

@@ -34,9 +34,15 @@ impl UrlOptions {
     /// Reads the part of a URL behind its `?`. `context` stands in errors and must hold no secret.
     ///
     /// # Errors
-    /// [`ConfigError::Option`] for an option that is given twice or is not UTF-8.
+    /// [`ConfigError::Option`] for an option that is given twice or is not UTF-8, and for a query
+    /// with an `@`, of which nothing is shown: what stands before it may be a part of a password.
     pub fn of_query(context: impl Into<String>, query: &str) -> Result<Self, ConfigError> {
         let mut options = Self { context: context.into(), left: Vec::new() };
+        if query.contains('@') {
+            let problem =
+                "holds an `@`, to be written as `%40`; in a user or password, `?` as `%3F`";
+            return Err(options.refused("..", problem));
+        }
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let Some(name) = decoded(name) else {
@@ -216,6 +222,12 @@ mod tests {
         let twice = UrlOptions::of_query("test", "a=1&a=2").unwrap_err();
         assert_eq!(twice.to_string(), "test: `a` is given twice");
         assert!(UrlOptions::of_query("test", "a=%FF").is_err());
+        for late in ["SECRET@h", "a=1&SECRET@h/d", "a=SECRET@h", "SECRET=1&SECRET=@", "%FF=SECRET@"]
+        {
+            let late = UrlOptions::of_query("test", late).unwrap_err().to_string();
+            assert!(late.contains("`%40`") && !late.contains("SECRET"), "{late}");
+        }
+        assert_eq!(options("a=x%40y").text("a").as_deref(), Some("x@y"));
         let wrong = options("a=256").number::<u8>("a").unwrap_err();
         assert!(wrong.to_string().contains("is `256`, not a whole number"), "{wrong}");
         let wrong = options("a=no").word("a", &[("x", 1), ("y", 2)]).unwrap_err();

@@ -1,5 +1,7 @@
 use std::fmt;
 
+use crate::error::ConfigError;
+
 /// A text that no `Debug` and no error shows: a password, or a URL that may hold one.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(String);
@@ -45,6 +47,36 @@ pub fn without_credentials(url: &str) -> String {
     format!("{scheme}://{hidden}{}", &rest[..end])
 }
 
+/// Refuses a URL with an `@` behind the part that names user, password and host: in its path, query
+/// or fragment.
+///
+/// A password whose `/`, `?` or `#` ought to be percent-encoded and is not ends that part early, and
+/// what is left of it would be taken, and shown in errors, as the name of a database or an option.
+/// Storages whose URLs hold credentials ask this before they read anything else.
+///
+/// ```
+/// use cache_core::config::refuse_late_credentials;
+///
+/// assert!(refuse_late_credentials("redis://user:p%3Fss@host/1?timeout=5").is_ok());
+/// assert!(refuse_late_credentials("redis://user:p?ss@host/1?timeout=5").is_err());
+/// ```
+///
+/// # Errors
+/// [`ConfigError::Url`], which shows nothing of what stands before the `@`.
+pub fn refuse_late_credentials(url: &str) -> Result<(), ConfigError> {
+    let late = match url.split_once("://") {
+        Some((_, rest)) => &rest[rest.find(['/', '?', '#']).unwrap_or(rest.len())..],
+        None => url,
+    };
+    if !late.contains('@') {
+        return Ok(());
+    }
+    Err(ConfigError::Url {
+        url: without_credentials(url),
+        problem: "user, password and options must be percent-encoded: it has a late `@`".to_owned(),
+    })
+}
+
 fn is_scheme(text: &str) -> bool {
     !text.is_empty()
         && text
@@ -78,6 +110,31 @@ mod tests {
         fn no_password_is_ever_shown(password in "[a-z@/?#:%]{0,8}SECRET[a-z/?#:%]{0,8}") {
             let shown = without_credentials(&format!("redis://user:{password}@host/1"));
             prop_assert!(!shown.contains("SECRET"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_late_at_sign_is_refused() {
+        for url in [
+            "redis://h",
+            "redis://u:p@h:1/2?timeout=5#x",
+            "redis://u:p@ss%2F@h/d%40",
+            "redis:x",
+            "",
+        ] {
+            assert_eq!(refuse_late_credentials(url), Ok(()), "{url}");
+        }
+        for url in [
+            "redis://u:12?SECRET@h/d",
+            "redis://u:12/SECRET@h/d",
+            "redis://u:12#SECRET@h/d",
+            "redis://u@h/SECRET@x",
+            "redis://h?SECRET@x",
+            "redis:u:SECRET@h",
+            "u:SECRET@h",
+        ] {
+            let problem = refuse_late_credentials(url).unwrap_err().to_string();
+            assert!(problem.contains("late `@`") && !problem.contains("SECRET"), "{problem}");
         }
     }
 

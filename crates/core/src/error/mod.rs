@@ -84,6 +84,14 @@ pub enum Error {
         /// The codec's error.
         source: CodecError,
     },
+    /// A value was not accepted to be written later: there was no room in the queue.
+    #[error("{key} was not queued: there was no room within {waited:?}")]
+    QueueFull {
+        /// The key.
+        key: Key,
+        /// How long its caller waited.
+        waited: Duration,
+    },
     /// A counter would go beyond what 64 bits hold; it is as it was.
     #[error("the counter {key} would go beyond what 64 bits hold")]
     Overflow {
@@ -114,9 +122,10 @@ impl Error {
     pub fn retry(&self) -> Retry {
         let later = match self {
             Self::Load { permanent, .. } => !permanent,
-            Self::LoadTimeout { .. } | Self::LoadPanicked { .. } | Self::LoadCancelled { .. } => {
-                true
-            }
+            Self::LoadTimeout { .. }
+            | Self::LoadPanicked { .. }
+            | Self::LoadCancelled { .. }
+            | Self::QueueFull { .. } => true,
             Self::Storage { source, .. } => source.is_transient(),
             _ => false,
         };
@@ -133,6 +142,7 @@ impl Error {
             | Self::LoadCycle { key }
             | Self::LoadCancelled { key }
             | Self::Encode { key, .. }
+            | Self::QueueFull { key, .. }
             | Self::Overflow { key } => Some(key),
             Self::Storage { source, .. } => source.key(),
             Self::Key { .. } | Self::Config(_) | Self::Closed => None,

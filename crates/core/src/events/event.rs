@@ -87,6 +87,15 @@ pub enum CacheEvent {
         /// Whether its last call was answered.
         is_well: bool,
     },
+    /// A value that was accepted to be written later will not be.
+    WriteLost {
+        /// The node type.
+        node: Arc<str>,
+        /// The key.
+        key: Key,
+        /// Why.
+        why: WriteLost,
+    },
     /// The subscriber was too slow for so many events, which it would have had before this one.
     Lost {
         /// How many.
@@ -102,6 +111,16 @@ pub enum Refused {
     Fenced,
     /// Larger than the tier takes.
     TooLarge,
+}
+
+/// Why a queued value was not written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum WriteLost {
+    /// By the fence of the storage, or something newer there, or for its size.
+    Refused,
+    /// It failed until its time was over.
+    GivenUp,
 }
 
 /// Kinds of events, to subscribe to.
@@ -125,11 +144,13 @@ pub enum EventKind {
     Breaker,
     /// [`CacheEvent::Health`].
     Health,
+    /// [`CacheEvent::WriteLost`].
+    WriteLost,
 }
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Hit,
         Self::Miss,
         Self::Fill,
@@ -138,6 +159,7 @@ impl EventKind {
         Self::Invalidation,
         Self::Breaker,
         Self::Health,
+        Self::WriteLost,
     ];
 
     pub(super) const fn bit(self) -> u32 {

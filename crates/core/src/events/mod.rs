@@ -8,7 +8,7 @@ mod event;
 mod hub;
 mod subscription;
 
-pub use event::{CacheEvent, EventKind, Refused};
+pub use event::{CacheEvent, EventKind, Refused, WriteLost};
 pub(crate) use hub::Hub;
 pub(crate) use subscription::EventSender;
 pub use subscription::{EventOptions, Events};

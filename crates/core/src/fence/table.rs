@@ -80,6 +80,11 @@ impl Fence {
         mark
     }
 
+    /// Whether nothing may be stored.
+    pub(crate) fn is_shut(&self) -> bool {
+        self.is_shut.load(Ordering::SeqCst)
+    }
+
     /// From now on nothing may be stored, until the fence is [reopened](Self::reopen).
     pub(crate) fn shut(&self) {
         self.is_shut.store(true, Ordering::SeqCst);

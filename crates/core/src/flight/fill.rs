@@ -15,12 +15,15 @@ use crate::fence::Stamp;
 use crate::key::{Key, Tags};
 use crate::node::Node;
 use crate::policy::lifetime::Lifetime;
+use crate::policy::write_behind::Destination;
 use crate::storage::{InvalidationMode, Outcome, Selector, Write, WriteAction};
 
 /// The writes of one batch, gathered by tier.
 pub(super) struct Fills<'a, N: Node> {
     binding: &'a Binding<N>,
     by_tier: Vec<Vec<Write>>,
+    /// For each of them the mark of the process' fence that it must not be older than.
+    marks: Vec<Vec<u64>>,
     /// What tiers may hold an older value of than a refresh has brought, and do not take that one.
     outdated: Vec<Vec<Key>>,
 }
@@ -28,8 +31,9 @@ pub(super) struct Fills<'a, N: Node> {
 impl<'a, N: Node> Fills<'a, N> {
     pub(super) fn new(binding: &'a Binding<N>) -> Self {
         let by_tier = binding.tiers.iter().map(|_| Vec::new()).collect();
+        let marks = binding.tiers.iter().map(|_| Vec::new()).collect();
         let outdated = binding.tiers.iter().map(|_| Vec::new()).collect();
-        Self { binding, by_tier, outdated }
+        Self { binding, by_tier, marks, outdated }
     }
 
     /// What a load brought is stored nowhere. A refresh did not ask the tiers: what they hold is
@@ -61,7 +65,7 @@ impl<'a, N: Node> Fills<'a, N> {
             let tier = &self.binding.tiers[above];
             let lifetime =
                 Lifetime { remaining, remaining_kept, ..tier.lifetime(&self.binding.definition) };
-            self.storage(above, item, entry, lifetime, now);
+            self.storage(above, item, entry, lifetime, (now, item.led.flight.begun));
         }
         self.binding.fill_memory(MemoryFill {
             node: &item.led.node,
@@ -77,13 +81,20 @@ impl<'a, N: Node> Fills<'a, N> {
         });
     }
 
-    /// Stores what a load brought into every storage tier.
-    pub(super) fn load(&mut self, item: &Item<N>, entry: &Entry, asked_ttl: Option<Duration>) {
+    /// Stores what a load brought into every storage tier. `mark` is the one of the process' fence
+    /// under which it fills memory.
+    pub(super) fn load(
+        &mut self,
+        item: &Item<N>,
+        entry: &Entry,
+        asked_ttl: Option<Duration>,
+        mark: u64,
+    ) {
         let now = self.binding.cache.clock.wall();
         for depth in 0..self.binding.tiers.len() {
             let tier = &self.binding.tiers[depth];
             let lifetime = Lifetime { asked_ttl, ..tier.lifetime(&self.binding.definition) };
-            self.storage(depth, item, entry, lifetime, now);
+            self.storage(depth, item, entry, lifetime, (now, mark));
         }
     }
 
@@ -93,7 +104,7 @@ impl<'a, N: Node> Fills<'a, N> {
         item: &Item<N>,
         entry: &Entry,
         lifetime: Lifetime,
-        now: Timestamp,
+        (now, mark): (Timestamp, u64),
     ) {
         let tier = &self.binding.tiers[depth];
         let takes = tier.size.takes(u64::from(entry.decoded_bytes));
@@ -116,11 +127,39 @@ impl<'a, N: Node> Fills<'a, N> {
             WriteAction::Fill { entry, stamp: late_stamp(stamp) }
         };
         self.by_tier[depth].push(Write { key: item.key.clone(), action });
+        self.marks[depth].push(mark);
+    }
+
+    /// Leaves out what is older than a value that was accepted since its flight began: under the
+    /// same stamp, it would take that one's place.
+    fn leave_out_older(&mut self) {
+        let tiers = self.binding.tiers.iter();
+        for ((tier, writes), marks) in tiers.zip(&mut self.by_tier).zip(&mut self.marks) {
+            let mut marks = marks.drain(..);
+            writes.retain(|write| {
+                let mark = marks.next().unwrap_or_default();
+                let digest = write.key.digest();
+                let is_newest = self.binding.cache.fence.is_unpassed(mark, digest, &Tags::NONE);
+                tier.recorder.fills_skipped(u64::from(!is_newest));
+                is_newest
+            });
+        }
     }
 
     /// Carries the writes out, one batch a tier. What fails is counted; a value that could not be
     /// stored is still good for its waiters.
     pub(super) async fn write(&mut self) {
+        let queue = self.binding.queue.as_ref();
+        let queue = queue.filter(|queue| queue.options.to == Destination::Storages);
+        let _filling = match queue {
+            Some(_) if cfg!(mutant = "queue_no_barrier") => None,
+            Some(queue) if self.by_tier.iter().any(|writes| !writes.is_empty()) => {
+                let filling = queue.fills.read().await;
+                self.leave_out_older();
+                Some(filling)
+            }
+            _ => None,
+        };
         for (tier, writes) in self.binding.tiers.iter().zip(&mut self.by_tier) {
             if writes.is_empty() {
                 continue;

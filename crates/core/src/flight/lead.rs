@@ -151,6 +151,9 @@ async fn through_tiers<N: Node>(batch: &mut Batch<N>, plan: Plan<N>) {
         }
         Reads::Done => (0..0, 0..0),
     };
+    if !matches!(reads, Reads::Done) {
+        read::queued(batch);
+    }
     if let Err(error) = read::stamps(batch, stamped).await {
         batch.land_rest(|_| error.clone());
         return;
@@ -269,6 +272,11 @@ async fn prepare<N: Node>(
     let binding = &batch.binding;
     let item = &batch.items[at];
     let Loaded { value, ttl, tags } = loaded;
+    if item.led.is_refresh()
+        && let Some(queue) = &binding.queue
+    {
+        queue.outdate_before(&item.key, item.led.flight.begun);
+    }
     let value = match value {
         LoadedValue::Value(value) => Some(Arc::new(value)),
         LoadedValue::Absent => None,
@@ -298,12 +306,13 @@ async fn prepare<N: Node>(
         fills.not_kept(item);
         return Ok(answer);
     }
+    let mark = memory_stamp(binding, item, &tags);
     let mut encoded_bytes = None;
     if !binding.tiers.is_empty() {
         match encode(binding, &item.key, value.as_ref(), tags.clone(), created).await {
             Ok(entry) => {
                 encoded_bytes = Some(u64::from(entry.decoded_bytes));
-                fills.load(item, &entry, asked_ttl);
+                fills.load(item, &entry, asked_ttl, mark);
             }
             Err(error) => {
                 binding.recorder.encode_failures(1);
@@ -312,14 +321,13 @@ async fn prepare<N: Node>(
             }
         }
     }
-    let stamped = tags.clone();
     binding.fill_memory(MemoryFill {
         node: &item.led.node,
         key: &item.key,
         value: value.as_ref(),
         tags,
         created,
-        stamp: memory_stamp(binding, item, &stamped),
+        stamp: mark,
         encoded_bytes,
         asked_ttl,
         remaining: None,
@@ -345,20 +353,20 @@ fn extend<N: Node>(
         return Err(Error::Load { key, source, permanent: false });
     };
     let ttl = binding.asked_ttl(ttl, stale.previous.value.is_none());
+    let mark = memory_stamp(binding, item, &stale.tags);
     if let Some((_, entry)) = &stale.stored {
-        fills.load(item, entry, ttl);
+        fills.load(item, entry, ttl, mark);
     }
     let value = stale.previous.value.clone();
     let created = stale.previous.created;
     let tags = stale.tags.clone();
-    let stamped = tags.clone();
     binding.fill_memory(MemoryFill {
         node: &item.led.node,
         key: &key,
         value: value.as_ref(),
         tags: tags.clone(),
         created,
-        stamp: memory_stamp(binding, item, &stamped),
+        stamp: mark,
         encoded_bytes: stale.stored.as_ref().map(|(_, entry)| u64::from(entry.decoded_bytes)),
         asked_ttl: ttl,
         remaining: None,

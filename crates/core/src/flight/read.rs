@@ -15,6 +15,7 @@ use crate::events::EventKind;
 use crate::key::Key;
 use crate::node::{Node, TierFailure};
 use crate::observe;
+use crate::policy::write_behind::Destination;
 use crate::storage::{Lookup, StorageError};
 
 /// A fresh entry that a tier held.
@@ -38,6 +39,30 @@ pub(super) fn memory<N: Node>(batch: &mut Batch<N>) {
             value: found.value,
             tags: found.tags,
             created: found.created,
+            origin: Origin::Memory,
+            stale: false,
+        };
+        batch.land_answer(at, answer);
+    }
+}
+
+/// Lands what is queued to be written: it is newer than what the tiers and the source have.
+pub(super) fn queued<N: Node>(batch: &mut Batch<N>) {
+    let binding = Arc::clone(&batch.binding);
+    let Some(queue) = &binding.queue else { return };
+    for at in batch.flying() {
+        let item = &batch.items[at];
+        // Who asks the source alone has nothing to do with what does not go there.
+        if item.led.is_refresh() && queue.options.to == Destination::Storages {
+            continue;
+        }
+        let Some(newest) = queue.newest(&binding, &item.key) else { continue };
+        let change = newest.change();
+        let answer = Answer {
+            key: item.key.clone(),
+            value: Some(Arc::clone(&change.value)),
+            tags: change.tags.clone(),
+            created: change.created,
             origin: Origin::Memory,
             stale: false,
         };

@@ -16,7 +16,8 @@ use crate::storage::Lookup;
 pub struct CachedEntry<V> {
     /// The value; `None` where it is known that there is none.
     pub value: Option<Arc<V>>,
-    /// The name of the storage that has it, the nearest one.
+    /// The name of the storage that has it, the nearest one; `write-behind` where it is queued and
+    /// no memory has it.
     pub storage: String,
     /// When it was loaded or set.
     pub created: Timestamp,
@@ -27,6 +28,9 @@ pub struct CachedEntry<V> {
     /// The labels of its tags.
     pub tags: Vec<String>,
 }
+
+/// Stands for a storage where a value waits to be written.
+const QUEUE: &str = "write-behind";
 
 impl<N: Node> Handle<N> {
     /// The value of a node if a tier has it, without loading. Nothing is filled, counted or marked
@@ -66,6 +70,18 @@ impl<N: Node> Handle<N> {
             }));
         }
         let key = binding.key(node)?;
+        let queue = binding.queue.as_ref();
+        if let Some(newest) = queue.and_then(|queue| queue.newest(binding, &key)) {
+            let change = newest.change();
+            return Ok(Some(CachedEntry {
+                value: Some(Arc::clone(&change.value)),
+                storage: QUEUE.to_owned(),
+                created: change.created,
+                age: now.since(change.created),
+                remaining: None,
+                tags: labels(&change.tags),
+            }));
+        }
         for tier in &binding.tiers {
             let landings = tier.storage.pending.landings();
             let entry = match tier.storage.get(&key).await {

@@ -1,5 +1,6 @@
 //! What programs call: a cache bound to one node type and its source. One operation a file.
 
+mod change;
 mod get;
 mod get_many;
 mod invalidate;
@@ -13,7 +14,9 @@ mod set;
 mod touch;
 mod update;
 mod warm;
+mod write_behind;
 
+pub(crate) use change::{Change, Claim, Stored, fill, through_storages};
 pub use get::Fetched;
 pub use look::CachedEntry;
 pub use options::{SetOptions, WarmOptions, WarmProgress, WarmReport};
@@ -35,7 +38,8 @@ use crate::stats::NodeStats;
 /// [`get_with_prepared`](Self::get_with_prepared), and without loading
 /// [`peek`](Self::peek), [`contains`](Self::contains), [`entry`](Self::entry),
 /// [`keys`](Self::keys). Changing: [`set`](Self::set), [`set_many`](Self::set_many),
-/// [`update`](Self::update), [`write_through`](Self::write_through), [`touch`](Self::touch).
+/// [`update`](Self::update), [`write_through`](Self::write_through),
+/// [`write_behind`](Self::write_behind), [`flush`](Self::flush), [`touch`](Self::touch).
 /// Forgetting: [`invalidate`](Self::invalidate), [`invalidate_many`](Self::invalidate_many),
 /// [`invalidate_pattern`](Self::invalidate_pattern), [`expire`](Self::expire),
 /// [`clear`](Self::clear); tags are invalidated on the [`Cache`](crate::cache::Cache).

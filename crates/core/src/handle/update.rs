@@ -5,9 +5,9 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 
 use super::Handle;
+use super::change::{Claim, prepare, store};
 use super::invalidate::forget;
 use super::options::SetOptions;
-use super::set::{Claim, prepare, store};
 use crate::cache::{Binding, Reached, leave_pending};
 use crate::error::Error;
 use crate::key::Key;
@@ -66,6 +66,8 @@ impl<N: Node> Handle<N> {
         let node = node.clone();
         let operation = async move {
             let key = binding.key(&node)?;
+            // What the source is yet to get of this node was accepted before.
+            binding.settle_queued(&key).await;
             let process = binding.cache.fence.stamp();
             let farthest = match binding.far_first.first() {
                 // Without a stamp nothing is stored there, only invalidated.
@@ -118,7 +120,7 @@ impl<N: Node> Handle<N> {
                 }
             };
             let claim = Claim::Update { process, farthest };
-            let mut stored = store(&binding, std::slice::from_ref(&change), claim).await;
+            let mut stored = store(&binding, &[&change], claim).await;
             changing.done();
             stored.pop().unwrap_or(Err(Error::Closed))?;
             Ok(Some(value))

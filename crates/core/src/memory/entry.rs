@@ -43,6 +43,9 @@ struct Behind {
 }
 
 impl MemoryEntry {
+    /// The end of freshness of what is past it when it comes; not the end by name, which is zero.
+    pub(crate) const PAST: Tick = Tick::from_ms(1);
+
     /// An entry that is fresh until `fresh_until`.
     #[expect(clippy::too_many_arguments, reason = "one for each field, made in one place")]
     pub fn new(
@@ -101,6 +104,13 @@ impl MemoryEntry {
     /// [expired](Self::expire).
     pub fn serves_stale(&self, now: Tick) -> bool {
         !self.is_expired() && self.behind.as_ref().is_some_and(|behind| now < behind.stale_until())
+    }
+
+    /// Whether what stands in its place is not to give way to it: that was loaded under a later stamp,
+    /// or it is the newer one, and this was past its freshness when it came.
+    pub fn is_outdated_by(&self, held: &Self) -> bool {
+        let came_stale = self.fresh_until() <= Self::PAST;
+        held.stamp > self.stamp || (came_stale && held.created > self.created)
     }
 
     /// Whether its freshness was [ended by name](Self::expire).

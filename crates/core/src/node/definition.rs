@@ -5,6 +5,7 @@ use crate::entry::CompressionPolicy;
 use crate::policy::doorkeeper::DoorkeeperOptions;
 use crate::policy::early::EarlyRefresh;
 use crate::policy::stale::StaleOptions;
+use crate::policy::write_behind::WriteBehind;
 
 /// All that the cache has to know of a node type before it can be bound.
 ///
@@ -44,6 +45,9 @@ pub struct NodeDefinition {
     pub prefetches_max: usize,
     /// Single flight across processes; `None`: each process loads by itself.
     pub across: Option<Across>,
+    /// Where values go that are accepted now and written later, by
+    /// [`write_behind`](crate::handle::Handle::write_behind); `None`: none are accepted.
+    pub write_behind: Option<WriteBehind>,
     /// What becomes of a load that nobody waits for any more.
     pub abandoned: Abandoned,
     /// What becomes of a copy in memory when another process has changed the value.
@@ -125,6 +129,7 @@ impl NodeDefinition {
             refreshes_max: 16,
             prefetches_max: 4,
             across: None,
+            write_behind: None,
             abandoned: Abandoned::default(),
             on_peer_change: PeerChange::default(),
             compression: CompressionPolicy::default(),
@@ -213,6 +218,12 @@ impl NodeDefinition {
     /// Lets one process at a time load a node.
     pub fn across(mut self, across: Across) -> Self {
         self.across = Some(across);
+        self
+    }
+
+    /// Lets values be accepted now and written later.
+    pub fn write_behind(mut self, options: WriteBehind) -> Self {
+        self.write_behind = Some(options);
         self
     }
 

@@ -5,6 +5,7 @@
 use std::fmt::Display;
 use std::future::Future;
 
+use crate::events::WriteLost;
 use crate::key::Key;
 use crate::policy::breaker::BreakerState;
 
@@ -101,6 +102,11 @@ const BREAKER_CHANGED: Event = Event {
     fields: &["tier", "state"],
     description: "The breaker of a storage opened, let calls try, or closed.",
 };
+const WRITE_LOST: Event = Event {
+    name: "tiers.write.lost",
+    fields: &["node", "key", "reason"],
+    description: "A value that was accepted to be written later was refused or given up.",
+};
 
 /// Every span.
 pub const SPANS: &[Span] = &[LOAD, TIER];
@@ -117,6 +123,7 @@ pub const EVENTS: &[Event] = &[
     BACKPLANE_GAP,
     BACKPLANE_ORDER,
     BREAKER_CHANGED,
+    WRITE_LOST,
 ];
 
 /// An event at level `warn`; nothing where the feature is off.
@@ -207,6 +214,14 @@ pub(crate) fn backplane_gap(cache: &str) {
 
 pub(crate) fn backplane_order(near: &str, far: &str) {
     event!(BACKPLANE_ORDER, "storages in another order", near, far);
+}
+
+pub(crate) fn write_lost(node: &str, key: &Key, why: WriteLost) {
+    let reason = match why {
+        WriteLost::Refused => "refused",
+        WriteLost::GivenUp => "given up",
+    };
+    event!(WRITE_LOST, "queued write is lost", node, key, reason);
 }
 
 pub(crate) fn breaker_changed(tier: &str, state: BreakerState) {

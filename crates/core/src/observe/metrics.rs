@@ -64,6 +64,10 @@ labels! {
     BEGUN_OR_SKIPPED = "outcome" ["begun", "skipped"];
     LEASE = "outcome" ["taken", "failed", "lost"];
     WAIT = "outcome" ["waited", "spared", "timed_out"];
+    QUEUED_WRITE = "outcome" ["written", "coalesced", "refused", "withdrawn", "given_up", "turned_away"];
+    BACKPLANE_EVENT = "event" ["sent", "received", "applied", "finished", "unreadable"];
+    BACKPLANE_CALL = "operation" ["append", "read"];
+    BACKPLANE_TROUBLE = "trouble" ["gap", "silence"];
     FILL = "outcome" ["stored", "refused", "skipped"];
     OPERATION = "operation" ["get", "get_many", "write"];
     CAUSE = "cause" ["expired", "size", "replaced", "explicit"];
@@ -104,6 +108,12 @@ metrics! {
         "Loads under single flight across processes: taken, failed for the storage could not be asked, lost while the load ran.";
     LEASE_WAITS: Counter "tiers_lease_waits_total" [CACHE, NODE, WAIT]
         "Loads that another process may have spared: waited for it, spared by it, or timed out.";
+    QUEUED_WRITES: Counter "tiers_queued_writes_total" [CACHE, NODE, QUEUED_WRITE]
+        "Values that were to be written later: written, replaced by a newer one, refused by the fence or a newer entry, withdrawn by an invalidation, given up after failing for too long, or turned away for lack of room.";
+    QUEUED_WRITES_WAITING: Gauge "tiers_queued_writes_waiting" [CACHE, NODE]
+        "Values that wait to be written, or are being written: what a process that dies loses.";
+    QUEUED_WRITES_RETRIED: Counter "tiers_queued_writes_retried_total" [CACHE, NODE]
+        "Tries to write a queued value that failed and were followed by another.";
     ENCODE_FAILURES: Counter "tiers_encode_failures_total" [CACHE, NODE]
         "Values that could not be encoded and so reached no storage.";
     LOAD_DURATION: Histogram "tiers_load_duration_seconds" [CACHE, NODE]
@@ -140,6 +150,20 @@ metrics! {
         "How long invalidations took in a storage.";
     PENDING: Gauge "tiers_pending_invalidations" [CACHE, TIER]
         "Invalidations that have not reached a storage yet.";
+    BACKPLANE_EVENTS: Counter "tiers_backplane_events_total" [CACHE, BACKPLANE_EVENT]
+        "Events of the backplane: appended to its log, read from it (own ones included), applied, ended in the place of another process, or not readable.";
+    BACKPLANE_FAILURES: Counter "tiers_backplane_failures_total" [CACHE, BACKPLANE_CALL]
+        "Calls of the backplane's log that failed or took too long.";
+    BACKPLANE_LOSSES: Counter "tiers_backplane_losses_total" [CACHE, BACKPLANE_TROUBLE]
+        "How often memory was forgotten because events were missed, or not asked because the log could not be read for too long.";
+    BACKPLANE_UNSENT: Gauge "tiers_backplane_unsent_events" [CACHE]
+        "Events that wait to be appended.";
+    BACKPLANE_TRUSTED: Gauge "tiers_backplane_trusted" [CACHE]
+        "Whether the log has been read within the time after which the cache counts as cut off: 1 or 0.";
+    BACKPLANE_PEERS: Gauge "tiers_backplane_peers" [CACHE]
+        "Other open caches that follow the log.";
+    BACKPLANE_CONFLICTS: Gauge "tiers_backplane_order_conflicts" [CACHE]
+        "Pairs of shared storages that another cache goes through the other way round.";
     EVICTIONS: Counter "tiers_evictions_total" [CACHE, TIER, CAUSE]
         "Entries that left a memory or a storage; the latter count `expired` and `size`.";
     ENTRIES: Gauge "tiers_entries" [CACHE, TIER]

@@ -12,7 +12,7 @@ pub use events::{EVENTS, Event, SPANS, Span};
 pub(crate) use events::{
     backplane_failed, backplane_gap, backplane_order, backplane_silent, breaker_changed,
     encode_failed, entry_damaged, in_load_span, in_tier_span, invalidation_pending, lease_failed,
-    load_failed, tier_failed,
+    load_failed, tier_failed, write_lost,
 };
 pub use metrics::{Label, METRICS, Metric, MetricKind};
 #[cfg(feature = "metrics")]

@@ -8,6 +8,7 @@ use ::metrics::{Key, Label, Level, Metadata, Recorder, Unit};
 use parking_lot::Mutex;
 
 use super::metrics::*;
+use crate::backplane::BackplaneStats;
 use crate::policy::breaker::BreakerState;
 use crate::stats::{CacheStats, Latency, MemoryStorageStats, NodeStats, StorageReport, TierStats};
 
@@ -30,6 +31,7 @@ impl Publisher {
             stats.nodes.iter().for_each(|node| to.node(node));
             stats.memories.iter().for_each(|memory| to.memory(memory));
             stats.storages.iter().for_each(|storage| to.storage(storage));
+            stats.backplane.iter().for_each(|backplane| to.backplane(backplane));
         });
     }
 }
@@ -80,6 +82,20 @@ impl To<'_> {
         self.counter(&LEASE_WAITS, &[node, "waited"], across.waited);
         self.counter(&LEASE_WAITS, &[node, "spared"], across.spared);
         self.counter(&LEASE_WAITS, &[node, "timed_out"], across.timed_out);
+        let queued = &stats.write_behind;
+        let outcomes = [
+            ("written", queued.written),
+            ("coalesced", queued.coalesced),
+            ("refused", queued.refused),
+            ("withdrawn", queued.withdrawn),
+            ("given_up", queued.given_up),
+            ("turned_away", queued.turned_away),
+        ];
+        for (outcome, count) in outcomes {
+            self.counter(&QUEUED_WRITES, &[node, outcome], count);
+        }
+        self.gauge(&QUEUED_WRITES_WAITING, &[node], queued.queued);
+        self.counter(&QUEUED_WRITES_RETRIED, &[node], queued.retried);
         self.counter(&ENCODE_FAILURES, &[node], stats.encode_failures);
         self.histogram(&LOAD_DURATION, &[node], &stats.load_latency);
         stats.tiers.iter().for_each(|tier| self.tier(node, tier));
@@ -129,6 +145,27 @@ impl To<'_> {
             self.counter(&EVICTIONS, &[tier, "expired"], stats.expired);
             self.counter(&EVICTIONS, &[tier, "size"], stats.evicted);
         }
+    }
+
+    fn backplane(&mut self, stats: &BackplaneStats) {
+        let events = [
+            ("sent", stats.sent),
+            ("received", stats.received),
+            ("applied", stats.applied),
+            ("finished", stats.finished),
+            ("unreadable", stats.unreadable),
+        ];
+        for (event, count) in events {
+            self.counter(&BACKPLANE_EVENTS, &[event], count);
+        }
+        self.counter(&BACKPLANE_FAILURES, &["append"], stats.send_failures);
+        self.counter(&BACKPLANE_FAILURES, &["read"], stats.read_failures);
+        self.counter(&BACKPLANE_LOSSES, &["gap"], stats.gaps);
+        self.counter(&BACKPLANE_LOSSES, &["silence"], stats.silences);
+        self.gauge(&BACKPLANE_UNSENT, &[], stats.unsent);
+        self.gauge(&BACKPLANE_TRUSTED, &[], u64::from(stats.trusted));
+        self.gauge(&BACKPLANE_PEERS, &[], stats.peers as u64);
+        self.gauge(&BACKPLANE_CONFLICTS, &[], stats.order_conflicts);
     }
 
     fn counter(&self, metric: &Metric, values: Values<'_>, value: u64) {

@@ -8,3 +8,4 @@ pub mod lifetime;
 pub mod routing;
 pub mod stale;
 pub mod throttle;
+pub mod write_behind;

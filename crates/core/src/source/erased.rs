@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use futures_util::future::BoxFuture;
 
 use super::{LoadError, Loaded, Previous, Source, default};
@@ -28,6 +30,11 @@ pub(crate) trait ErasedSource<N: Node>: Send + Sync {
         node: &'a N,
         value: &'a N::Value,
     ) -> BoxFuture<'a, Result<(), LoadError>>;
+
+    fn store_many<'a>(
+        &'a self,
+        values: &'a [(N, Arc<N::Value>)],
+    ) -> BoxFuture<'a, Vec<Result<(), LoadError>>>;
 }
 
 impl<N: Node, S: Source<N>> ErasedSource<N> for S {
@@ -62,5 +69,12 @@ impl<N: Node, S: Source<N>> ErasedSource<N> for S {
         value: &'a N::Value,
     ) -> BoxFuture<'a, Result<(), LoadError>> {
         Box::pin(Source::store(self, node, value))
+    }
+
+    fn store_many<'a>(
+        &'a self,
+        values: &'a [(N, Arc<N::Value>)],
+    ) -> BoxFuture<'a, Vec<Result<(), LoadError>>> {
+        Box::pin(Source::store_many(self, values))
     }
 }

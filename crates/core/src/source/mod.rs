@@ -14,6 +14,7 @@ pub use loaded::{Loaded, LoadedValue, Previous};
 pub use none::NoSource;
 
 use std::future::Future;
+use std::sync::Arc;
 
 use futures_util::stream::{FuturesOrdered, StreamExt};
 
@@ -98,6 +99,10 @@ pub trait Source<N: Node>: Send + Sync + 'static {
     /// Stores a value: what [`Handle::write_through`](crate::handle::Handle::write_through) calls
     /// before it changes the cache. By default the source takes none.
     ///
+    /// What is [written behind](crate::handle::Handle::write_behind) is stored again where it is not
+    /// known whether it was: storing a value twice has to be as good as once. It must not update the
+    /// node that it stores, which waits for this store.
+    ///
     /// # Errors
     /// Any error; the cache then forgets the node, because nobody knows what the source holds.
     fn store(
@@ -107,5 +112,20 @@ pub trait Source<N: Node>: Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), LoadError>> + Send {
         let _ = (node, value);
         async { Err(LoadError::message("this source does not store values").permanent()) }
+    }
+
+    /// Stores values of different nodes: what is written behind comes in batches. Answers stand in
+    /// the order of `values`; a missing one counts as failed. The whole call has the time of a load.
+    ///
+    /// By default each is stored on its own, all at the same time.
+    fn store_many(
+        &self,
+        values: &[(N, Arc<N::Value>)],
+    ) -> impl Future<Output = Vec<Result<(), LoadError>>> + Send {
+        async move {
+            let stores: FuturesOrdered<_> =
+                values.iter().map(|(node, value)| self.store(node, value)).collect();
+            stores.collect().await
+        }
     }
 }

@@ -6,6 +6,7 @@ mod health;
 mod latency;
 mod recorder;
 mod snapshot;
+mod write_behind;
 
 pub(crate) use across::AcrossRecorder;
 pub use across::AcrossStats;
@@ -14,3 +15,5 @@ pub(crate) use latency::LatencyRecorder;
 pub use latency::{Latency, LatencyBucket};
 pub(crate) use recorder::{NodeRecorder, TierRecorder};
 pub use snapshot::{CacheStats, MemoryStorageStats, NodeStats, StorageReport, TierStats};
+pub(crate) use write_behind::WriteBehindRecorder;
+pub use write_behind::WriteBehindStats;

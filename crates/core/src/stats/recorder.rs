@@ -5,6 +5,7 @@ use super::across::AcrossStats;
 use super::counters::Counters;
 use super::latency::LatencyRecorder;
 use super::snapshot::{NodeStats, TierStats};
+use super::write_behind::WriteBehindStats;
 
 /// Names the counters of a recorder once: as constants, as methods, and for the snapshot.
 macro_rules! recorder {
@@ -19,7 +20,8 @@ macro_rules! recorder {
     };
 }
 
-/// What is counted of one node type. Hits in memory are counted by the memory tier alone.
+/// What is counted of one node type. Hits in memory are counted by the memory tier alone, fresh and
+/// stale ones.
 #[derive(Debug)]
 pub(crate) struct NodeRecorder {
     counters: Counters<13>,
@@ -46,7 +48,7 @@ recorder!(NodeRecorder {
 #[derive(Debug)]
 pub(crate) struct TierRecorder {
     storage: Arc<str>,
-    counters: Counters<11>,
+    counters: Counters<12>,
     /// In memory of reads, and only where it was asked for; of storages of reads of one key.
     pub(crate) get: LatencyRecorder,
     pub(crate) get_many: LatencyRecorder,
@@ -65,6 +67,7 @@ recorder!(TierRecorder {
     bytes_written = 8,
     stale = 9,
     skipped = 10,
+    stale_answers = 11,
 });
 
 impl NodeRecorder {
@@ -115,6 +118,7 @@ impl NodeRecorder {
             prefetches_begun,
             prefetches_skipped,
             across: AcrossStats::default(),
+            write_behind: WriteBehindStats::default(),
             tiers: memory.into_iter().chain(storages).collect(),
         }
     }
@@ -131,6 +135,13 @@ impl TierRecorder {
         }
     }
 
+    /// How often an entry past its freshness has answered: a hit and a stale one, counted at once,
+    /// for it is to take no longer than a fresh one.
+    pub(crate) fn stale_answers_so_far(&self) -> u64 {
+        let [.., stale_answers] = self.counters.read();
+        stale_answers
+    }
+
     pub(crate) fn snapshot(&self) -> TierStats {
         let [
             hits,
@@ -144,10 +155,11 @@ impl TierRecorder {
             bytes_written,
             stale,
             skipped,
+            stale_answers,
         ] = self.counters.read();
         TierStats {
             storage: self.storage.to_string(),
-            hits,
+            hits: hits + stale_answers,
             misses,
             errors,
             damaged,
@@ -156,7 +168,7 @@ impl TierRecorder {
             fills_skipped,
             bytes_read,
             bytes_written,
-            stale,
+            stale: stale + stale_answers,
             skipped,
             get_latency: self.get.snapshot(),
             get_many_latency: self.get_many.snapshot(),

@@ -3,6 +3,7 @@ use std::time::Duration;
 use super::across::AcrossStats;
 use super::health::StorageHealth;
 use super::latency::Latency;
+use super::write_behind::WriteBehindStats;
 use crate::backplane::BackplaneStats;
 use crate::memory::{MemoryStats, MissRatioCurve};
 use crate::storage::{StorageError, StorageStats};
@@ -46,6 +47,8 @@ pub struct NodeStats {
     pub prefetches_skipped: u64,
     /// Single flight across processes.
     pub across: AcrossStats,
+    /// What is accepted now and written later.
+    pub write_behind: WriteBehindStats,
     /// Its tiers, memory first.
     pub tiers: Vec<TierStats>,
 }

@@ -6,7 +6,7 @@ use syn::spanned::Spanned;
 use syn::{DeriveInput, Generics, LitStr, Type, parse_quote};
 
 use super::names::Names;
-use crate::options::{Codec, DefinitionOptions, Doorkeeper, EarlyRefresh, TierOptions};
+use crate::options::{Codec, DefinitionOptions, Doorkeeper, EarlyRefresh, TierOptions, WhenFull};
 
 /// All that the implementation is made of.
 pub(super) struct Expansion<'a> {
@@ -147,6 +147,11 @@ impl Expansion<'_> {
             .abandoned
             .iter()
             .map(|variant| quote!(.abandoned(#core::node::Abandoned::#variant)));
+        let on_peer_change = options
+            .on_peer_change
+            .iter()
+            .map(|variant| quote!(.on_peer_change(#core::node::PeerChange::#variant)));
+        let write_behind = self.write_behind();
         let compression = self.compression();
         let decoded_bytes_max = options.decoded_bytes_max.map(|bytes| {
             let bytes = proc_macro2::Literal::u64_unsuffixed(bytes);
@@ -167,7 +172,9 @@ impl Expansion<'_> {
                 #refreshes_max
                 #prefetches_max
                 #across
+                #write_behind
                 #(#abandoned)*
+                #(#on_peer_change)*
                 #compression
                 #decoded_bytes_max
         }
@@ -185,6 +192,35 @@ impl Expansion<'_> {
             .iter()
             .map(|variant| quote!(.on_failure(#core::node::TierFailure::#variant)));
         quote!(#core::node::TierDefinition::new(#storage) #ttl #idle #min #max #(#on_failure)*)
+    }
+
+    fn write_behind(&self) -> Option<TokenStream> {
+        let core = self.core;
+        let options = self.options.write_behind.as_ref()?;
+        let to = &options.to;
+        let number = |number: u64| proc_macro2::Literal::u64_unsuffixed(number);
+        let queued_max = options.queued_max.map(number).map(|max| quote!(.queued_max(#max)));
+        let batch_max = options.batch_max.map(number).map(|max| quote!(.batch_max(#max)));
+        let delay = options.delay.map(|delay| {
+            let delay = duration(delay.unwrap_or_default());
+            quote!(.delay(#delay))
+        });
+        let when_full = options.when_full.as_ref().map(|when_full| match when_full {
+            WhenFull::Refuse => {
+                quote!(.when_full(#core::policy::write_behind::WhenFull::Refuse))
+            }
+            WhenFull::Wait(limit) => {
+                let limit = duration(*limit);
+                quote!(.when_full(#core::policy::write_behind::WhenFull::Wait(#limit)))
+            }
+        });
+        let retry_for = options.retry_for.map(duration).map(|span| quote!(.retry_for(#span)));
+        Some(quote! {
+            .write_behind(
+                #core::policy::write_behind::WriteBehind::#to()
+                    #queued_max #batch_max #delay #when_full #retry_for
+            )
+        })
     }
 
     fn compression(&self) -> Option<TokenStream> {

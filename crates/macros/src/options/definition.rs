@@ -8,6 +8,7 @@ use super::across::{self, Across};
 use super::list::{OptionList, each, in_parentheses};
 use super::stale::{self, EarlyRefresh, Stale};
 use super::tier::{self, TierOptions};
+use super::write_behind::{self, WriteBehind};
 use super::{name, value};
 use crate::errors::Errors;
 
@@ -33,8 +34,11 @@ pub(crate) struct DefinitionOptions {
     pub(crate) refreshes_max: Option<u64>,
     pub(crate) prefetches_max: Option<u64>,
     pub(crate) across: Option<Across>,
+    pub(crate) write_behind: Option<WriteBehind>,
     /// The variant of `Abandoned`.
     pub(crate) abandoned: Option<Ident>,
+    /// The variant of `PeerChange`.
+    pub(crate) on_peer_change: Option<Ident>,
     pub(crate) decoded_bytes_max: Option<u64>,
     pub(crate) weight: Option<ExprPath>,
     /// Where the core crate is, if not where it is looked for.
@@ -86,7 +90,9 @@ impl DefinitionOptions {
         "refreshes_max",
         "prefetches_max",
         "across",
+        "write_behind",
         "abandoned",
+        "on_peer_change",
         "decoded_bytes_max",
         "name",
         "weight",
@@ -133,6 +139,11 @@ impl DefinitionOptions {
             "abandoned" => {
                 let words = [("finish", "Finish"), ("cancel", "Cancel")];
                 self.abandoned = Some(value::word(input, &words)?);
+            }
+            "write_behind" => self.write_behind = write_behind::write_behind(input, errors)?,
+            "on_peer_change" => {
+                let words = [("drop", "Drop"), ("reread", "ReRead")];
+                self.on_peer_change = Some(value::word(input, &words)?);
             }
             "decoded_bytes_max" => {
                 self.decoded_bytes_max = Some(value::integer(input, 1..=u64::from(u32::MAX))?.0);

@@ -1,10 +1,13 @@
 use std::time::Duration;
 
 use cache_core::entry::{Compression, CompressionPolicy};
-use cache_core::node::{Abandoned, Across, Node, NodeDefinition, TierDefinition, TierFailure};
+use cache_core::node::{
+    Abandoned, Across, Node, NodeDefinition, PeerChange, TierDefinition, TierFailure,
+};
 use cache_core::policy::doorkeeper::DoorkeeperOptions;
 use cache_core::policy::early::EarlyRefresh;
 use cache_core::policy::stale::StaleOptions;
+use cache_core::policy::write_behind::{WhenFull, WriteBehind};
 use cache_macros::Node;
 
 #[derive(Node, Clone, PartialEq, Eq, Hash)]
@@ -50,7 +53,16 @@ fn what_is_not_said_is_left_to_the_defaults_of_core() {
     refreshes_max = 8,
     prefetches_max = 2,
     across(storage = "redis", ttl = "5s", wait_max = "20s"),
+    write_behind(
+        to = source,
+        queued_max = 100,
+        batch_max = 10,
+        delay = none,
+        when_full = refuse,
+        retry_for = "5m"
+    ),
     abandoned = cancel,
+    on_peer_change = reread,
     decoded_bytes_max = 4096,
 )]
 struct Full {
@@ -90,7 +102,16 @@ fn every_option_reaches_the_definition() {
         .refreshes_max(8)
         .prefetches_max(2)
         .across(Across::new("redis").ttl(Duration::from_secs(5)).wait_max(Duration::from_secs(20)))
+        .write_behind(
+            WriteBehind::to_source()
+                .queued_max(100)
+                .batch_max(10)
+                .delay(Duration::ZERO)
+                .when_full(WhenFull::Refuse)
+                .retry_for(Duration::from_secs(300)),
+        )
         .abandoned(Abandoned::Cancel)
+        .on_peer_change(PeerChange::ReRead)
         .compression(CompressionPolicy::new(Compression::Lz4).above(2048))
         .decoded_bytes_max(4096);
     assert_eq!(Full::definition(), by_hand);
@@ -98,13 +119,14 @@ fn every_option_reaches_the_definition() {
 
 #[derive(Node, Clone, PartialEq, Eq, Hash)]
 #[node(key = "early", value = String, tiers(memory), early_refresh(beta = 1.5))]
-#[node(stale(if_error = "1m"), across = "shared")]
+#[node(stale(if_error = "1m"), across = "shared", write_behind = storages)]
 struct Early;
 
 #[test]
 fn what_is_left_out_of_the_stale_options_has_its_default() {
     let early = Early::definition();
     assert_eq!(early.across, Some(Across::new("shared")));
+    assert_eq!(early.write_behind, Some(WriteBehind::to_storages()));
     assert_eq!(early.early_refresh, Some(EarlyRefresh::XFetch { beta: 1.5 }));
     assert_eq!(early.stale, StaleOptions::new().if_error(Duration::from_secs(60)));
 }

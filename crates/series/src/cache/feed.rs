@@ -48,6 +48,18 @@ const PAUSE: Backoff = Backoff::new(Duration::from_millis(250), 2, Duration::fro
 /// A connection that lasted as long has not failed at once: the next pause is the first again.
 const LASTING: Duration = Duration::from_secs(60);
 
+impl Following {
+    /// Waits for the first connection, or for it to fail; answers why there will be none.
+    pub(super) async fn refusal(&self) -> Option<VenueError> {
+        let mut status = self.status.clone();
+        let tried = status.wait_for(|status| !matches!(status, FeedStatus::Connecting)).await;
+        match tried.as_deref() {
+            Ok(FeedStatus::Ended { error }) => Some(error.clone()),
+            _ => None,
+        }
+    }
+}
+
 impl Drop for Following {
     fn drop(&mut self) {
         self.task.abort();
@@ -87,6 +99,15 @@ impl<R: Row> Shared<R> {
     }
 }
 
+/// Whatever ends it, a feed that is not heard any more has no row that grows.
+struct Silence<'state, R: Row>(&'state State<R>);
+
+impl<R: Row> Drop for Silence<'_, R> {
+    fn drop(&mut self) {
+        self.0.feed.lock().disconnected();
+    }
+}
+
 async fn run<R: Row>(
     shared: Arc<Shared<R>>,
     state: Arc<State<R>>,
@@ -94,6 +115,7 @@ async fn run<R: Row>(
     status: watch::Sender<FeedStatus>,
 ) {
     let mut failures: u8 = 0;
+    let _silence = Silence::<R>(&state);
     loop {
         let began = shared.clock.monotonic();
         let error = match connect(&shared, &state, &connection).await {

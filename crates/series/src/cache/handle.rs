@@ -1,10 +1,12 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{broadcast, watch};
 
 use super::error::SeriesError;
 use super::feed::Following;
 use super::known::{Gap, Span, gaps, spans};
+use super::options::over_end;
 use super::progress::{Fetch, Progress, Told};
 use super::read::Read;
 use super::reading::Reading;
@@ -192,21 +194,15 @@ impl<R: Row> Series<R> {
         self.state.directory().head().traded(grid)
     }
 
-    /// Waits until all slots before `end` are final.
-    pub(super) async fn wait_until_final(&self, end: i64) {
+    /// Waits until all slots before `end` are over, be it that the feed says so.
+    pub(super) async fn wait_until_over(&self, end: i64) {
         loop {
-            let (grid, now) = (self.grid(), self.now());
-            if self.state.rules.closed_end(grid, now) >= end {
+            let now = self.now();
+            if over_end(&self.state.directory(), &self.state.rules, now) >= end {
                 return;
             }
-            let last =
-                self.state.directory().chunk(crate::chunk::Chunk::<R>::index_of(end - 1)).cloned();
-            // A feed may tell of it meanwhile, or may have.
-            if last.is_some_and(|chunk| chunk.has(end - 1)) {
-                return;
-            }
-            let until = grid.start_of(end).after(self.state.rules.patience);
-            let wait = until.since(now).max(std::time::Duration::from_millis(1));
+            let until = self.grid().start_of(end).after(self.state.rules.patience);
+            let wait = until.since(now).max(Duration::from_millis(1));
             self.shared.clock.sleep(wait).await;
         }
     }

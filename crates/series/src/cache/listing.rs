@@ -50,17 +50,14 @@ impl<R: Row> Shared<R> {
         let Some(first) = listing.first else { return Ok(()) };
         let learned = |head: &Head| {
             let mut head = head.clone();
-            if state.epoch() == epoch {
-                head.listed(first);
-                match listing.last {
-                    Some(last) => head.ended(last),
-                    None => head.resumed(),
-                }
+            head.listed(first);
+            match listing.last {
+                Some(last) => head.ended(last),
+                None => head.resumed(),
             }
             head
         };
-        let head = self.store.change_head(&state.key, learned).await?;
-        state.publish_head(epoch, head);
+        self.change_head(state, epoch, learned).await?;
         Ok(())
     }
 

@@ -1,8 +1,11 @@
 use std::time::Duration;
 
 use crate::admit::Rules;
-use crate::coverage::Backoff;
+use crate::chunk::Chunk;
+use crate::coverage::{Backoff, State};
+use crate::row::Row;
 use crate::time::{Grid, Time};
+use crate::view::Directory;
 
 /// How a [`SeriesCache`](super::SeriesCache) reads, believes and keeps.
 ///
@@ -31,6 +34,13 @@ pub struct SeriesOptions {
     pub call_timeout: Duration,
     /// A venue is asked for a symbol's listing once in so long at most.
     pub listing_interval: Duration,
+    /// A request that counts rows asks for so many pages in a row that have none, and then counts as
+    /// incomplete: a venue that does not tell when a symbol was listed would be asked back to the
+    /// beginning of time. Made again, it goes on from there.
+    pub pages_without_rows_max: u32,
+    /// What was read from the database longer ago is read once more before a venue is asked for what
+    /// is missing there: another process may have asked by then.
+    pub look_again: Duration,
     /// A venue's clock is looked at once in so long.
     pub clock_interval: Duration,
     /// What may be in memory of all series together.
@@ -104,6 +114,18 @@ impl SeriesOptions {
         self
     }
 
+    /// How many pages in a row may have no row where rows are counted.
+    pub const fn with_pages_without_rows_max(mut self, pages: u32) -> Self {
+        self.pages_without_rows_max = pages;
+        self
+    }
+
+    /// After how long the database is looked at again before a venue is asked.
+    pub const fn with_look_again(mut self, after: Duration) -> Self {
+        self.look_again = after;
+        self
+    }
+
     /// How often a venue's clock is looked at.
     pub const fn with_clock_interval(mut self, interval: Duration) -> Self {
         self.clock_interval = interval;
@@ -131,8 +153,8 @@ impl SeriesOptions {
 }
 
 impl Default for SeriesOptions {
-    /// The last two rows and those of the last minute are looked at once more; a million rows in
-    /// memory, for an hour.
+    /// The last two rows and those of the last minute are looked at once more; two million rows in
+    /// memory (about 80 MB of candles), for an hour.
     fn default() -> Self {
         Self {
             rules: Rules::DEFAULT,
@@ -141,8 +163,10 @@ impl Default for SeriesOptions {
             failed: Backoff::FAILED,
             call_timeout: Duration::from_secs(30),
             listing_interval: Duration::from_secs(86_400),
+            pages_without_rows_max: 64,
+            look_again: Duration::from_secs(1),
             clock_interval: Duration::from_secs(3_600),
-            memory: MemoryBounds::rows(1_000_000).with_idle(Duration::from_secs(3_600)),
+            memory: MemoryBounds::rows(2_000_000).with_idle(Duration::from_secs(3_600)),
             updates_max: 1_024,
         }
     }
@@ -212,14 +236,23 @@ impl MemoryBounds {
     }
 }
 
+/// The end of the slots that count as over for a request made at `now`.
+pub(super) fn over_end<R: Row>(directory: &Directory<R>, rules: &Rules, now: Time) -> i64 {
+    let grid = directory.grid();
+    grid.closed_end(over_time(directory, rules, now))
+}
+
+/// Up to which time slots count as over for a request made at `now`.
+pub(super) fn over_time<R: Row>(directory: &Directory<R>, rules: &Rules, now: Time) -> Time {
+    selection_time(directory.grid(), rules, now, |slot| {
+        let chunk = directory.chunk(Chunk::<R>::index_of(slot));
+        chunk.and_then(|chunk| chunk.state(slot)).is_some_and(State::has_rows)
+    })
+}
+
 /// Up to which time slots count as over for a request made at `now`: those that are final, and
 /// beyond them those that a feed has told to be closed.
-pub(super) fn selection_time(
-    grid: Grid,
-    rules: &Rules,
-    now: Time,
-    is_told: impl Fn(i64) -> bool,
-) -> Time {
+fn selection_time(grid: Grid, rules: &Rules, now: Time, is_told: impl Fn(i64) -> bool) -> Time {
     let (closed, over) = (rules.closed_end(grid, now), grid.closed_end(now));
     let told = (closed..over).take_while(|slot| is_told(*slot)).count() as i64;
     if told == 0 { now.before(rules.patience) } else { grid.start_of(closed + told) }

@@ -21,6 +21,10 @@ pub(super) type PageKey = (u32, i64);
 pub(super) struct Fetched {
     /// The slots that the venue spoke of; empty if others had asked for them meanwhile.
     pub(super) answered: Slots,
+    /// The slots that another process had asked for, as the database says.
+    pub(super) found: Slots,
+    /// Whether there were rows.
+    pub(super) has_rows: bool,
     /// Why it could not be stored. It is in memory.
     pub(super) unsaved: Option<StoreError>,
 }
@@ -55,6 +59,10 @@ impl<R: Row> PageCall<R> {
         let retry = self.shared.options.retry;
         let counters = &self.state.counters;
         let mut attempt: u8 = 0;
+        let mut found = self.wanted();
+        if !self.unless_abandoned(flight, self.shared.look_again(&self.state, found)).await?? {
+            found = Slots::default();
+        }
         loop {
             attempt = attempt.saturating_add(1);
             let place = self.unless_abandoned(flight, self.connection.gate.place()).await?;
@@ -63,7 +71,8 @@ impl<R: Row> PageCall<R> {
                 Err(error) => return Err(self.failed(self.wanted(), error)),
             };
             if slots.is_empty() {
-                return Ok(Fetched { answered: slots, unsaved: None });
+                let nothing = Slots::default();
+                return Ok(Fetched { answered: nothing, found, has_rows: false, unsaved: None });
             }
             let (epoch, now) = (self.state.epoch(), self.now());
             let answer = self.call(slots).await;
@@ -168,8 +177,8 @@ impl<R: Row> PageCall<R> {
             let (name, kind) = (self.connection.venue.name(), VenueErrorKind::Malformed);
             return Err(self.failed(slots, VenueError::new(name, kind, message)));
         }
-        *state.failure.lock() = None;
-        Ok(Fetched { answered, unsaved })
+        let has_rows = admitted.rows().len() > 0;
+        Ok(Fetched { answered, found: Slots::default(), has_rows, unsaved })
     }
 
     /// Where a venue has nothing, the symbol may not have been listed yet, or not be any more.

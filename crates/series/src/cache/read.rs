@@ -5,7 +5,7 @@ use futures_util::StreamExt;
 use futures_util::stream;
 
 use super::error::SeriesError;
-use super::options::selection_time;
+use super::options::over_time;
 use super::page::PageCall;
 use super::progress::Told;
 use super::reading::{Parts, Reading};
@@ -39,6 +39,8 @@ pub(super) struct Read<'all, R: Row> {
     unsaved: Option<StoreError>,
     has_asked_listing: bool,
     has_asked_seed: bool,
+    /// So many pages in a row had nothing.
+    pages_without_rows: u32,
     /// What has failed makes the answer incomplete, so nothing more is asked for.
     gave_up: bool,
 }
@@ -68,6 +70,7 @@ impl<'all, R: Row> Read<'all, R> {
             unsaved: None,
             has_asked_listing: false,
             has_asked_seed: false,
+            pages_without_rows: 0,
             gave_up: false,
         }
     }
@@ -124,8 +127,6 @@ impl<'all, R: Row> Read<'all, R> {
             if self.load(around).await? || loads_seed {
                 continue;
             }
-            // What it is carried from is asked for once.
-            self.has_asked_seed |= seed.is_some();
             let mut pages = self.pages(&directory, slots, paging, now);
             if self.asks_listing_first(&directory, slots, pages.len()) {
                 self.has_asked_listing = true;
@@ -135,14 +136,20 @@ impl<'all, R: Row> Read<'all, R> {
                 }
             }
             if let Some(seed) = seed {
-                pages.extend(self.pages(&directory, seed, paging, now));
-                pages.dedup_by_key(|page| page.index);
+                // What it is carried from is asked for once.
+                self.has_asked_seed = true;
+                let mut before = self.pages(&directory, seed, paging, now);
+                before.retain(|page| pages.iter().all(|other| other.index != page.index));
+                pages.extend(before);
             }
             if pages.is_empty() || self.gave_up {
                 let slots = if is_settled { slots } else { self.reach(&directory, slots, now) };
                 return self.judge(&directory, slots, now);
             }
             self.fetch(connection, paging, pages, slots).await?;
+            // Where rows are counted, nobody knows how far it is to the next one.
+            let max = shared.options.pages_without_rows_max;
+            self.gave_up |= !is_settled && self.pages_without_rows >= max;
         }
     }
 
@@ -152,10 +159,7 @@ impl<'all, R: Row> Read<'all, R> {
 
     /// Up to when slots count as over for this request.
     fn time(&self, directory: &Directory<R>, now: Time) -> Time {
-        selection_time(self.state.grid, &self.state.rules, now, |slot| {
-            let chunk = directory.chunk(Chunk::<R>::index_of(slot));
-            chunk.and_then(|chunk| chunk.state(slot)).is_some_and(Known::has_rows)
-        })
+        over_time(directory, &self.state.rules, now)
     }
 
     fn select(&self, directory: &Directory<R>, now: Time) -> Result<Selection, RequestError> {
@@ -258,8 +262,13 @@ impl<'all, R: Row> Read<'all, R> {
         while let Some((page, result)) = calls.next().await {
             match result {
                 Ok(fetched) => {
+                    if !fetched.found.is_empty() {
+                        self.trace.push((fetched.found, Source::Database));
+                    }
                     if !fetched.answered.is_empty() {
                         self.trace.push((fetched.answered, Source::Venue));
+                        self.pages_without_rows =
+                            if fetched.has_rows { 0 } else { self.pages_without_rows + 1 };
                     }
                     self.unsaved = self.unsaved.take().or(fetched.unsaved);
                     self.told.change(|progress| progress.pages_done += 1);

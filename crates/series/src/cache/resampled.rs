@@ -38,9 +38,10 @@ pub(super) async fn read_resampled<R: ResampleRow>(
     let Some(count) = count else {
         return read_whole(series, coarse, slots, request).await;
     };
-    // Longer and longer stretches, until there are rows enough: it is not known beforehand in which
-    // slots there are none.
+    // Longer and longer stretches, until there are rows enough or no more: it is not known beforehand
+    // in which slots there are none.
     let mut length = count;
+    let mut before = 0;
     loop {
         let part = match forward {
             true => Slots::new(slots.start, slots.start.saturating_add_unsigned(length)),
@@ -51,7 +52,11 @@ pub(super) async fn read_resampled<R: ResampleRow>(
         let rows = found.resampled.rows.len();
         let excess = rows.saturating_sub(usize::try_from(count).unwrap_or(usize::MAX));
         // The listing may have been learned by reading.
+        let added = rows.saturating_sub(before);
+        before = rows;
         let ends = match forward {
+            // Twice as much and no row more: there is none, as far as can be told.
+            _ if added == 0 && length > count => true,
             true => part.end >= slots.end,
             false => part.start <= series.traded(coarse).start.max(slots.start),
         };
@@ -80,12 +85,16 @@ async fn read_whole<R: ResampleRow>(
     request: Request,
 ) -> Result<ResampledReading<R>, SeriesError> {
     let to = coarse.start_of(slots.end);
-    let window = if slots.start == i64::MIN {
-        Window::Until { to, count: None }
-    } else {
-        Window::Range { from: coarse.start_of(slots.start), to }
+    let from = match slots.start {
+        i64::MIN => {
+            // From the listing on, which this learns; the longer slot that it is in may begin before.
+            let window = Window::Until { to, count: None };
+            let reading = series.read(Request { window, ..request }).await?;
+            coarse.start_of(coarse.slot_at(series.grid().start_of(reading.slots().start)))
+        }
+        start => coarse.start_of(start),
     };
-    let reading = series.read(Request { window, ..request }).await?;
+    let reading = series.read(Request { window: Window::Range { from, to }, ..request }).await?;
     let resampled = resample(reading.view(), coarse)
         .map_err(|source| SeriesError::Resample { series: series.key().to_string(), source })?;
     Ok(ResampledReading { resampled, grid: coarse, reading })

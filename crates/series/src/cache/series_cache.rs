@@ -213,7 +213,7 @@ impl<R: Row> SeriesCache<R> {
         let cleared = self.shared.store.clear(scope).await;
         // What was read while it was going.
         self.forget(scope);
-        Ok(cleared?)
+        cleared.map_err(SeriesError::from)
     }
 
     /// Takes what is meant out of memory; the database keeps it.

@@ -3,11 +3,12 @@ use std::sync::Arc;
 
 use cache_core::clock::{Clock, Tick};
 use parking_lot::Mutex;
+use tokio::sync::Semaphore;
 
 use super::error::SeriesError;
 use super::gate::Gate;
 use super::options::SeriesOptions;
-use super::state::{State, Totals};
+use super::state::{Meeting, State, Totals};
 use super::stats::{add, count};
 use crate::chunk::Chunk;
 use crate::key::{Environment, SeriesKey};
@@ -117,15 +118,59 @@ impl<R: Row> Shared<R> {
         }
     }
 
-    /// Reads what is stored of a series as a whole, once.
+    /// Reads what is stored of a series as a whole, unless it was.
     pub(super) async fn open(&self, state: &State<R>) -> Result<(), SeriesError> {
-        let open = || async {
-            let epoch = state.epoch();
-            let head = self.store.head(&state.key).await?;
-            state.publish_head(epoch, head);
-            Ok(())
-        };
-        state.opened.get_or_try_init(open).await.map(|_| ())
+        while !state.is_open() {
+            // Closed by nobody.
+            let _turn = state.heading.acquire().await.ok();
+            if !state.is_open() {
+                let epoch = state.epoch();
+                let head = self.store.head(&state.key).await?;
+                state.publish_head(epoch, head);
+                state.opened(epoch);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads those chunks of `slots` from the database once more that were not looked at for long,
+    /// and answers whether there were any.
+    pub(super) async fn look_again(
+        &self,
+        state: &State<R>,
+        slots: Slots,
+    ) -> Result<bool, SeriesError> {
+        let since = self.clock.monotonic().before(self.options.look_again);
+        let old = state.not_seen_since(slots, since);
+        if old.is_empty() {
+            return Ok(false);
+        }
+        // None of them is changed meanwhile, so that nothing older is published than is there.
+        let places: Vec<Arc<Semaphore>> = old.iter().map(|index| state.writer_of(*index)).collect();
+        let mut turns = Vec::with_capacity(places.len());
+        for place in &places {
+            // Closed by nobody.
+            turns.extend(place.acquire().await.ok());
+        }
+        let epoch = state.epoch();
+        let chunks = self.find(state, &old).await?;
+        state.publish(epoch, &chunks, Meeting::Merges);
+        Ok(true)
+    }
+
+    async fn find(
+        &self,
+        state: &State<R>,
+        indices: &[i64],
+    ) -> Result<Vec<Arc<Chunk<R>>>, SeriesError> {
+        let now = self.clock.monotonic();
+        let found = self.store.chunks::<R>(&state.key, indices).await?;
+        count(&state.counters.chunk_loads);
+        add(&state.counters.chunks_loaded, found.len() as u64);
+        let damaged = found.iter().filter(|stored| stored.damaged).count();
+        add(&state.counters.damaged_chunks, damaged as u64);
+        state.saw(indices.iter().copied(), now);
+        Ok(found.into_iter().map(|stored| stored.chunk).collect())
     }
 
     /// Reads those chunks of `slots` from the database that are not in memory, and answers their
@@ -141,22 +186,15 @@ impl<R: Row> Shared<R> {
         }
         loop {
             // Whoever comes second finds loaded what both want.
-            let Ok(_turn) = state.loading.acquire().await else {
-                return Err(SeriesError::stopped(&state.key));
-            };
+            let _turn = state.loading.acquire().await.ok();
             let epoch = state.epoch();
             let mut absent = state.directory().absent_chunks(slots);
             if absent.is_empty() {
                 return Ok(loaded);
             }
             absent.truncate(LOADED_AT_ONCE);
-            let found = self.store.chunks::<R>(&state.key, &absent).await?;
-            count(&state.counters.chunk_loads);
-            add(&state.counters.chunks_loaded, found.len() as u64);
-            let damaged = found.iter().filter(|stored| stored.damaged).count();
-            add(&state.counters.damaged_chunks, damaged as u64);
-            let chunks: Vec<Arc<Chunk<R>>> = found.into_iter().map(|stored| stored.chunk).collect();
-            state.publish(epoch, &chunks, super::state::Meeting::Keeps);
+            let chunks = self.find(state, &absent).await?;
+            state.publish(epoch, &chunks, Meeting::Keeps);
             loaded.extend(chunks.iter().map(|chunk| chunk.slots().intersection(slots)));
         }
     }

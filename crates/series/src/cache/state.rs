@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use cache_core::clock::Tick;
 use parking_lot::Mutex;
-use tokio::sync::{OnceCell, Semaphore, broadcast};
+use tokio::sync::{Semaphore, broadcast};
 
 use super::error::SeriesError;
 use super::feed::Following;
@@ -33,14 +33,20 @@ pub(super) struct State<R: Row> {
     directory: ArcSwap<Directory<R>>,
     /// Counts the times that the history was cleared: what was begun before is not kept after.
     epoch: AtomicU64,
-    pub(super) opened: OnceCell<()>,
+    /// One more than the epoch in which the head was read; zero until it is.
+    opened: AtomicU64,
     pub(super) pages: Flights<PageKey, Result<Fetched, SeriesError>>,
     pub(super) listings: Flights<(), Result<(), SeriesError>>,
     /// Chunks are loaded by one request at a time; those that waited find them loaded.
     pub(super) loading: Semaphore,
+    /// The head is read and changed by one at a time, so that none that is older is published after one
+    /// that is newer.
+    pub(super) heading: Semaphore,
     /// Chunks that are being changed: one change of a chunk at a time, so that none that is older
     /// is published after one that is newer.
     writing: Mutex<HashMap<i64, Weak<Semaphore>>>,
+    /// When chunks were read from the database or written to it last.
+    seen: Mutex<HashMap<i64, Tick>>,
     pub(super) feed: Mutex<Feed<R>>,
     pub(super) following: Mutex<Weak<Following>>,
     pub(super) updates: broadcast::Sender<Update<R>>,
@@ -115,11 +121,13 @@ impl<R: Row> State<R> {
             rules,
             directory: ArcSwap::from_pointee(Directory::new(grid, calendar)),
             epoch: AtomicU64::new(0),
-            opened: OnceCell::new(),
+            opened: AtomicU64::new(0),
             pages: Flights::default(),
             listings: Flights::default(),
             loading: Semaphore::new(1),
+            heading: Semaphore::new(1),
             writing: Mutex::default(),
+            seen: Mutex::default(),
             feed: Mutex::new(Feed::new(grid, rules)),
             following: Mutex::default(),
             updates: broadcast::Sender::new(updates_max.max(1)),
@@ -140,6 +148,15 @@ impl<R: Row> State<R> {
 
     pub(super) fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Acquire)
+    }
+
+    /// Whether what is stored of the series as a whole was read, since it was forgotten last.
+    pub(super) fn is_open(&self) -> bool {
+        self.opened.load(Ordering::Acquire) == self.epoch() + 1
+    }
+
+    pub(super) fn opened(&self, epoch: u64) {
+        self.opened.store(epoch + 1, Ordering::Release);
     }
 
     /// Puts chunks among those that are here, unless the history was cleared since `epoch`.
@@ -219,6 +236,22 @@ impl<R: Row> State<R> {
             Arc::new(directory.without_chunks(indices))
         });
         self.totals.add(rows, bytes);
+        let mut seen = self.seen.lock();
+        for index in indices {
+            seen.remove(index);
+        }
+    }
+
+    /// Chunks were read from the database, or written to it, at `now`.
+    pub(super) fn saw(&self, indices: impl IntoIterator<Item = i64>, now: Tick) {
+        self.seen.lock().extend(indices.into_iter().map(|index| (index, now)));
+    }
+
+    /// Those chunks of `slots` that were seen in the database before `since` last.
+    pub(super) fn not_seen_since(&self, slots: Slots, since: Tick) -> Vec<i64> {
+        let seen = self.seen.lock();
+        let is_old = |index: &i64| seen.get(index).is_none_or(|at| *at < since);
+        Chunk::<R>::indices_of(slots).iter().filter(is_old).collect()
     }
 
     /// Forgets everything, and lets nothing in that was begun before.
@@ -228,6 +261,7 @@ impl<R: Row> State<R> {
         let before = self.directory.swap(empty);
         self.totals.add(-(before.rows() as i64), -(before.bytes() as i64));
         self.proven.store(None);
+        self.seen.lock().clear();
         *self.failure.lock() = None;
         *self.listing_asked.lock() = None;
     }

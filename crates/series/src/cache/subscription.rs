@@ -51,12 +51,8 @@ impl<R: Row> Subscription<R> {
         let following = series.follow()?;
         // Before the history is read, so that nothing is lost between the two.
         let updates = series.updates();
-        let mut status = following.status.clone();
-        let connected = status.wait_for(|status| !matches!(status, FeedStatus::Connecting)).await;
-        if let Ok(status) = connected
-            && let FeedStatus::Ended { error } = &*status
-        {
-            return Err(SeriesError::venue(series.key(), error.clone()));
+        if let Some(error) = following.refusal().await {
+            return Err(SeriesError::venue(series.key(), error));
         }
         let history = series.read(request).await?;
         let cursor = Cursor::after(history.slots().end);
@@ -115,10 +111,10 @@ impl<R: Row> Subscription<R> {
         })
     }
 
-    /// Reads rows of which the feed did not tell, as soon as they are final.
+    /// Reads rows of which the feed did not tell, as soon as their slots are over.
     async fn read(&mut self, span: Slots) -> Result<(), SeriesError> {
         let series = &self.series;
-        series.wait_until_final(span.end).await;
+        series.wait_until_over(span.end).await;
         let grid = series.grid();
         let window = Window::Range { from: grid.start_of(span.start), to: grid.start_of(span.end) };
         let reading = series.read(Request { window, ..self.request }).await?;
@@ -126,7 +122,7 @@ impl<R: Row> Subscription<R> {
             reading.view().iter().map(|(slot, row)| self.live(slot, row, true)).collect();
         // From here on nothing is awaited.
         self.queue.extend(rows);
-        self.cursor.read_up_to(span.end);
+        self.cursor.read_up_to(reading.slots().end);
         Ok(())
     }
 

@@ -33,6 +33,7 @@ impl<R: Row> Shared<R> {
         match &result {
             Ok(chunk) => {
                 count(&state.counters.chunks_stored);
+                state.saw([index], self.clock.monotonic());
                 state.publish(epoch, std::slice::from_ref(chunk), Meeting::Merges);
             }
             Err(_) => {
@@ -91,13 +92,10 @@ impl<R: Row> Shared<R> {
         let slots = chunk.slots();
         let mark = |head: &Head| {
             let mut head = head.clone();
-            if state.epoch() == epoch {
-                head.mark(slots, known);
-            }
+            head.mark(slots, known);
             head
         };
-        let head = self.store.change_head(&state.key, mark).await?;
-        state.publish_head(epoch, head);
+        self.change_head(state, epoch, mark).await?;
         // Another process may have stored rows before it could see this.
         let stored = self.store.chunks::<R>(&state.key, &[chunk.index()]).await?;
         match stored.into_iter().next() {
@@ -120,7 +118,21 @@ impl<R: Row> Shared<R> {
             head.forget(chunk.slots());
             head
         };
-        let head = self.store.change_head(&state.key, forget).await?;
+        self.change_head(state, epoch, forget).await
+    }
+
+    /// Changes what is known of the series as a whole, in the database and then in memory.
+    pub(super) async fn change_head(
+        &self,
+        state: &State<R>,
+        epoch: u64,
+        change: impl Fn(&Head) -> Head + Send + Sync,
+    ) -> Result<(), StoreError> {
+        let _turn = state.heading.acquire().await.ok();
+        let changed = |head: &Head| {
+            if state.epoch() == epoch { change(head) } else { head.clone() }
+        };
+        let head = self.store.change_head(&state.key, changed).await?;
         state.publish_head(epoch, head);
         Ok(())
     }

@@ -8,6 +8,11 @@ use std::time::Duration;
 /// Its text says what the venue said, and never with which credentials or address it was asked.
 #[derive(Clone, Debug)]
 pub struct VenueError {
+    said: Arc<Said>,
+}
+
+#[derive(Clone, Debug)]
+struct Said {
     venue: String,
     kind: VenueErrorKind,
     message: String,
@@ -77,52 +82,52 @@ impl VenueError {
     /// A failure of the venue of this name.
     pub fn new(venue: &str, kind: VenueErrorKind, message: impl Into<String>) -> Self {
         let (venue, message) = (venue.to_ascii_lowercase(), message.into());
-        Self { venue, kind, message, retry_after: None, source: None }
+        Self { said: Arc::new(Said { venue, kind, message, retry_after: None, source: None }) }
     }
 
     /// The venue said for how long it is to be left alone.
     pub fn with_retry_after(mut self, retry_after: Duration) -> Self {
-        self.retry_after = Some(retry_after);
+        Arc::make_mut(&mut self.said).retry_after = Some(retry_after);
         self
     }
 
     /// What lies beneath.
     pub fn with_source(mut self, source: impl Error + Send + Sync + 'static) -> Self {
-        self.source = Some(Arc::new(source));
+        Arc::make_mut(&mut self.said).source = Some(Arc::new(source));
         self
     }
 
     /// The venue's name, in lower case.
     pub fn venue(&self) -> &str {
-        &self.venue
+        &self.said.venue
     }
 
     /// What kind of failure it was.
     pub fn kind(&self) -> VenueErrorKind {
-        self.kind
+        self.said.kind
     }
 
     /// What was said.
     pub fn message(&self) -> &str {
-        &self.message
+        &self.said.message
     }
 
     /// For how long the venue is to be left alone, where it said so.
     pub fn retry_after(&self) -> Option<Duration> {
-        self.retry_after
+        self.said.retry_after
     }
 
     /// Whether the same call may be answered after a while.
     pub fn is_transient(&self) -> bool {
-        self.kind.is_transient()
+        self.said.kind.is_transient()
     }
 }
 
 impl fmt::Display for VenueError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { venue, kind, message, .. } = self;
+        let Said { venue, kind, message, retry_after, .. } = &*self.said;
         write!(formatter, "{venue}: {message} ({})", kind.name())?;
-        match self.retry_after {
+        match retry_after {
             Some(retry_after) => write!(formatter, "; to be left alone for {retry_after:?}"),
             None => Ok(()),
         }
@@ -131,7 +136,7 @@ impl fmt::Display for VenueError {
 
 impl Error for VenueError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source.as_deref().map(|source| source as &(dyn Error + 'static))
+        self.said.source.as_deref().map(|source| source as &(dyn Error + 'static))
     }
 }
 

@@ -44,6 +44,19 @@ pub(crate) fn late(operation: &'static str, timeout: std::time::Duration) -> Sto
     error(operation, StorageErrorKind::Unavailable, message)
 }
 
+/// A call has `waited` for most of its time until somebody gave back a connection. The server may be
+/// in the best of health.
+pub(crate) fn in_use(
+    operation: &'static str,
+    waited: std::time::Duration,
+    connections: usize,
+) -> StorageError {
+    let message = format!(
+        "waited {waited:.1?} for a connection: all were in use (`pool_size` is {connections})"
+    );
+    error(operation, StorageErrorKind::Unavailable, message)
+}
+
 /// What an error means.
 pub(crate) fn meaning(source: &sqlx::Error) -> Failure {
     driver_failure(source, |source| number(source).map(mysql_failure))

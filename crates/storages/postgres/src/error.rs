@@ -38,6 +38,19 @@ pub(crate) fn late(operation: &'static str, timeout: std::time::Duration) -> Sto
     error(operation, StorageErrorKind::Unavailable, message)
 }
 
+/// A call has `waited` for most of its time until somebody gave back a connection. The server may be
+/// in the best of health.
+pub(crate) fn in_use(
+    operation: &'static str,
+    waited: std::time::Duration,
+    connections: usize,
+) -> StorageError {
+    let message = format!(
+        "waited {waited:.1?} for a connection: all were in use (`pool_size` is {connections})"
+    );
+    error(operation, StorageErrorKind::Unavailable, message)
+}
+
 /// What an error means.
 pub(crate) fn meaning(source: &sqlx::Error) -> Failure {
     driver_failure(source, |source| source.code().map(|code| sqlstate_failure(&code)))
@@ -47,8 +60,9 @@ pub(crate) fn meaning(source: &sqlx::Error) -> Failure {
 pub(crate) fn ends_connection(source: &sqlx::Error) -> bool {
     ends_driver_connection(source, |source| {
         // Class 57P: the server shuts down or has crashed; 25P03: it has ended an idle transaction;
-        // 26000 and 0A000: what was prepared is lost, or fits no longer.
-        let ends = ["57P", "08", "25P03", "26000", "0A000"];
+        // 26000 and 0A000: what was prepared is lost, or fits no longer; 25006: the server, or the one
+        // that a pooler has changed to, is no longer the primary.
+        let ends = ["57P", "08", "25006", "25P03", "26000", "0A000"];
         source.code().is_none_or(|code| ends.iter().any(|end| code.starts_with(end)))
     })
 }

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use cache_core::backplane::{EventLog, Page, Position};
 use cache_core::storage::StorageError;
-use cache_sql::{NoLease, fill_in};
+use cache_sql::{NoLease, Turn, fill_in};
 use parking_lot::Mutex;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Executor, Row};
@@ -23,7 +23,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::config::PostgresOptions;
 use crate::connection::ConnectError;
-use crate::error::{closed, error, failure, late};
+use crate::error::{closed, error, failure, in_use, late};
 use crate::storage::{Arguments, Postgres, Shared};
 
 const APPEND: &str = "append";
@@ -189,13 +189,19 @@ impl Shared {
             return Err(closed(READ));
         }
         let limit = self.options.common.timeout;
-        let made = timeout(limit, self.events.channel.get_or_try_init(|| self.make_events())).await;
-        Ok(made.map_err(|_| late(READ, limit))??.as_str())
+        let turn = Turn::default();
+        let making = self.events.channel.get_or_try_init(|| self.make_events(&turn));
+        let made =
+            timeout(limit, making).await.map_err(|_| match turn.took_most(limit, Instant::now()) {
+                Some(waited) => in_use(READ, waited, self.pool.size()),
+                None => late(READ, limit),
+            });
+        Ok(made??.as_str())
     }
 
-    async fn make_events(&self) -> Result<String, StorageError> {
+    async fn make_events(&self, turn: &Turn) -> Result<String, StorageError> {
         let driver = |source| failure(READ, source);
-        let mut lease = self.pool.lease().await.map_err(|none| match none {
+        let mut lease = self.pool.lease_in_turn(turn).await.map_err(|none| match none {
             NoLease::Closed => closed(READ),
             NoLease::Connect(ConnectError::Driver(source)) => driver(source),
             NoLease::Connect(refused) => refused.into_storage_error(READ),

@@ -107,6 +107,7 @@ fn kind_of_answer(source: &RedisError) -> StorageErrorKind {
         "NOREPLICAS",
         "UNBLOCKED",
     ]) || text.contains("access a non local key")
+        || text.contains("while the cluster is down")
     {
         // A key of the slot that is being moved: the whole call can be made again.
         StorageErrorKind::Unavailable
@@ -221,5 +222,7 @@ mod tests {
         assert_eq!(kind("ERR", command), Denied);
         let moved = "Script attempted to access a non local key in a cluster node";
         assert_eq!(kind("ERR", moved), Unavailable);
+        let down = "Script attempted to execute a command while the cluster is down";
+        assert_eq!(kind("ERR", down), Unavailable);
     }
 }

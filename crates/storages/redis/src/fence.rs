@@ -4,6 +4,7 @@
 use cache_core::fence::Stamp;
 use cache_core::storage::StorageError;
 use redis::Value;
+use redis::cluster_routing::Slot;
 
 use crate::error::unexpected;
 use crate::layout::{Bucket, Names};
@@ -26,14 +27,6 @@ pub(crate) fn stamp_bytes(stamp: Stamp) -> [u8; 16] {
     bytes[..8].copy_from_slice(&stamp.origin.to_le_bytes());
     bytes[8..].copy_from_slice(&stamp.mark.to_le_bytes());
     bytes
-}
-
-/// A mark as a script answers it.
-pub(crate) fn mark_from(value: &Value) -> Option<Vec<u8>> {
-    match value {
-        Value::BulkString(bytes) if bytes.len() == 8 => Some(bytes.clone()),
-        _ => None,
-    }
 }
 
 /// Cells as a script takes them.
@@ -59,10 +52,38 @@ impl Shared {
         operation: &'static str,
         buckets: &[Bucket],
     ) -> Result<Vec<Stamp>, StorageError> {
-        let calls: Vec<_> = buckets
-            .iter()
-            .map(|bucket| (self.slot(*bucket), fenced_call(&script::OPEN, &self.names, *bucket)))
-            .collect();
+        let call = |bucket: &Bucket| {
+            (self.slot(*bucket), fenced_call(&script::OPEN, &self.names, *bucket))
+        };
+        self.stamps_of(operation, buckets.iter().map(call).collect()).await
+    }
+
+    /// A stamp of each bucket, in order.
+    ///
+    /// # Errors
+    /// As those of every call; of kind `Unavailable` while the slot of one is being moved.
+    pub(crate) async fn fences_at_rest(
+        &self,
+        operation: &'static str,
+    ) -> Result<Vec<Stamp>, StorageError> {
+        let call = |bucket| (self.slot(bucket), self.call_at_rest(&script::OPEN, bucket));
+        self.stamps_of(operation, self.names.buckets().map(call).collect()).await
+    }
+
+    /// A call that is refused while the bucket's slot is being moved.
+    pub(crate) fn call_at_rest(&self, script: &'static Script, bucket: Bucket) -> Call {
+        let mut call = fenced_call(script, &self.names, bucket);
+        if self.connections.is_cluster() {
+            call.key(self.names.nothing(bucket));
+        }
+        call
+    }
+
+    async fn stamps_of(
+        &self,
+        operation: &'static str,
+        calls: Vec<(Slot, Call)>,
+    ) -> Result<Vec<Stamp>, StorageError> {
         let answers = self.connections.run(operation, &calls).await?;
         let stamp = |answer: Result<Value, StorageError>| match answer? {
             Value::BulkString(bytes) => stamp_from(&bytes).ok_or_else(|| unexpected(operation)),

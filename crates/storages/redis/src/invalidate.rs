@@ -13,17 +13,18 @@ use redis::cluster_routing::Slot;
 use redis::{FromRedisValue, Value};
 
 use crate::error::{closed, error, unexpected};
-use crate::fence::{cells_bytes, fenced_call, mark_from};
+use crate::fence::{cells_bytes, fenced_call};
 use crate::layout::Bucket;
-use crate::read::{Page, Pages};
+use crate::read::{FIRST_PAGE, Page, Pages};
 use crate::script::{self, Call};
 use crate::storage::Shared;
 
 const OPERATION: &str = "invalidate";
 /// Entries that one script removes.
 const ENTRIES_PER_SCRIPT: usize = 500;
-/// How often a scan begins anew because slots were moved meanwhile.
-const SCANS_MAX: usize = 5;
+/// How often a walk over a tag or over all keys is begun because the server became another, or slots
+/// were moved meanwhile.
+const WALKS_MAX: usize = 5;
 
 /// What becomes of the entries that are found, as scripts take it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +59,57 @@ impl Ending {
 
 /// A mark as scripts take and answer it; empty where the script is to raise it.
 type Mark = Vec<u8>;
+
+/// What the script that removes a page by a tag answers: the mark, where the next page begins, how many
+/// entries were changed, and the fence's incarnation.
+type TagPage = (Mark, Vec<u8>, u64, Vec<u8>);
+
+/// A walk over the set of a tag in one bucket.
+struct TagWalk {
+    /// The bucket's place in the list of marks.
+    at: usize,
+    cursor: Vec<u8>,
+    /// That of the first page. A cursor is good for the process that gave it, and a fence on another
+    /// process is of another incarnation.
+    incarnation: Option<Vec<u8>>,
+    /// How often it was begun.
+    walks: usize,
+}
+
+impl TagWalk {
+    fn new(at: usize) -> Self {
+        Self { at, cursor: FIRST_PAGE.to_vec(), incarnation: None, walks: 1 }
+    }
+
+    /// Takes what was answered for a page; tells whether another one is to be asked for.
+    fn goes_on(&mut self, next: Vec<u8>, incarnation: Vec<u8>) -> Result<bool, StorageError> {
+        let is_other = self.incarnation.as_ref().is_some_and(|first| *first != incarnation);
+        self.incarnation = Some(incarnation);
+        if is_other {
+            if self.walks == WALKS_MAX {
+                return Err(restless());
+            }
+            self.walks += 1;
+            self.cursor = FIRST_PAGE.to_vec();
+            return Ok(true);
+        }
+        self.cursor = next;
+        Ok(self.cursor != FIRST_PAGE)
+    }
+}
+
+/// A bucket whose floor was raised.
+struct Raised {
+    mark: Mark,
+    incarnation: Vec<u8>,
+    /// The run of the server that has the bucket.
+    run: Vec<u8>,
+}
+
+fn restless() -> StorageError {
+    let message = "servers were replaced or slots moved again and again meanwhile";
+    error(OPERATION, StorageErrorKind::Unavailable, message)
+}
 
 impl Shared {
     pub(crate) async fn invalidate(
@@ -162,18 +214,16 @@ impl Shared {
     ) -> Result<(u64, Vec<(Bucket, Mark)>), StorageError> {
         let mut marks = buckets.to_vec();
         let mut entries = 0;
-        // Place in `marks`, and where the next page begins.
-        let mut left: Vec<(usize, Vec<u8>)> =
-            (0..marks.len()).map(|at| (at, b"0".to_vec())).collect();
+        let mut left: Vec<TagWalk> = (0..marks.len()).map(TagWalk::new).collect();
         while !left.is_empty() {
             let calls: Vec<_> = left
                 .iter()
-                .map(|(at, cursor)| {
-                    let (bucket, mark) = &marks[*at];
+                .map(|walk| {
+                    let (bucket, mark) = &marks[walk.at];
                     let mut call = fenced_call(&script::REMOVE_TAG, &self.names, *bucket);
                     call.key(self.names.tag_set(*bucket, &borne[0]));
                     call.argument(&mark[..]).argument(ending.text()).argument(cells);
-                    call.argument(&cursor[..]).argument(ENTRIES_PER_SCRIPT.to_string());
+                    call.argument(&walk.cursor[..]).argument(ENTRIES_PER_SCRIPT.to_string());
                     for tag in borne {
                         call.argument(tag.as_str());
                     }
@@ -182,12 +232,13 @@ impl Shared {
                 .collect();
             let answers = self.connections.run(OPERATION, &calls).await?;
             let mut next = Vec::new();
-            for ((at, _), answer) in left.into_iter().zip(answers) {
-                let (mark, cursor, changed) = page_of(answer?)?;
-                marks[at].1 = mark;
+            for (mut walk, answer) in left.into_iter().zip(answers) {
+                let (mark, cursor, changed, incarnation) =
+                    TagPage::from_redis_value(answer?).map_err(|_| unexpected(OPERATION))?;
+                marks[walk.at].1 = mark;
                 entries += changed;
-                if cursor != b"0" {
-                    next.push((at, cursor));
+                if walk.goes_on(cursor, incarnation)? {
+                    next.push(walk);
                 }
             }
             left = next;
@@ -195,53 +246,62 @@ impl Shared {
         Ok((entries, marks))
     }
 
-    /// Finds entries by looking at all keys of every master.
+    /// Finds entries by looking at all keys of every server that has a bucket.
+    ///
+    /// A key that goes from a server not yet looked at to one that was is not found. So it counts only
+    /// where every bucket was at rest before and is afterwards, on the same run of the same server.
     async fn invalidate_scanned(
         &self,
         selector: &Selector,
         ending: Ending,
     ) -> Result<u64, StorageError> {
-        let marks = self.raise_floors().await?;
         let mut entries = 0;
-        for _ in 0..SCANS_MAX {
-            let before = self.connections.nodes(OPERATION).await?;
-            let marks = &marks;
-            let passes = before.each().into_iter().map(|node| async move {
-                let mut pages = Pages::of_selector(self, OPERATION, selector, node);
+        for _ in 0..WALKS_MAX {
+            let raised = self.raise_floors().await?;
+            let mut servers: HashMap<&[u8], Bucket> = HashMap::new();
+            for (bucket, raised) in self.names.buckets().zip(&raised) {
+                servers.entry(&raised.run).or_insert(bucket);
+            }
+            let raised = &raised;
+            let passes = servers.into_iter().map(|(run, bucket)| async move {
+                let mut pages = Pages::of_server(self, OPERATION, selector, bucket);
                 let mut entries = 0;
                 while let Some(page) = pages.next().await? {
-                    entries += self.invalidate_page(marks, page, ending).await?;
+                    entries += self.invalidate_page(raised, page, ending).await?;
                 }
-                Ok::<u64, StorageError>(entries)
+                Ok::<_, StorageError>((entries, pages.run() == Some(run)))
             });
-            entries += try_join_all(passes).await?.into_iter().sum::<u64>();
-            // A slot that went from a master not yet looked at to one that was is looked at again.
-            if self.connections.nodes(OPERATION).await? == before {
+            let mut is_whole = true;
+            for (changed, is_of_server) in try_join_all(passes).await? {
+                entries += changed;
+                is_whole &= is_of_server;
+            }
+            let after = self.fences_at_rest(OPERATION).await?;
+            let mut fences = after.iter().zip(raised);
+            if is_whole
+                && fences.all(|(now, raised)| now.origin.to_le_bytes() == *raised.incarnation)
+            {
                 return Ok(entries);
             }
         }
-        let message = "the cluster's slots did not stay where they were for long enough";
-        Err(error(OPERATION, StorageErrorKind::Unavailable, message))
+        Err(restless())
     }
 
-    async fn raise_floors(&self) -> Result<HashMap<Bucket, Mark>, StorageError> {
-        let buckets: Vec<Bucket> = self.names.buckets().collect();
-        let calls: Vec<_> = buckets
-            .iter()
-            .map(|bucket| (self.slot(*bucket), fenced_call(&script::RAISE, &self.names, *bucket)))
-            .collect();
-        let answers = self.connections.run(OPERATION, &calls).await?;
-        let mut marks = HashMap::with_capacity(buckets.len());
-        for (bucket, answer) in buckets.into_iter().zip(answers) {
-            let mark = mark_from(&answer?).ok_or_else(|| unexpected(OPERATION))?;
-            marks.insert(bucket, mark);
-        }
-        Ok(marks)
+    /// Raises the floor of every bucket, in order.
+    async fn raise_floors(&self) -> Result<Vec<Raised>, StorageError> {
+        let call = |bucket| (self.slot(bucket), self.call_at_rest(&script::RAISE, bucket));
+        let calls: Vec<_> = self.names.buckets().map(call).collect();
+        let raised = |answer: Result<Value, StorageError>| {
+            let (mark, incarnation, run) =
+                FromRedisValue::from_redis_value(answer?).map_err(|_| unexpected(OPERATION))?;
+            Ok(Raised { mark, incarnation, run })
+        };
+        self.connections.run(OPERATION, &calls).await?.into_iter().map(raised).collect()
     }
 
     async fn invalidate_page(
         &self,
-        marks: &HashMap<Bucket, Mark>,
+        raised: &[Raised],
         page: Page,
         ending: Ending,
     ) -> Result<u64, StorageError> {
@@ -251,7 +311,7 @@ impl Shared {
         }
         let mut calls = Vec::new();
         for (bucket, names) in by_bucket {
-            let Some(mark) = marks.get(&bucket) else { continue };
+            let mark = &raised[usize::from(bucket.0)].mark;
             for names in names.chunks(ENTRIES_PER_SCRIPT) {
                 calls.push(self.removal(bucket, mark, ending, Vec::new(), names.iter().cloned()));
             }
@@ -262,9 +322,4 @@ impl Shared {
 
 fn cells_of(tags: &[Tag]) -> Vec<u8> {
     cells_bytes(tags.iter().map(cache_core::fence::cell_of_tag))
-}
-
-/// Mark, place of the next page, and how many entries were changed.
-fn page_of(answer: Value) -> Result<(Mark, Vec<u8>, u64), StorageError> {
-    <(Mark, Vec<u8>, u64)>::from_redis_value(answer).map_err(|_| unexpected(OPERATION))
 }

@@ -49,6 +49,8 @@ impl Shared {
         Ok(done)
     }
 
+    /// A page of the tag sets of a node. What is missed because the server became another meanwhile is
+    /// found at the next turn.
     async fn tag_sets(
         &self,
         operation: &'static str,
@@ -101,8 +103,12 @@ impl Shared {
         // Names every entry of the storage, of whatever cache.
         let everything = Selector::AllTags(Vec::new());
         for node in self.connections.nodes(OPERATION).await?.each() {
-            let mut pages = Pages::of_selector(self, OPERATION, &everything, node);
+            let mut pages = Pages::of_node(self, OPERATION, &everything, node);
+            let (before, mut walks) = (stats, pages.walks());
             while let Some(page) = pages.next().await? {
+                if walks != pages.walks() {
+                    (stats, walks) = (before, pages.walks());
+                }
                 self.add_stats(OPERATION, page, &mut stats).await?;
             }
         }

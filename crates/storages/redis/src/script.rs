@@ -26,10 +26,12 @@ macro_rules! script {
 }
 
 pub(crate) static OPEN: LazyLock<Script> = script!("fence.lua", "open.lua");
+pub(crate) static FILL: LazyLock<Script> = script!("fill.lua");
 pub(crate) static WRITE: LazyLock<Script> = script!("fence.lua", "write.lua");
 pub(crate) static RAISE: LazyLock<Script> = script!("fence.lua", "raise.lua");
 pub(crate) static REMOVE: LazyLock<Script> = script!("fence.lua", "remove.lua");
 pub(crate) static REMOVE_TAG: LazyLock<Script> = script!("fence.lua", "remove_tag.lua");
+pub(crate) static SCAN: LazyLock<Script> = script!("scan.lua");
 pub(crate) static APPEND_EVENTS: LazyLock<Script> = script!("append_events.lua");
 pub(crate) static ATOMIC: LazyLock<Script> = script!("atomic.lua");
 pub(crate) static TRIM: LazyLock<Script> = script!("trim.lua");

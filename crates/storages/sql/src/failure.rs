@@ -36,8 +36,9 @@ pub fn sqlstate_failure(code: &str) -> Failure {
         "26000" | "0A000" => Failure { kind: Failed, undone: true },
         // query_canceled: by its time limit or an administrator.
         "57014" => Failure::of(Unavailable),
-        // read_only_sql_transaction: a server that is no longer, or not yet, the primary.
-        "25006" => Failure::of(Denied),
+        // read_only_sql_transaction: a server that is no longer, or not yet, the primary. It has done
+        // nothing, and another connection may reach the one that is.
+        "25006" => Failure::undone(),
         // disk_full, and class 53 otherwise: memory, locks, limits.
         "53100" => Failure::of(Full),
         // idle_in_transaction_session_timeout and idle_session_timeout end a connection.
@@ -74,8 +75,9 @@ pub fn mysql_failure(number: u16) -> Failure {
         1317 | 1969 | 3024 | 4031 => Failure::of(Unavailable),
         // Disk full, the table is full, an error writing a file.
         1021 | 1114 | 1026 => Failure::of(Full),
-        // The server is read-only: no longer, or not yet, the primary.
-        1290 | 1792 | 1836 => Failure::of(Unavailable),
+        // The server is read-only: no longer, or not yet, the primary. It has done nothing, and
+        // another connection may reach the one that is.
+        1290 | 1792 | 1836 => Failure::undone(),
         // Access denied to the server, the database, a table, a column, a routine; must change
         // its password.
         1044 | 1045 | 1142 | 1143 | 1227 | 1370 | 1698 | 1820 => Failure::of(Denied),
@@ -95,7 +97,7 @@ mod tests {
 
     #[test]
     fn what_was_rolled_back_may_be_tried_again() {
-        for code in ["40001", "40P01", "57P01", "57P02", "57P03", "55P03", "53300"] {
+        for code in ["40001", "40P01", "57P01", "57P02", "57P03", "55P03", "53300", "25006"] {
             let failure = sqlstate_failure(code);
             assert_eq!(failure.kind, StorageErrorKind::Unavailable, "{code}");
             assert!(failure.undone, "{code}");
@@ -104,8 +106,10 @@ mod tests {
             let failure = sqlstate_failure(code);
             assert_eq!((failure.kind, failure.undone), (StorageErrorKind::Failed, true), "{code}");
         }
-        for number in [1205, 1213, 1040] {
-            assert!(mysql_failure(number).undone, "{number}");
+        for number in [1205, 1213, 1040, 1290, 1792, 1836] {
+            let failure = mysql_failure(number);
+            assert_eq!(failure.kind, StorageErrorKind::Unavailable, "{number}");
+            assert!(failure.undone, "{number}");
         }
     }
 
@@ -120,7 +124,6 @@ mod tests {
             ("53100", Full),
             ("28P01", Denied),
             ("42501", Denied),
-            ("25006", Denied),
             ("42P01", Incompatible),
             ("42703", Incompatible),
             ("42883", Incompatible),
@@ -138,7 +141,6 @@ mod tests {
             (3024, Unavailable),
             (1114, Full),
             (1045, Denied),
-            (1290, Unavailable),
             (1142, Denied),
             (1146, Incompatible),
             (1049, Invalid),

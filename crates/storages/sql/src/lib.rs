@@ -52,7 +52,7 @@ pub use known::{Known, NO_STAMP};
 pub use name::{Name, NameError, Quote};
 pub use options::{TableOptions, UrlForm, option_error, set, url_error, validate_name};
 pub use pattern::{KeyRange, KeySearch, LIKE_ESCAPE, like_literal, like_pattern, parts_of_keys};
-pub use pool::{Connect, Lease, NoLease, Pool};
+pub use pool::{Connect, Lease, NoLease, Pool, Turn};
 pub use retry::{Retry, RetryPolicy};
 pub use script::{UnknownPlaceholder, fill_in};
 pub use share::StoredShare;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cache_core::config::{UrlOptions, without_credentials};
+use cache_core::config::{UrlOptions, refuse_late_credentials, without_credentials};
 use cache_core::error::ConfigError;
 use url::Url;
 
@@ -172,6 +172,7 @@ impl UrlForm {
     ) -> Result<Url, ConfigError> {
         let scheme = self.schemes.first().copied().unwrap_or_default();
         let problem = |problem: String| url_error(url, problem);
+        refuse_late_credentials(url)?;
         let mut server = Url::parse(url)
             .map_err(|_| problem(format!("not of the form `{scheme}://host/database`")))?;
         if !self.schemes.contains(&server.scheme()) {
@@ -234,6 +235,9 @@ mod tests {
             ("some://me:SECRET@h/d?colour=1", "`colour`"),
             ("some://me:SECRET@h/d?timeout=SOON", "`timeout`"),
             ("some://me:SECRET@h/d#x", "`#`"),
+            ("some://me:12?SECRET@h/d", "late `@`"),
+            ("some://me:12/SECRET@h/d", "late `@`"),
+            ("some:me:SECRET@h/d", "late `@`"),
         ] {
             let error = split(url).unwrap_err().to_string();
             assert!(error.contains(problem) && !error.contains("SECRET"), "{error}");

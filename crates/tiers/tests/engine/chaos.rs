@@ -10,6 +10,7 @@ use tiers::clock::Clock;
 use tiers::core::testing::{ChaosOdds, ChaosStorage, ManualClock, TestStorage};
 use tiers::policy::breaker::BreakerOptions;
 use tiers::policy::stale::StaleOptions;
+use tiers::policy::write_behind::WriteBehind;
 use tiers::prelude::*;
 
 use crate::support::{User, UserNode, memory, user, within};
@@ -108,7 +109,8 @@ impl Process {
         let chain = ["memory", "near", "far"].map(|name| TierDefinition::new(name).ttl(ttl));
         let definition = UserNode::definition()
             .tiers(chain)
-            .stale(StaleOptions::new().if_error(Duration::from_secs(20)));
+            .stale(StaleOptions::new().if_error(Duration::from_secs(20)))
+            .write_behind(WriteBehind::to_storages().queued_max(4));
         let users = cache.bind_as::<UserNode>(definition, source.clone()).expect("binds");
         Self { cache, users, tiers, source: source.clone(), clock: clock.clone() }
     }
@@ -285,5 +287,67 @@ async fn what_has_landed_holds_for_other_processes() {
         within(reads).await.expect("no panic");
         over.store(true, Ordering::SeqCst);
         within(ticking).await.expect("no panic");
+    }
+}
+
+/// Of each user one writer, so that the newest is the last one that was accepted: this process reads
+/// nothing older, whatever becomes of the writes.
+#[tokio::test]
+async fn what_is_queued_is_read_until_it_lands_or_is_told_to_be_lost() {
+    for seed in 0..2 {
+        let clock = ManualClock::new();
+        let storage = || TestStorage::builder().clock(clock.clone()).build();
+        let (near, far) = (storage(), storage());
+        let source = Grows::default();
+        let process = Process::new([&near, &far], &source, &clock, 1_000 + 100 * seed);
+        let over = Arc::new(AtomicBool::new(false));
+        let ticking = tokio::spawn(tick(clock.clone(), Arc::clone(&over)));
+        let write = |ids: std::ops::Range<u64>, seed: u64| {
+            let process = process.clone();
+            tokio::spawn(async move {
+                let mut random = fastrand::Rng::with_seed(seed);
+                for _ in 0..OPERATIONS {
+                    process.write(random.u64(ids.clone()), &mut random).await;
+                }
+            })
+        };
+        let writers = [write(0..3, 7 + seed), write(3..USERS, 70 + seed)];
+        let reader = tokio::spawn({
+            let process = process.clone();
+            async move {
+                for id in (0..USERS).cycle().take(500) {
+                    let promised = process.source.promised(id);
+                    process.source.check(promised, id, &process.users.get(&user(id)).await);
+                }
+            }
+        });
+        for task in writers.into_iter().chain([reader]) {
+            within(task).await.expect("no panic");
+        }
+        process.tiers.iter().for_each(ChaosStorage::calm);
+        let _ = within(process.users.flush()).await.expect("is open");
+        let stats = process.users.stats().write_behind;
+        let settled = stats.coalesced + stats.written + stats.refused + stats.withdrawn;
+        assert_eq!((stats.accepted, stats.queued), (settled + stats.given_up, 0), "{stats:?}");
+        assert!(stats.written > 0 && stats.retried > 0 && stats.withdrawn > 0, "{stats:?}");
+        over.store(true, Ordering::SeqCst);
+        within(ticking).await.expect("no panic");
+    }
+}
+
+impl Process {
+    /// Changes the source, and then the cache.
+    async fn write(&self, id: u64, random: &mut fastrand::Rng) {
+        let version = self.source.change(id);
+        if random.u8(..5) == 0 {
+            let _ = self.users.invalidate(&user(id)).await.expect("the cache is open");
+            self.source.promise(id, version);
+            return;
+        }
+        match self.users.write_behind(&user(id), User { id, version }).await {
+            Ok(()) => self.source.promise(id, version),
+            Err(Error::Storage { .. } | Error::QueueFull { .. }) => {}
+            Err(error) => panic!("{error:?}"),
+        }
     }
 }

@@ -59,6 +59,7 @@ fn short(event: &CacheEvent) -> String {
         CacheEvent::Landed { tier, left } => format!("landed {tier} {left}"),
         CacheEvent::Breaker { tier, state } => format!("breaker {tier} {}", state.name()),
         CacheEvent::Health { tier, is_well } => format!("health {tier} {is_well}"),
+        CacheEvent::WriteLost { why, .. } => format!("write lost {why:?}"),
         CacheEvent::Lost { count } => format!("lost {count}"),
         other => panic!("{other:?}"),
     }

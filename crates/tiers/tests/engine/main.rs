@@ -31,3 +31,5 @@ mod stale_write_back;
 mod statistics;
 mod support;
 mod traps;
+mod write_behind;
+mod written_by_processes;

@@ -77,6 +77,8 @@ mod metrics {
     use metrics_util::MetricKind;
     use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 
+    use tiers::backplane::InProcessLog;
+
     use super::*;
     use crate::support::until;
 
@@ -122,6 +124,11 @@ mod metrics {
         let _installed = ::metrics::set_default_local_recorder(&recorder);
         let world = World::new();
         let cache = world.cache().await;
+        let followed = Cache::builder().prefix("followed").backplane(InProcessLog::new());
+        let followed = followed.build().expect("a valid cache");
+        followed.backplane_joined().await;
+        let _ = followed.clear().await.expect("is told");
+        followed.publish_metrics().await;
         let users = cache.bind::<UserNode>(Versions::new()).expect("binds");
         for _ in 0..3 {
             users.get(&user(1)).await.expect("loads");
@@ -164,6 +171,10 @@ mod metrics {
         assert_eq!(count(&first, "tiers_pending_invalidations", &["tiers", "sqlite"]), 0);
         assert_eq!(count(&first, "tiers_evictions_total", &["tiers", "memory", "explicit"]), 1);
         assert_eq!(count(&first, "tiers_loads_in_flight", &["tiers"]), 0);
+
+        assert!(count(&first, "tiers_backplane_events_total", &["followed", "sent"]) > 0);
+        assert_eq!(count(&first, "tiers_backplane_trusted", &["followed"]), 1);
+        assert_eq!(count(&first, "tiers_backplane_peers", &["followed"]), 0);
 
         // A sample is sent once, however often metrics are published.
         users.get(&user(1)).await.expect("loads");

@@ -129,6 +129,25 @@ impl Caller {
                 }
                 Reply::Done(vec![result.map_err(|error| failure(&error))])
             }
+            Operation::WriteBehind(node, new) => {
+                let (number, value) = {
+                    let mut state = self.script.state();
+                    let life = state.life(node, new.ttl);
+                    let mut tags = labels_of(node);
+                    tags.extend(new.tag.map(|tag| format!("extra{tag}")));
+                    let number = state.ledger.bear(node, false, life, tags);
+                    (number, encode(number, node, new.long))
+                };
+                let handle = self.handle(node).clone();
+                let accepted = handle.write_behind_with(&Item(node), value, options(&new)).await;
+                let result = match accepted {
+                    Ok(()) => handle.flush_node(&Item(node)).await.map(|_| ()),
+                    Err(error) => Err(error),
+                };
+                // It outdates nothing: to others it is a load among others.
+                self.script.state().ledger.done_setting(number);
+                Reply::Done(vec![result.map_err(|error| failure(&error))])
+            }
             Operation::SetMany(values, ttl) => {
                 let all = New { ttl, ..New::default() };
                 let mut begun = Vec::new();

@@ -248,7 +248,8 @@ fn operation(rng: &mut Rng, about: Option<NodeId>) -> Operation {
             Operation::SetMany(many(rng).into_iter().map(|node| (node, new(rng))).collect(), ttl)
         }
         62..67 => Operation::Update(node, plan(rng, false)),
-        67..69 => Operation::WriteThrough(node, new(rng)),
+        67..68 => Operation::WriteThrough(node, new(rng)),
+        68..69 => Operation::WriteBehind(node, new(rng)),
         69..73 => Operation::Touch(node, pick(rng, &[None, Some(2 * MINUTE), Some(90 * MINUTE)])),
         73..78 => Operation::Refresh(node),
         78..80 => Operation::Warm(many(rng)),

@@ -212,6 +212,8 @@ pub(crate) enum Operation {
     SetMany(Vec<(NodeId, New)>, Option<u64>),
     Update(NodeId, Plan),
     WriteThrough(NodeId, New),
+    /// Accepted to be written later, and flushed.
+    WriteBehind(NodeId, New),
     Touch(NodeId, Option<u64>),
     Refresh(NodeId),
     Warm(Vec<NodeId>),

@@ -17,6 +17,7 @@ use tiers::node::{Abandoned, TierFailure};
 use tiers::policy::breaker::BreakerState;
 use tiers::policy::early::EarlyRefresh;
 use tiers::policy::stale::StaleOptions;
+use tiers::policy::write_behind::WriteBehind;
 use tiers::prelude::*;
 use tiers::sqlite::{SqliteOptions, Synchronous};
 use tiers::storage::{
@@ -183,6 +184,7 @@ impl<'a> World<'a> {
             .absent_ttl(ms(definition.absent_ttl))
             .load_timeout(Some(LOAD_TIMEOUT))
             .loads_max(self.setup.loads_max)
+            .write_behind(write_behind(self.setup.storages))
             .abandoned(if self.setup.cancels_abandoned {
                 Abandoned::Cancel
             } else {
@@ -414,4 +416,13 @@ impl Storage for Paced {
     async fn close(&self) -> Result<(), StorageError> {
         self.call(self.storage.close()).await
     }
+}
+
+/// What fails is given up: nothing is left over when a step is.
+fn write_behind(storages: Storages) -> WriteBehind {
+    let options = match storages {
+        Storages::None => WriteBehind::to_source(),
+        _ => WriteBehind::to_storages(),
+    };
+    options.delay(Duration::ZERO).retry_for(Duration::ZERO)
 }

@@ -24,12 +24,13 @@ pub(super) struct Source {
     pub(super) tls: Arc<ClientConfig>,
 }
 
-/// So long the old connection is heard beside the new one, for what is still on its way.
+/// So long the old connection is heard beside the new one, for what is still on its way; it is not
+/// replaced in turn before that.
 const OVERLAP: Duration = Duration::from_secs(5);
 /// After a replacement could not be connected, the next attempt waits so long.
 const RETRY: Duration = Duration::from_secs(30);
 
-type Connecting = Pin<Box<dyn Future<Output = Result<Socket, SocketError>> + Send>>;
+type Connecting = Pin<Box<dyn Future<Output = Result<Box<Socket>, SocketError>> + Send>>;
 
 /// The messages of a series.
 ///
@@ -39,12 +40,12 @@ type Connecting = Pin<Box<dyn Future<Output = Result<Socket, SocketError>> + Sen
 struct Feed {
     source: Source,
     subject: Subject,
-    current: Socket,
+    current: Box<Socket>,
     /// When `current` is to be replaced.
     renew_at: Instant,
     connecting: Option<Connecting>,
     /// The connection before `current`, and until when it is heard.
-    former: Option<(Socket, Instant)>,
+    former: Option<(Box<Socket>, Instant)>,
     told: Told,
 }
 
@@ -80,7 +81,7 @@ enum Event {
         former: bool,
         what: Option<Result<String, SocketError>>,
     },
-    Connected(Result<Socket, SocketError>),
+    Connected(Result<Box<Socket>, SocketError>),
     RenewalDue,
     OverlapOver,
 }
@@ -108,7 +109,7 @@ pub(super) async fn open(
 impl Source {
     fn connect(&self) -> Connecting {
         let Self { url, socket, tls, .. } = self.clone();
-        Box::pin(async move { Socket::connect(&url, socket, tls).await })
+        Box::pin(async move { Socket::connect(&url, socket, tls).await.map(Box::new) })
     }
 }
 
@@ -138,7 +139,7 @@ impl Feed {
 
     async fn event(&mut self) -> Event {
         let until = self.former.as_ref().map(|(_, until)| *until);
-        let is_connecting = self.connecting.is_some();
+        let may_renew = self.connecting.is_none() && self.former.is_none();
         tokio::select! {
             // What is still to be heard of the former came first.
             biased;
@@ -146,17 +147,17 @@ impl Feed {
             () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => Event::OverlapOver,
             what = self.current.next() => Event::Said { former: false, what },
             socket = connected(self.connecting.as_mut()) => Event::Connected(socket),
-            () = sleep_until(self.renew_at), if !is_connecting => Event::RenewalDue,
+            () = sleep_until(self.renew_at), if may_renew => Event::RenewalDue,
         }
     }
 
-    fn replace(&mut self, socket: Result<Socket, SocketError>) {
+    fn replace(&mut self, socket: Result<Box<Socket>, SocketError>) {
         self.connecting = None;
         let now = Instant::now();
         match socket {
             Ok(socket) => {
                 let former = std::mem::replace(&mut self.current, socket);
-                self.former = Some((former, now + OVERLAP));
+                self.former = Some((former, now + OVERLAP.min(self.source.age_max)));
                 self.renew_at = now + self.source.age_max;
             }
             // The old connection still speaks; if it ends, whoever listens is told.
@@ -187,7 +188,7 @@ impl Feed {
 }
 
 /// What the former connection says, if there is one; otherwise never.
-async fn heard(former: Option<&mut (Socket, Instant)>) -> Option<Result<String, SocketError>> {
+async fn heard(former: Option<&mut (Box<Socket>, Instant)>) -> Option<Result<String, SocketError>> {
     match former {
         Some((socket, _)) => socket.next().await,
         None => std::future::pending().await,
@@ -195,7 +196,7 @@ async fn heard(former: Option<&mut (Socket, Instant)>) -> Option<Result<String, 
 }
 
 /// The connection that is being made, if one is; otherwise never.
-async fn connected(connecting: Option<&mut Connecting>) -> Result<Socket, SocketError> {
+async fn connected(connecting: Option<&mut Connecting>) -> Result<Box<Socket>, SocketError> {
     match connecting {
         Some(connecting) => connecting.await,
         None => std::future::pending().await,

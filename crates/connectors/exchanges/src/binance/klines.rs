@@ -35,6 +35,9 @@ pub(super) enum ParseError {
         #[source]
         source: serde_json::Error,
     },
+    /// It is no text.
+    #[error("the reply is no text")]
+    NoText(#[source] std::str::Utf8Error),
     /// It is no JSON, or JSON of another form.
     #[error("the reply is not what is documented")]
     Form(#[source] serde_json::Error),
@@ -47,9 +50,15 @@ pub(super) enum ParseError {
 }
 
 impl ParseError {
-    pub(super) fn of_json(body: &[u8], source: serde_json::Error) -> Self {
-        if source.is_eof() { Self::Cut { bytes: body.len(), source } } else { Self::Form(source) }
+    pub(super) fn of_json(text: &str, source: serde_json::Error) -> Self {
+        if source.is_eof() { Self::Cut { bytes: text.len(), source } } else { Self::Form(source) }
     }
+}
+
+/// Reads JSON. What is passed over in it is text, too.
+pub(super) fn json<'body, T: Deserialize<'body>>(body: &'body [u8]) -> Result<T, ParseError> {
+    let text = std::str::from_utf8(body).map_err(ParseError::NoText)?;
+    serde_json::from_str(text).map_err(|source| ParseError::of_json(text, source))
 }
 
 /// The longest text that is read as a number.
@@ -101,8 +110,7 @@ pub(super) fn time(open_ms: i64, close_ms: i64) -> Result<Time, ParseError> {
 
 /// Reads a reply of klines: all of its rows, or an error.
 pub(super) fn klines(body: &[u8], volume: Volume) -> Result<Vec<(Time, Candle)>, ParseError> {
-    let rows: Vec<Kline<'_>> =
-        serde_json::from_slice(body).map_err(|source| ParseError::of_json(body, source))?;
+    let rows: Vec<Kline<'_>> = json(body)?;
     let read = |row: &Kline<'_>| {
         let time = time(row.0, row.6)?;
         let volume = match volume {

@@ -2,7 +2,7 @@ use cache_series::time::Time;
 use cache_series::venue::Listing;
 use serde::Deserialize;
 
-use super::klines::ParseError;
+use super::klines::{ParseError, json};
 
 /// What tells of all symbols of a futures market.
 #[derive(Debug, Deserialize)]
@@ -27,8 +27,7 @@ struct ServerTime {
 
 /// Since when a future is traded, and until when it was; `None` if there is no such symbol.
 pub(super) fn listing(body: &[u8], symbol: &str) -> Result<Option<Listing>, ParseError> {
-    let info: ExchangeInfo =
-        serde_json::from_slice(body).map_err(|source| ParseError::of_json(body, source))?;
+    let info: ExchangeInfo = json(body)?;
     let Some(found) = info.symbols.iter().find(|known| known.symbol == symbol) else {
         return Ok(None);
     };
@@ -42,8 +41,7 @@ pub(super) fn listing(body: &[u8], symbol: &str) -> Result<Option<Listing>, Pars
 
 /// What the exchange's clock shows.
 pub(super) fn server_time(body: &[u8]) -> Result<Time, ParseError> {
-    let time: ServerTime =
-        serde_json::from_slice(body).map_err(|source| ParseError::of_json(body, source))?;
+    let time: ServerTime = json(body)?;
     let ms = time.server_time;
     let read = Time::from_unix_ms(ms);
     if ms > 0 && read.unix_ms() == ms {

@@ -96,7 +96,7 @@ pub(super) enum MessageError {
 
 /// Reads a message of a feed.
 pub(super) fn message(text: &str, subject: &Subject) -> Result<Message, MessageError> {
-    let form = |source| ParseError::of_json(text.as_bytes(), source);
+    let form = |source| ParseError::of_json(text, source);
     let event: Event<'_> = serde_json::from_str(text).map_err(form)?;
     if event.stream.is_some() {
         let combined: Combined<'_> = serde_json::from_str(text).map_err(form)?;
@@ -107,7 +107,7 @@ pub(super) fn message(text: &str, subject: &Subject) -> Result<Message, MessageE
 
 /// Reads a message that is not wrapped.
 fn plain(text: &str, subject: &Subject) -> Result<Message, MessageError> {
-    let form = |source| ParseError::of_json(text.as_bytes(), source);
+    let form = |source| ParseError::of_json(text, source);
     let event: Event<'_> = serde_json::from_str(text).map_err(form)?;
     if let Some(error) = event.error {
         let text = crate::http::preview(error.get().as_bytes());

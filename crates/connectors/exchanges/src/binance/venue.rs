@@ -1,6 +1,5 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -153,7 +152,8 @@ impl Venue<Candle> for Binance {
         Ok(rows.first().map_or(Listing::UNTOLD, |(time, _)| Listing::since(*time)))
     }
 
-    /// What its clock showed when it answered, and half of the time that the call took.
+    /// What its clock showed while it answered; for how long that was on its way is for the caller
+    /// to take off.
     async fn server_time(&self) -> Result<Option<Time>, VenueError> {
         let Some((market, base)) = self.urls.first_key_value() else { return Ok(None) };
         let path = match market {
@@ -161,10 +161,8 @@ impl Venue<Candle> for Binance {
             Market::Inverse => "/dapi/v1/time",
             _ => "/api/v3/time",
         };
-        let asked = Instant::now();
         let body = self.call(join(base, path)).await?;
-        let way: Duration = asked.elapsed() / 2;
-        Ok(Some(Self::read(&body, listing::server_time)?.after(way)))
+        Ok(Some(Self::read(&body, listing::server_time)?))
     }
 
     async fn feed(&self, key: &SeriesKey) -> Result<FeedStream<Candle>, VenueError> {

@@ -63,7 +63,9 @@ mod tests {
 
     #[test]
     fn retry_after_is_seconds_or_a_date() {
-        let seconds = |pairs| retry_after(&headers(pairs)).map(|duration| duration.as_secs());
+        let seconds = |pairs: &[(&'static str, &str)]| {
+            retry_after(&headers(pairs)).map(|duration| duration.as_secs())
+        };
         assert_eq!(seconds(&[("retry-after", "17")]), Some(17));
         let date = ("date", "Wed, 21 Oct 2015 07:28:00 GMT");
         let until = ("retry-after", "Wed, 21 Oct 2015 07:29:30 GMT");

@@ -229,6 +229,48 @@ async fn while_the_storage_of_leases_is_down_each_process_loads_by_itself() {
 }
 
 #[tokio::test]
+async fn a_storage_that_hangs_costs_a_lease_its_time_and_no_more() {
+    let world = World::new(Duration::from_millis(50));
+    let process = world.process();
+    let _held = process.storage.hold(Call::Atomic);
+    let begun = world.clock.monotonic();
+    world.drive(get(&process)).await;
+    // The ten seconds of an operation, and as long again for what may have been taken.
+    let took = world.clock.monotonic().since(begun);
+    assert!(took < Duration::from_secs(40), "{took:?}");
+    assert_eq!((process.pages.stats().across.failed, world.loads.count()), (1, 1));
+    assert!(process.cache.stats().await.storages[0].health.timeouts > 0);
+}
+
+#[tokio::test]
+async fn a_storage_that_is_left_alone_is_not_asked_for_leases() {
+    let world = World::new(Duration::from_millis(50));
+    let process = world.process();
+    process.storage.fail_next(Call::Get, 5, StorageErrorKind::Unavailable);
+    // The breaker opens at the fifth failure in a row.
+    let asked = |calls: u64| {
+        let process = &process;
+        async move {
+            for _ in 0..calls {
+                process.pages.peek(&page()).await.unwrap();
+            }
+        }
+    };
+    asked(5).await;
+    let before = process.storage.calls().atomic;
+    world.drive(get(&process)).await;
+    assert_eq!(process.storage.calls().atomic, before);
+    assert_eq!(process.pages.stats().across.failed, 1);
+    // What fails of it counts like every other call.
+    world.pass(Duration::from_secs(5)).await;
+    process.storage.fail_next(Call::Atomic, 1, StorageErrorKind::Unavailable);
+    let failures = process.cache.stats().await.storages[0].health.failures;
+    assert!(process.pages.invalidate(&page()).await.unwrap().is_done());
+    world.drive(get(&process)).await;
+    assert!(process.cache.stats().await.storages[0].health.failures > failures);
+}
+
+#[tokio::test]
 async fn a_load_whose_lease_is_lost_goes_on_and_another_may_begin() {
     let world = World::new(TTL * 4);
     let (first, second) = (world.process(), world.process());

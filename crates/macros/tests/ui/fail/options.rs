@@ -152,4 +152,8 @@ struct Option36;
 #[node(key = "a", value = String, tiers(memory), across(ttl = "1s"))]
 struct Option37;
 
+#[derive(Node, Clone, PartialEq, Eq, Hash)]
+#[node(key = "a", value = String, tiers(memory), write_behind(delay = "1s", when_full = wait))]
+struct Option38;
+
 fn main() {}

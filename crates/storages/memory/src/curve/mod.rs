@@ -19,7 +19,7 @@ use crate::apart::Apart;
 use crate::config::Policy as Name;
 use crate::policy::queue::LossyQueue;
 use simulation::Simulation;
-use tally::{HITS, Tally};
+use tally::{HITS, HITS_LOST, Tally};
 
 /// The sizes that are tried with the policy that there is, in per cent.
 const SIZES_PERCENT: [u32; 4] = [50, 100, 200, 400];
@@ -43,7 +43,7 @@ pub(crate) struct Curve {
     /// How many had been brought in when it began.
     inserted_before: AtomicU64,
     /// Of the hits in the sample those for which there was no room.
-    hits_lost: Apart<AtomicU64>,
+    hits_lost: Apart<Tally>,
     trial: Apart<Mutex<Trial>>,
     queue: Apart<LossyQueue>,
 }
@@ -52,6 +52,9 @@ pub(crate) struct Curve {
 struct Trial {
     policy: Name,
     simulations: Vec<Simulated>,
+    /// What was taken from the queue: each simulation goes through all of it in turn, so that what it
+    /// needs is fetched once.
+    taken: Vec<u64>,
     /// What the real cache had of the sample: hits and inserts.
     hits: u64,
     inserts: u64,
@@ -76,8 +79,13 @@ struct Counted {
     sampled: f64,
 }
 
-/// How many sampled hits wait until something is brought in.
+/// How many sampled accesses wait until something is brought in.
 const QUEUED_MAX: usize = 2048;
+
+/// Whoever brings something in goes through those that wait once there are so many. What a small cache
+/// is made of has mostly been displaced from the processor's caches since the last time, so that one
+/// at a time would be several times as dear.
+const TAKEN_AT_ONCE: usize = 128;
 
 /// For a large cache as many, however few are enough for a small one.
 const LARGE: u64 = 1024;
@@ -100,7 +108,7 @@ impl Curve {
             sample_below: AtomicU64::new(0),
             hits: Apart(Tally::default()),
             inserted_before: AtomicU64::new(0),
-            hits_lost: Apart(AtomicU64::new(0)),
+            hits_lost: Apart(Tally::default()),
             trial: Apart(Mutex::new(Trial::new(policy, 0))),
             queue: Apart(LossyQueue::new(if wanted == 0 { 0 } else { QUEUED_MAX })),
         };
@@ -117,7 +125,7 @@ impl Curve {
         self.queue.take().for_each(drop);
         self.hits.reset();
         self.inserted_before.store(inserted, Ordering::Relaxed);
-        self.hits_lost.store(0, Ordering::Relaxed);
+        self.hits_lost.reset();
         self.sample_below.store(below, Ordering::Relaxed);
     }
 
@@ -135,7 +143,7 @@ impl Curve {
         self.hits.count(&HITS);
         // It waits for whoever brings something in next, or asks.
         if (hash & HASH) < below && !self.queue.push(HIT | hash & HASH) {
-            self.hits_lost.fetch_add(1, Ordering::Relaxed);
+            self.hits_lost.count(&HITS_LOST);
         }
     }
 
@@ -159,11 +167,13 @@ impl Curve {
 
     fn push(&self, noted: u64) {
         let is_queued = self.queue.push(noted);
+        if is_queued && self.queue.len() < TAKEN_AT_ONCE {
+            return;
+        }
         if let Some(mut trial) = self.trial.try_lock() {
             trial.drain(&self.queue);
             if !is_queued {
                 self.queue.push(noted);
-                trial.drain(&self.queue);
             }
         }
     }
@@ -179,10 +189,28 @@ impl Curve {
         let counted = Counted {
             hits: self.hits.counted(),
             misses: inserted.saturating_sub(self.inserted_before.load(Ordering::Relaxed)),
-            hits_lost: self.hits_lost.load(Ordering::Relaxed),
+            hits_lost: self.hits_lost.counted(),
             sampled: below as f64 / (1_u64 << 32) as f64,
         };
         Some(trial.estimate(counted))
+    }
+}
+
+impl Simulated {
+    fn go_through(&mut self, taken: &[u64]) {
+        for noted in taken {
+            let hash = *noted as u32;
+            if noted & REMOVAL != 0 {
+                self.simulation.remove(hash);
+                continue;
+            }
+            let missed = u64::from(!self.simulation.access(hash));
+            if noted & HIT != 0 {
+                self.missed_hits += missed;
+            } else {
+                self.missed_inserts += missed;
+            }
+        }
     }
 }
 
@@ -201,26 +229,17 @@ impl Trial {
         let others = Name::ALL.into_iter().filter(|other| *other != policy);
         let all = sizes.chain(others.map(|other| simulation(other, 100)));
         let simulations: Vec<_> = if entries == 0 { Vec::new() } else { all.collect() };
-        Self { policy, simulations, hits: 0, inserts: 0 }
+        Self { policy, simulations, taken: Vec::new(), hits: 0, inserts: 0 }
     }
 
     fn drain(&mut self, queue: &LossyQueue) {
-        for noted in queue.take() {
-            let hash = noted as u32;
-            self.hits += u64::from(noted & HIT != 0);
-            self.inserts += u64::from(noted & INSERT != 0);
-            for simulated in &mut self.simulations {
-                if noted & REMOVAL != 0 {
-                    simulated.simulation.remove(hash);
-                    continue;
-                }
-                let missed = u64::from(!simulated.simulation.access(hash));
-                if noted & HIT != 0 {
-                    simulated.missed_hits += missed;
-                } else {
-                    simulated.missed_inserts += missed;
-                }
-            }
+        self.taken.clear();
+        self.taken.extend(queue.take());
+        let count = |kind| self.taken.iter().filter(|noted| **noted & kind != 0).count() as u64;
+        self.hits += count(HIT);
+        self.inserts += count(INSERT);
+        for simulated in &mut self.simulations {
+            simulated.go_through(&self.taken);
         }
     }
 

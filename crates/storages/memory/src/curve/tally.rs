@@ -19,6 +19,7 @@ pub(super) struct Countdown {
 
 thread_local! {
     pub(super) static HITS: Countdown = const { Countdown::new() };
+    pub(super) static HITS_LOST: Countdown = const { Countdown::new() };
 }
 
 impl Countdown {

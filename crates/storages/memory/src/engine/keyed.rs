@@ -77,7 +77,7 @@ impl KeyedEngine {
         // Under the lock of the shard, so that it is one step with the store: whoever raises the
         // fence after it finds the entry when it comes to the shard.
         let admits = |held: Option<&Arc<MemoryEntry>>| {
-            held.is_none_or(|held| held.stamp <= entry.stamp)
+            held.is_none_or(|held| !entry.is_outdated_by(held))
                 && fence.admits(entry.stamp, entry.digest, &entry.tags)
         };
         if cfg!(mutant = "checked_early") && !admits(None) {

@@ -157,7 +157,7 @@ impl MokaEngine {
         let stripe = self.stripes.lock(probe.hash);
         let id = index.next_id();
         current = index.find(probe);
-        let newer_stands = current.as_ref().is_some_and(|held| held.entry.stamp > entry.stamp);
+        let newer_stands = current.as_ref().is_some_and(|held| entry.is_outdated_by(&held.entry));
         // It must be found by a removal from before it is checked: whoever raises the fence after
         // the check looks into the index after that, and then waits for the stripe.
         if !cfg!(any(mutant = "index_late", mutant = "index_drained")) {

@@ -21,12 +21,7 @@ macro_rules! policies {
         }
 
         impl Policy for AnyPolicy {
-            #[inline]
             fn hit(&self, meta: &AtomicU16) -> Hit {
-                // Of all that are asked the most often, and asked without a jump by table.
-                if let Self::Adaptive(policy) = self {
-                    return policy.hit(meta);
-                }
                 match self { $(Self::$variant(policy) => policy.hit(meta)),* }
             }
 

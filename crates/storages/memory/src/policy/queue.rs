@@ -25,6 +25,11 @@ impl LossyQueue {
         place.map(|place| place.store(number, Ordering::Relaxed)).is_some()
     }
 
+    /// How many wait.
+    pub(crate) fn len(&self) -> usize {
+        self.len.load(Ordering::Relaxed).min(self.places.len())
+    }
+
     /// Takes out those that there are. For one at a time.
     pub(crate) fn take(&self) -> impl Iterator<Item = u64> + '_ {
         let queued = self.len.swap(0, Ordering::Relaxed).min(self.places.len());
@@ -44,6 +49,7 @@ mod tests {
     fn a_queue_that_is_full_loses_what_comes() {
         let queue = LossyQueue::new(256);
         assert_eq!((1..1000).filter(|number| queue.push(*number)).count(), 256);
+        assert_eq!(queue.len(), 256);
         assert_eq!(queue.take().collect::<Vec<_>>(), (1..=256).collect::<Vec<u64>>());
         assert_eq!(queue.take().count(), 0);
         assert!(queue.push(7));

@@ -89,6 +89,14 @@ fn part(entries: u64, shards: usize, nth: usize) -> u64 {
     entries / shards + u64::from((nth as u64) < entries % shards)
 }
 
+/// Tells the policy of a shard of its hits, if nobody holds its lock.
+#[cold]
+fn tell<K: Eq, V, A: Annex<K, V>>(shard: &ShardLock<Shard<K, V, A>>) {
+    if let Some(mut shard) = shard.try_write() {
+        shard.tell();
+    }
+}
+
 impl<K: Eq, V, A: Annex<K, V>> Engine<K, V, A> {
     pub(crate) fn new(plan: Plan<K, V>) -> Self {
         let Plan { policy, bound, shards_wanted, curve_entries, listener } = plan;
@@ -138,6 +146,7 @@ impl<K: Eq, V, A: Annex<K, V>> Engine<K, V, A> {
         &self.shards
     }
 
+    #[inline]
     pub(crate) fn shard(&self, hash: u64) -> &ShardLock<Shard<K, V, A>> {
         // A shift by all bits is none: with one shard the index is cut off.
         let nth = hash.wrapping_shr(self.shift) as usize & (self.shards.len() - 1);
@@ -152,6 +161,7 @@ impl<K: Eq, V, A: Annex<K, V>> Engine<K, V, A> {
         }
     }
 
+    #[inline]
     pub(crate) fn hit<R>(
         &self,
         hash: u64,
@@ -160,17 +170,14 @@ impl<K: Eq, V, A: Annex<K, V>> Engine<K, V, A> {
         read: impl FnOnce(&V) -> R,
     ) -> Option<R> {
         let shard = self.shard(hash);
-        let found = shard.read().hit(hash, meant, now_ms, read);
+        let choice = (self.policy == Name::Adaptive).then_some(&*self.choice);
+        let found = shard.read().hit(choice, hash, meant, now_ms, read);
         let (value, after) = found?;
         self.curve.on_hit(hash);
         match after {
             AfterHit::Nothing => {}
             AfterHit::Sample => self.choice.on_hit(hash),
-            AfterHit::Tell => {
-                if let Some(mut shard) = shard.try_write() {
-                    shard.tell();
-                }
-            }
+            AfterHit::Tell => tell(shard),
         }
         Some(value)
     }

@@ -7,8 +7,11 @@ use super::places;
 use crate::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// The lock of one shard, on cache lines of its own. Its readers take no lock while nobody writes.
+///
+/// In this order, so that what each read looks at lies together: the favour, the lock's word, and
+/// what its value begins with.
 #[derive(Debug)]
-#[repr(align(128))]
+#[repr(C, align(128))]
 pub(crate) struct ShardLock<T> {
     /// Under the checker of interleavings, which checks the favour by itself, the lock is a plain one.
     #[cfg(not(shuttle))]
@@ -20,11 +23,16 @@ pub(crate) struct ShardLock<T> {
 #[derive(Debug)]
 pub(crate) enum ReadGuard<'a, T> {
     #[cfg(not(shuttle))]
-    Favoured {
-        value: &'a T,
-        _entered: Entered<'a>,
-    },
+    Favoured(Favoured<'a, T>),
     Locked(RwLockReadGuard<'a, T>),
+}
+
+/// A read without the lock.
+#[cfg(not(shuttle))]
+#[derive(Debug)]
+pub(crate) struct Favoured<'a, T> {
+    value: &'a T,
+    _entered: Entered<'a>,
 }
 
 impl<T> Deref for ReadGuard<'_, T> {
@@ -33,7 +41,7 @@ impl<T> Deref for ReadGuard<'_, T> {
     fn deref(&self) -> &T {
         match self {
             #[cfg(not(shuttle))]
-            Self::Favoured { value, .. } => value,
+            Self::Favoured(favoured) => favoured.value,
             Self::Locked(guard) => guard,
         }
     }
@@ -64,24 +72,36 @@ impl<T> ShardLock<T> {
         Self { bias: Bias::default(), lock: RwLock::new(shard) }
     }
 
-    #[inline]
+    /// The way without a lock is in line, so that nothing of it is kept in memory.
+    #[inline(always)]
     pub(crate) fn read(&self) -> ReadGuard<'_, T> {
-        if let Some(entered) = places::own().and_then(|place| self.bias.enter(place)) {
-            #[expect(unsafe_code, reason = "readers that take no lock are what it is about")]
-            // SAFETY: whoever gets a `&mut T` holds the lock for writing, and has gone through
-            // `revoke` before: it ended the favour, and waited until no place names this lock. Having
-            // been entered after its name was put there and the favour seen again, this read is
-            // waited for until `_entered` is dropped, which is with the reference, after it. What was
-            // written before is seen, for the favour was given under the lock, after those writes.
-            // Several threads have it only if they have the `RwLock<T>`, which is for `T: Sync` alone.
-            let value = unsafe { &*self.lock.data_ptr() };
-            return ReadGuard::Favoured { value, _entered: entered };
+        match self.enter() {
+            Some(favoured) => ReadGuard::Favoured(favoured),
+            None => ReadGuard::Locked(self.read_locked()),
         }
+    }
+
+    #[inline(always)]
+    fn enter(&self) -> Option<Favoured<'_, T>> {
+        let entered = self.bias.enter(places::own()?)?;
+        #[expect(unsafe_code, reason = "readers that take no lock are what it is about")]
+        // SAFETY: whoever gets a `&mut T` holds the lock for writing, and has gone through
+        // `revoke` before: it ended the favour, and waited until no place names this lock. Having
+        // been entered after its name was put there and the favour seen again, this read is
+        // waited for until `_entered` is dropped, which is with the reference, after it. What was
+        // written before is seen, for the favour was given under the lock, after those writes.
+        // Several threads have it only if they have the `RwLock<T>`, which is for `T: Sync` alone.
+        let value = unsafe { &*self.lock.data_ptr() };
+        Some(Favoured { value, _entered: entered })
+    }
+
+    #[inline(never)]
+    fn read_locked(&self) -> RwLockReadGuard<'_, T> {
         let guard = self.lock.read();
         if places::looks() {
             self.bias.favour();
         }
-        ReadGuard::Locked(guard)
+        guard
     }
 
     pub(crate) fn write(&self) -> RwLockWriteGuard<'_, T> {
@@ -122,7 +142,7 @@ mod tests {
         for _ in 0..32 {
             assert_eq!(*lock.read(), 1);
         }
-        assert!(matches!(lock.read(), ReadGuard::Favoured { .. }));
+        assert!(matches!(lock.read(), ReadGuard::Favoured(_)));
         // Within a read the place is taken: a read of another lock takes that lock.
         let other = ShardLock::new(2);
         let outer = lock.read();

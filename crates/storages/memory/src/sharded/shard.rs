@@ -10,7 +10,7 @@ use super::departures::{Counts, Departed, Departures};
 use super::slab::{IDLE, Idle, PINNED, Slab, TIMED};
 use super::touches::Touches;
 use super::wheel::Wheel;
-use crate::policy::{AnyPolicy, Capacity, Hit, Policy, Slots};
+use crate::policy::{AnyPolicy, Capacity, Choice, Hit, Policy, Slots};
 
 /// How many one eviction passes over because they were dear to load.
 const PASSED_OVER_MAX: usize = 8;
@@ -56,7 +56,10 @@ pub(crate) enum AfterHit {
 }
 
 /// A part of the keys: an index, the entries, their policy and their ends.
+///
+/// What each hit looks at comes first, in a line or two.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Shard<K, V, A> {
     table: HashTable<u32>,
     slab: Slab<K, V>,
@@ -116,6 +119,7 @@ impl<K: Eq, V, A: Annex<K, V>> Shard<K, V, A> {
         (&mut self.annex, &self.slab)
     }
 
+    #[inline]
     pub(crate) fn find(&self, hash: u64, meant: impl Fn(&K) -> bool) -> Option<u32> {
         let hash = hash as u32;
         let is_meant = |slot: &u32| self.slab.node(*slot).is(hash, &meant);
@@ -141,9 +145,12 @@ impl<K: Eq, V, A: Annex<K, V>> Shard<K, V, A> {
         self.pairs().filter(|(slot, _)| is_live(*slot)).map(|(_, pair)| pair.clone()).collect()
     }
 
-    /// Reads an entry and counts it as used.
+    /// Reads an entry and counts it as used. With an adaptive policy its `choice` knows how, without a
+    /// look at the policy of this shard.
+    #[inline]
     pub(crate) fn hit<R>(
         &self,
+        choice: Option<&Choice>,
         hash: u64,
         meant: impl Fn(&K) -> bool,
         now_ms: impl Fn() -> u64,
@@ -155,14 +162,20 @@ impl<K: Eq, V, A: Annex<K, V>> Shard<K, V, A> {
             return None;
         }
         let value = read(node.value()?);
-        if node.has(IDLE) {
-            let idle = self.slab.idle(slot);
-            node.set_expires_ms(now_ms().saturating_add(idle.idle_ms).min(idle.last_ms));
+        if node.has(IDLE | PINNED) {
+            if node.has(IDLE) {
+                let idle = self.slab.idle(slot);
+                node.set_expires_ms(now_ms().saturating_add(idle.idle_ms).min(idle.last_ms));
+            }
+            if node.has(PINNED) {
+                return Some((value, AfterHit::Nothing));
+            }
         }
-        if node.has(PINNED) {
-            return Some((value, AfterHit::Nothing));
-        }
-        let after = match self.policy.hit(node.meta()) {
+        let hit = match choice {
+            Some(choice) => choice.hit(node.meta()),
+            None => self.policy.hit(node.meta()),
+        };
+        let after = match hit {
             Hit::Known => AfterHit::Nothing,
             Hit::Noted => AfterHit::Sample,
             Hit::InOrder if self.touches.note(slot) => AfterHit::Tell,

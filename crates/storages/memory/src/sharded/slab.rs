@@ -30,8 +30,9 @@ pub(crate) struct Idle {
     pub(crate) last_ms: u64,
 }
 
-/// The entries of a shard, by slot.
+/// The entries of a shard, by slot. First what each hit looks at.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Slab<K, V> {
     nodes: Vec<Node<K, V>>,
     free: Vec<u32>,
@@ -191,13 +192,15 @@ impl<K, V> Node<K, V> {
     }
 
     /// Whether its time has passed; asks for the time only where there is an end to it.
+    #[inline]
     pub(super) fn has_expired(&self, now_ms: impl FnOnce() -> u64) -> bool {
         let expires_ms = self.expires_ms();
         expires_ms != 0 && expires_ms <= now_ms()
     }
 
-    pub(super) fn has(&self, flag: u8) -> bool {
-        self.flags.load(Ordering::Relaxed) & flag != 0
+    /// Whether it has one of these.
+    pub(super) fn has(&self, flags: u8) -> bool {
+        self.flags.load(Ordering::Relaxed) & flags != 0
     }
 
     /// Under the exclusive lock only.

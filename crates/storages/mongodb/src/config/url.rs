@@ -1,6 +1,6 @@
 //! Options by URL. What is not ours is the driver's.
 
-use cache_core::config::{UrlOptions, without_credentials};
+use cache_core::config::{UrlOptions, refuse_late_credentials, without_credentials};
 use cache_core::error::ConfigError;
 use mongodb::options::{ConnectionString, SelectionCriteria};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -36,13 +36,7 @@ impl MongoDbOptions {
         let Some((scheme @ ("mongodb" | "mongodb+srv"), rest)) = url.split_once("://") else {
             return Err(problem("its scheme is neither `mongodb` nor `mongodb+srv`"));
         };
-        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        if rest[authority.len()..].contains('@') {
-            // What stands before it may be a part of a password, and is not to be shown.
-            return Err(problem(
-                "user, password and options must be percent-encoded: it has a late `@`",
-            ));
-        }
+        refuse_late_credentials(url)?;
         let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
         if rest.contains('#') {
             return Err(problem("it has a `#`, to be written as `%23`"));

@@ -1,13 +1,15 @@
 //! Servers that die, freeze, refuse, and connections that are cut.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cache_core::storage::{
     InvalidationMode, Outcome, Selector, Storage, StorageError, StorageErrorKind,
 };
+use cache_core::testing::reads_go_on_by_the_source;
 use cache_mongodb::MongoDb;
 use mongodb::bson::doc;
-use tiers_servers::Proxy;
+use tiers_servers::{MongoDb as Server, Proxy};
 
 use super::common::{
     SLACK, TIMEOUT, entry, fail, holds, key, options, options_of, own_server, set, set_write,
@@ -263,4 +265,29 @@ async fn a_wrong_password_is_denied_and_never_shown() {
     let error = options.open().await.map(drop).unwrap_err();
     assert_eq!(error.kind(), StorageErrorKind::Denied, "{error}");
     assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reads_go_on_by_the_source_while_the_server_is_dead() {
+    let Some(server) = own_server(&[]) else { return };
+    let storage = options(&server).timeout(TIMEOUT).open().await.unwrap();
+    let server = Arc::new(server);
+    let hurt = |hurt: fn(&Server) -> anyhow::Result<()>| {
+        let server = Arc::clone(&server);
+        let hurt = move || tokio::task::spawn_blocking(move || hurt(&server).unwrap());
+        async move || hurt().await.unwrap()
+    };
+    let (kill, restart) = (hurt(|server| server.kill()), hurt(|server| server.restart()));
+    let read_max = TIMEOUT * 2 + SLACK;
+    reads_go_on_by_the_source(storage.into_storage(), read_max, kill, restart).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reads_go_on_by_the_source_while_the_server_stands_still() {
+    let Some(server) = own_server(&[]) else { return };
+    let proxy = Proxy::to(server.port()).unwrap();
+    let storage = options_of(&through(&proxy)).timeout(TIMEOUT).open().await.unwrap();
+    let (stall, resume) = (async || proxy.stall(), async || proxy.resume());
+    let read_max = TIMEOUT * 2 + SLACK;
+    reads_go_on_by_the_source(storage.into_storage(), read_max, stall, resume).await;
 }

@@ -59,6 +59,8 @@ impl FromStr for MySqlOptions {
 mod tests {
     use std::time::Duration;
 
+    use proptest::prelude::*;
+
     use super::*;
 
     fn problem(url: &str) -> String {
@@ -123,6 +125,21 @@ mod tests {
             "mysql://me:SECRET@h/d?password=SECRET&port=SECRET",
         ] {
             assert!(!problem(url).contains("SECRET"), "{}", problem(url));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_password_is_ever_shown(
+            password in "[a-z0-9@/?#:%&=]{0,8}SECRET[a-z0-9/?#:%&=]{0,8}",
+            option in "(|\\?(timeout|pool_size|table|ssl-mode)=)",
+        ) {
+            let url = format!("mysql://user:1{option}{password}@host/d");
+            let shown = match MySqlOptions::from_url(&url) {
+                Ok(options) => format!("{options:?}"),
+                Err(refused) => format!("{refused} {refused:?}"),
+            };
+            prop_assert!(!shown.contains("SECRET"), "{shown}");
         }
     }
 }

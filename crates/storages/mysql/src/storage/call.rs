@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cache_core::storage::{StorageError, StorageErrorKind};
-use cache_sql::{NoLease, RetryPolicy};
+use cache_sql::{NoLease, RetryPolicy, Turn};
 use futures_util::future::BoxFuture;
 use sqlx::mysql::{MySqlArguments, MySqlConnection, MySqlRow};
 use sqlx::{Arguments as _, AssertSqlSafe, Executor};
@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 
 use super::Shared;
 use crate::connection::{Answer, ConnectError, Script, Told, send_script};
-use crate::error::{closed, ends_connection, error, failure, gave_way, late, meaning};
+use crate::error::{closed, ends_connection, error, failure, gave_way, in_use, late, meaning};
 
 /// What is done with one connection, and as a whole once more where it was undone.
 pub(crate) trait Job: Send + Sync {
@@ -153,11 +153,12 @@ impl Shared {
     ) -> Result<J::Output, StorageError> {
         let begun = Instant::now();
         let limit = self.options.common.timeout;
+        let turn = Turn::default();
         let within = async {
             let mut retry = RetryPolicy::DEFAULT.begin();
             let mut retry_of_lock = DEADLOCKS.begin();
             loop {
-                let unsent = match self.attempt(&job).await {
+                let unsent = match self.attempt(&job, &turn).await {
                     Ok(output) => return Ok(output),
                     Err(unsent) => unsent,
                 };
@@ -181,6 +182,9 @@ impl Shared {
             }
         };
         timeout(limit, within).await.unwrap_or_else(|_| {
+            if let Some(waited) = turn.took_most(limit, Instant::now()) {
+                return Err(in_use(operation, waited, self.pool.size()));
+            }
             // Behind an address that has moved, or a firewall that forgets, no connection answers,
             // and each would cost a caller its time.
             self.pool.forget_idle();
@@ -188,8 +192,8 @@ impl Shared {
         })
     }
 
-    async fn attempt<J: Job>(&self, job: &J) -> Result<J::Output, Unsent> {
-        let mut lease = match self.pool.lease().await {
+    async fn attempt<J: Job>(&self, job: &J, turn: &Turn) -> Result<J::Output, Unsent> {
+        let mut lease = match self.pool.lease_in_turn(turn).await {
             Ok(lease) => lease,
             Err(NoLease::Closed) => return Err(Unsent::Closed),
             Err(NoLease::Connect(ConnectError::Driver(source))) => {

@@ -106,15 +106,8 @@ impl<'a> Decision<'a> {
                 if newer || !ground.admits(*stamp, cells_of(key, &entry.tags)) {
                     return Outcome::Fenced;
                 }
-                // It may be made of what it takes the place of, and is no newer: an invalidation
-                // that was raised before that was read, and has not come to it yet, removes what
-                // stands there. It would not find what no longer bears the tag that it names.
-                let mark = match held {
-                    None => stamp.mark as i64,
-                    Some(held) if ground.lets_go(held, &entry.tags) => held.stamp,
-                    Some(_) => return Outcome::Fenced,
-                };
-                self.put(ground, key, entry, mark)
+                // Made of what a load brought, and not of what it takes the place of.
+                self.put(ground, key, entry, stamp.mark as i64)
             }
             WriteAction::PutIfUnchanged { entry, expected, stamp } => {
                 // Sent again after an answer that was lost, it finds what it stored.
@@ -311,6 +304,21 @@ mod tests {
         assert_eq!(outcomes(ground(&[("k", held(15))]), vec![fill(15)]), [Stored]);
         let over = Held { expire_at: NOW, ..held(16) };
         assert_eq!(outcomes(ground(&[("k", over)]), vec![fill(15)]), [Stored]);
+    }
+
+    #[test]
+    fn a_fill_is_stored_under_its_own_stamp_whatever_it_takes_the_place_of() {
+        let tagged = Held { tags: vec![borne("old")], ..held(12) };
+        for there in [None, Some(held(12)), Some(tagged)] {
+            let there = there.map(|held| ("k", held));
+            let mut ground = ground(there.as_slice());
+            ground.cells.insert(cell("old"), 14);
+            let write = Write { key: key("k"), action: fill(15) };
+            let decision = decide(ground, &[&write], 4);
+            assert_eq!(decision.outcomes, [Stored], "{there:?}");
+            let Change::Put { mark, .. } = decision.changes[&write.key] else { panic!("removed") };
+            assert_eq!(mark, 15, "{there:?}");
+        }
     }
 
     #[test]

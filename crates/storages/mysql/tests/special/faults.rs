@@ -93,3 +93,41 @@ async fn a_pool_that_is_used_up_waits_until_the_timeout() {
     )
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_goes_on_by_a_connection_that_takes_it() {
+    let server = own_server(&[]).await;
+    let mut admin = connect(&server.url()).await;
+    for query in ["", "&prepared=false"] {
+        let chosen = options(&server.url(), query);
+        chosen.clone().apply_schema().await.unwrap();
+        execute(&mut admin, "SET GLOBAL tx_read_only = 1").await;
+        let storage = chosen.open().await.unwrap();
+        faults::a_write_goes_on_by_a_connection_that_takes_it::<MariaDb>(
+            &mut admin,
+            &storage,
+            "SET GLOBAL tx_read_only = 0",
+            LONG,
+        )
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reads_go_on_by_the_source_while_the_server_is_dead() {
+    let server = own_server(&[]).await;
+    let storage = open_hurried(options(&server.url(), ""), HURRY).await;
+    faults::reads_go_on_by_the_source_while_the_server_is_dead::<MariaDb>(&server, &storage, LONG)
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reads_go_on_by_the_source_while_the_server_stands_still() {
+    let server = shared_server().await;
+    let (proxy, url) = proxy(&server).await;
+    let storage = open_hurried(options(&url, ""), HURRY).await;
+    faults::reads_go_on_by_the_source_while_the_server_stands_still::<MariaDb>(
+        &proxy, &storage, LONG,
+    )
+    .await;
+}

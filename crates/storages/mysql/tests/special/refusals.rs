@@ -33,16 +33,17 @@ async fn a_wrong_password_is_denied_and_not_shown() {
 async fn the_rights_of_the_guide_are_enough() {
     let server = shared_server().await;
     let chosen = options(&server.url(), "");
-    chosen.clone().apply_schema().await.unwrap();
     let table = chosen.table_name();
     let mut admin = connect(&server.url()).await;
+    execute(&mut admin, &chosen.schema_script().unwrap()).await;
     execute(&mut admin, "CREATE USER program@'%' IDENTIFIED BY 'right'").await;
-    for end in ["", "_meta", "_fence", "_tags", "_totals", "_atomics"] {
+    for end in ["", "_meta", "_fence", "_tags", "_totals", "_atomics", "_events"] {
         let grant =
             format!("GRANT SELECT, INSERT, UPDATE, DELETE ON tiers.{table}{end} TO program@'%'");
         execute(&mut admin, &grant).await;
     }
-    let url = format!("{}?table={table}", server.url().replace("root@", "program:right@"));
+    let url = server.url().replace("root@", "program:right@");
+    let url = format!("{url}?table={table}&create=false&events_max=1");
     let storage = cache_mysql::MySql::open(&url).await.unwrap();
     let (key, tags) = (key("k"), [tag("t")]);
     store(&storage, vec![set(&key, value(&key, "x", &tags))]).await;
@@ -50,6 +51,7 @@ async fn the_rights_of_the_guide_are_enough() {
     let any = Selector::AnyTag(tags.to_vec());
     assert_eq!(storage.invalidate(&any, InvalidationMode::Remove).await.unwrap().entries, 1);
     storage.maintain(cache_core::storage::Budget::UNLIMITED).await.unwrap();
+    cache_sql::testing::schema::events_are_appended_read_and_trimmed(&storage).await;
     storage.close().await.unwrap();
 }
 
@@ -98,8 +100,12 @@ async fn a_server_that_takes_no_writes_is_unavailable_until_it_does() {
     store(&storage, vec![set(&key, value(&key, "x", &[]))]).await;
     let mut admin = connect(&server.url()).await;
     execute(&mut admin, "SET GLOBAL read_only = 1").await;
+    // A new connection is asked, and tells what the server is.
+    let begun = std::time::Instant::now();
     let error = write(&storage, set(&key, value(&key, "y", &[]))).await.unwrap_err();
     assert_eq!(error.kind(), StorageErrorKind::Unavailable, "{error}");
+    assert!(error.to_string().contains("`read_only`"), "{error}");
+    assert!(begun.elapsed() < LONG, "took {:?}", begun.elapsed());
     // It may be a replica by now, and behind: what it says is not taken.
     let error = storage.get(&key).await.unwrap_err();
     assert_eq!(error.kind(), StorageErrorKind::Unavailable, "{error}");

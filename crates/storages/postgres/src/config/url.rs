@@ -74,6 +74,8 @@ impl FromStr for PostgresOptions {
 mod tests {
     use std::time::Duration;
 
+    use proptest::prelude::*;
+
     use super::*;
 
     fn problem(url: &str) -> String {
@@ -135,6 +137,21 @@ mod tests {
             "postgres://me:SECRET@h/d?password=SECRET&port=SECRET",
         ] {
             assert!(!problem(url).contains("SECRET"), "{}", problem(url));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_password_is_ever_shown(
+            password in "[a-z0-9@/?#:%&=]{0,8}SECRET[a-z0-9/?#:%&=]{0,8}",
+            option in "(|\\?(timeout|pool_size|table|sslmode)=)",
+        ) {
+            let url = format!("postgres://user:1{option}{password}@host/d");
+            let shown = match PostgresOptions::from_url(&url) {
+                Ok(options) => format!("{options:?}"),
+                Err(refused) => format!("{refused} {refused:?}"),
+            };
+            prop_assert!(!shown.contains("SECRET"), "{shown}");
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use cache_core::storage::{StorageError, StorageErrorKind};
-use cache_sql::{NoLease, RetryPolicy};
+use cache_sql::{NoLease, RetryPolicy, Turn};
 use sqlx::postgres::{PgArguments, PgConnection, PgRow};
 use sqlx::query::Query;
 use sqlx::{Arguments as _, Encode, Executor, Postgres, Type};
@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 
 use super::Shared;
 use crate::connection::{ConnectError, begin};
-use crate::error::{closed, ends_connection, error, failure, late, meaning};
+use crate::error::{closed, ends_connection, error, failure, in_use, late, meaning};
 
 /// The arguments of a statement; the first that cannot be encoded is kept as an error.
 #[derive(Default)]
@@ -50,10 +50,11 @@ impl Shared {
     ) -> Result<Vec<PgRow>, StorageError> {
         let begun = Instant::now();
         let limit = self.options.common.timeout;
+        let turn = Turn::default();
         let within = async {
             let mut retry = RetryPolicy::DEFAULT.begin();
             loop {
-                let unsent = match self.send(sql, arguments()).await {
+                let unsent = match self.send(sql, arguments(), &turn).await {
                     Ok(rows) => return Ok(rows),
                     Err(unsent) => unsent,
                 };
@@ -75,6 +76,9 @@ impl Shared {
             }
         };
         timeout(limit, within).await.unwrap_or_else(|_| {
+            if let Some(waited) = turn.took_most(limit, Instant::now()) {
+                return Err(in_use(operation, waited, self.pool.size()));
+            }
             // Behind an address that has moved, or a firewall that forgets, no connection answers,
             // and each would cost a caller its time.
             self.pool.forget_idle();
@@ -94,8 +98,13 @@ impl Shared {
         })
     }
 
-    async fn send(&self, sql: &Arc<str>, arguments: Arguments) -> Result<Vec<PgRow>, Unsent> {
-        let mut lease = match self.pool.lease().await {
+    async fn send(
+        &self,
+        sql: &Arc<str>,
+        arguments: Arguments,
+        turn: &Turn,
+    ) -> Result<Vec<PgRow>, Unsent> {
+        let mut lease = match self.pool.lease_in_turn(turn).await {
             Ok(lease) => lease,
             Err(NoLease::Closed) => return Err(Unsent::Closed),
             Err(NoLease::Connect(ConnectError::Driver(source))) => {

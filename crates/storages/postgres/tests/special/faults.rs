@@ -162,10 +162,59 @@ async fn a_full_disk_and_a_server_that_takes_no_writes_are_told() {
     );
     let reader = cache_postgres::Postgres::open(&url).await.unwrap();
     assert_eq!(&read(&reader, &key).await.unwrap().payload[..], b"z");
+    // Each connection is tried once, and none is lent again.
+    let begun = Instant::now();
     let error = write(&reader, set(&key, value(&key, "y", &[]))).await.unwrap_err();
-    assert_eq!(error.kind(), StorageErrorKind::Denied, "{error}");
+    assert_eq!(error.kind(), StorageErrorKind::Unavailable, "{error}");
+    assert!(error.to_string().contains("25006"), "{error}");
+    assert!(begun.elapsed() < HURRY * 10, "took {:?}", begun.elapsed());
     drop(reader);
     storage.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_goes_on_by_a_connection_that_takes_it() {
+    let server = own_server(&[]).await;
+    let mut admin = connect(&server.url()).await;
+    for query in ["", "&prepared=false"] {
+        let chosen = options(&server.url(), query);
+        chosen.clone().apply_schema().await.unwrap();
+        let read_only = "ALTER DATABASE postgres SET default_transaction_read_only = on";
+        execute(&mut admin, read_only).await;
+        let storage = chosen.open().await.unwrap();
+        faults::a_write_goes_on_by_a_connection_that_takes_it::<PostgreSql>(
+            &mut admin,
+            &storage,
+            "ALTER DATABASE postgres RESET default_transaction_read_only",
+            HURRY * 10,
+        )
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reads_go_on_by_the_source_while_the_server_is_dead() {
+    let server = own_server(&[]).await;
+    let storage = open_hurried(options(&server.url(), ""), HURRY).await;
+    faults::reads_go_on_by_the_source_while_the_server_is_dead::<PostgreSql>(
+        &server,
+        &storage,
+        HURRY * 10,
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reads_go_on_by_the_source_while_the_server_stands_still() {
+    let server = shared_server().await;
+    let (proxy, url) = proxy(&server).await;
+    let storage = open_hurried(options(&url, ""), HURRY).await;
+    faults::reads_go_on_by_the_source_while_the_server_stands_still::<PostgreSql>(
+        &proxy,
+        &storage,
+        HURRY * 10,
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

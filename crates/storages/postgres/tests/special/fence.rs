@@ -14,6 +14,7 @@ cache_sql::database_tests!(
         an_entry_that_was_found_has_no_stamp_newer_than_its_read,
         a_large_removal_takes_all_that_is_older_and_nothing_that_is_newer,
         a_batch_of_all_kinds_keeps_to_its_order_on_one_cell,
+        a_fill_is_stored_under_its_own_stamp_however_it_is_sent,
     ]
 );
 

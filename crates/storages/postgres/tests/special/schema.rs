@@ -98,11 +98,11 @@ async fn a_database_that_cannot_be_used_is_refused() {
 async fn a_role_needs_no_more_than_the_rights_that_the_guide_names() {
     let server = shared_server().await;
     let options = options(&server.url(), "");
-    options.clone().apply_schema().await.unwrap();
     let mut admin = connect(&server.url()).await;
+    execute(&mut admin, &options.schema_script().unwrap()).await;
     let rights = "CREATE ROLE {s} LOGIN; GRANT USAGE ON SCHEMA {s} TO {s}; \
          GRANT SELECT, INSERT, UPDATE, DELETE ON {s}.cache, {s}.cache_fence, {s}.cache_meta, \
-         {s}.cache_atomics TO {s}; \
+         {s}.cache_atomics, {s}.cache_events TO {s}; \
          GRANT USAGE, SELECT, UPDATE ON SEQUENCE {s}.cache_counter TO {s}";
     let schema = options.schema_name();
     execute(&mut admin, &rights.replace("{s}", schema)).await;
@@ -110,7 +110,8 @@ async fn a_role_needs_no_more_than_the_rights_that_the_guide_names() {
     let missing = PostgresOptions::from_url(&format!("{url}&table=other")).unwrap();
     let error = missing.open().await.unwrap_err();
     assert_eq!(error.kind(), StorageErrorKind::Denied, "{error}");
-    let storage = Postgres::open(&format!("{url}&create=false&max_entries=1")).await.unwrap();
+    let url = format!("{url}&create=false&max_entries=1&events_max=1");
+    let storage = Postgres::open(&url).await.unwrap();
     let (one, two) = (key("one"), key("two"));
     let now = stamp(&storage, &one).await;
     store(&storage, vec![fill(&one, value(&one, "x", &[tag("t")]), now)]).await;
@@ -124,6 +125,7 @@ async fn a_role_needs_no_more_than_the_rights_that_the_guide_names() {
     ] {
         storage.invalidate(&selector, InvalidationMode::Remove).await.unwrap();
     }
+    schema::events_are_appended_read_and_trimmed(&storage).await;
     storage.close().await.unwrap();
     execute(&mut admin, &"DROP OWNED BY {s}; DROP ROLE {s}".replace("{s}", schema)).await;
 }

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use cache_core::config::{UrlOptions, without_credentials};
+use cache_core::config::{UrlOptions, refuse_late_credentials, without_credentials};
 use cache_core::error::ConfigError;
 use percent_encoding::percent_decode_str;
 
@@ -50,6 +50,7 @@ impl RedisOptions {
         let (scheme, rest) = url.split_once("://").ok_or_else(|| problem("it has no `://`"))?;
         let (kind, secure) = kind_of(scheme)
             .ok_or_else(|| problem("its scheme is none of `redis`, `redis-cluster`, .."))?;
+        refuse_late_credentials(url)?;
         let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
         if place.contains('#') || query.contains('#') {
             return Err(problem("it has a `#`, to be written as `%23`"));
@@ -305,12 +306,27 @@ mod tests {
             ("redis-sentinel://h?master=m&sentinel_username=u", "without a password"),
             ("redis://h?master=m", "`master` is not an option"),
             ("redis://h?colour=red", "`colour` is not an option"),
+            ("redis://user:12?word@h", "late `@`"),
         ] {
             assert!(problem(url).contains(part), "{url}: {}", problem(url));
         }
     }
 
     proptest! {
+        #[test]
+        fn no_password_is_ever_shown(
+            scheme in "(redis|rediss-cluster|valkey-sentinel)",
+            password in "[a-z0-9@/?#:%&=]{0,8}SECRET[a-z0-9/?#:%&=]{0,8}",
+            option in "(|\\?(timeout|pool_size|master)=)",
+        ) {
+            let url = format!("{scheme}://user:1{option}{password}@host/1");
+            let shown = match RedisOptions::from_url(&url) {
+                Ok(options) => format!("{options:?}"),
+                Err(refused) => format!("{refused} {refused:?}"),
+            };
+            prop_assert!(!shown.contains("SECRET"), "{shown}");
+        }
+
         #[test]
         fn no_password_stands_in_an_error(rest in "[a-z0-9@/?#:,&=]{0,20}") {
             let url = format!("redis://u:SECRET@{rest}");

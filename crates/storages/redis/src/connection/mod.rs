@@ -1,6 +1,7 @@
 //! Connections: a few, each shared by many calls, made when they are needed and again when they
 //! break.
 
+mod apart;
 mod backoff;
 mod channel;
 mod link;
@@ -17,7 +18,7 @@ use std::time::Duration;
 use cache_core::storage::StorageError;
 use parking_lot::Mutex;
 use redis::cluster_routing::Slot;
-use redis::{ErrorKind, RedisResult, ServerErrorKind, Value};
+use redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind, Value};
 
 use crate::error::{breaks_connection, closed, failure, is_transient, timed_out};
 use crate::script::Call;
@@ -121,7 +122,7 @@ impl Connections {
         operation: &'static str,
         command: Routed,
     ) -> Result<Value, StorageError> {
-        self.within(operation, self.repeat_one(&command)).await
+        self.within(operation, self.repeat_one(&command, is_transient)).await
     }
 
     /// Sends commands in one round trip; to a cluster, one to each node.
@@ -133,7 +134,7 @@ impl Connections {
         operation: &'static str,
         commands: Vec<Routed>,
     ) -> Result<Vec<Result<Value, StorageError>>, StorageError> {
-        self.within(operation, self.repeat(commands)).await.map(|answers| {
+        self.within(operation, self.repeat(commands, is_transient)).await.map(|answers| {
             let name = |source| failure(operation, source);
             answers.into_iter().map(|answer| answer.map_err(name)).collect()
         })
@@ -152,7 +153,7 @@ impl Connections {
         let run = async {
             let by_digest =
                 calls.iter().map(|(slot, call)| Routed { slot: *slot, command: call.by_digest() });
-            let mut answers = self.repeat(by_digest.collect()).await?;
+            let mut answers = self.repeat(by_digest.collect(), is_transient).await?;
             let unknown: Vec<usize> = (0..answers.len())
                 .filter(|at| matches!(&answers[*at], Err(source) if is_unknown_script(source)))
                 .collect();
@@ -161,7 +162,7 @@ impl Connections {
                     let (slot, call) = &calls[*at];
                     Routed { slot: *slot, command: call.with_text() }
                 });
-                let again = self.repeat(with_text.collect()).await?;
+                let again = self.repeat(with_text.collect(), is_transient).await?;
                 for (at, answer) in unknown.into_iter().zip(again) {
                     answers[at] = answer;
                 }
@@ -190,21 +191,25 @@ impl Connections {
         }
     }
 
-    /// Sends commands, and those that failed for the moment again a little later. All that is sent
+    /// Sends commands, and those that failed by what passes again a little later. All that is sent
     /// may be carried out twice: reads, and scripts that are written for it.
-    async fn repeat(&self, commands: Vec<Routed>) -> RedisResult<Vec<RedisResult<Value>>> {
+    async fn repeat(
+        &self,
+        commands: Vec<Routed>,
+        passes: fn(&RedisError) -> bool,
+    ) -> RedisResult<Vec<RedisResult<Value>>> {
         let mut backoff = Backoff::new();
         let mut answers = loop {
             match self.send(&commands).await {
                 Ok(answers) => break answers,
                 Err(source) => match backoff.next() {
-                    Some(pause) if is_transient(&source) && !self.is_closed() => pause.await,
+                    Some(pause) if passes(&source) && !self.is_closed() => pause.await,
                     _ => return Err(source),
                 },
             }
         };
         let transient =
-            |answer: &RedisResult<Value>| matches!(answer, Err(source) if is_transient(source));
+            |answer: &RedisResult<Value>| matches!(answer, Err(source) if passes(source));
         while answers.iter().any(transient) {
             let Some(pause) = backoff.next() else { break };
             pause.await;
@@ -222,11 +227,15 @@ impl Connections {
     }
 
     /// As [`repeat`](Self::repeat), for one command.
-    async fn repeat_one(&self, command: &Routed) -> RedisResult<Value> {
+    async fn repeat_one(
+        &self,
+        command: &Routed,
+        passes: fn(&RedisError) -> bool,
+    ) -> RedisResult<Value> {
         let mut backoff = Backoff::new();
         loop {
             match self.send_one(command).await {
-                Err(source) if is_transient(&source) && !self.is_closed() => match backoff.next() {
+                Err(source) if passes(&source) && !self.is_closed() => match backoff.next() {
                     Some(pause) => pause.await,
                     None => return Err(source),
                 },
@@ -274,6 +283,6 @@ impl Connections {
     }
 }
 
-fn is_unknown_script(source: &redis::RedisError) -> bool {
+fn is_unknown_script(source: &RedisError) -> bool {
     source.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
 }

@@ -61,6 +61,12 @@ impl Names {
         format!("{}counter", self.head(bucket))
     }
 
+    /// What no key of the bucket is ever named. A call that asks for it beside another is refused by
+    /// a cluster for as long as the bucket's slot is being moved.
+    pub(crate) fn nothing(&self, bucket: Bucket) -> String {
+        format!("{}nothing", self.head(bucket))
+    }
+
     /// A counter, a lock or the like, in the bucket of its name.
     pub(crate) fn atomic(&self, name: &AtomicName) -> String {
         format!("{}a:{}", self.head(self.bucket_of(name.key())), name.as_str())

@@ -1,9 +1,11 @@
 //! Reads: one round trip, the fence's counter with the entries.
 
+mod apart;
 mod scan;
 mod together;
 
-pub(crate) use scan::{Page, Pages, scanned};
+pub(crate) use apart::Apart;
+pub(crate) use scan::{FIRST_PAGE, Page, Pages, scanned};
 pub(crate) use together::Together;
 
 use bytes::Bytes;
@@ -11,6 +13,7 @@ use cache_core::entry::EnvelopeError;
 use cache_core::fence::Stamp;
 use cache_core::key::Key;
 use cache_core::storage::{Lookup, StorageError, StorageErrorKind};
+use futures_util::future::join_all;
 use redis::{Cmd, Value};
 
 use crate::connection::Routed;
@@ -40,20 +43,41 @@ impl Shared {
             return lookup(OPERATION, key, answer.map_err(|error| error.with_key(key))?, NO_STAMP);
         }
         for made in [false, true] {
-            let mut command = Cmd::new();
-            command.arg("MGET").arg(self.names.counter(bucket)).arg(self.names.entry(key));
-            let routed = Routed { slot: self.slot(bucket), command };
-            let answer = self.connections.one(OPERATION, routed).await;
-            let answer = answer.map_err(|error| error.with_key(key))?;
-            let Value::Array(values) = answer else { return Err(unexpected(OPERATION)) };
-            let [counter, value] =
-                <[Value; 2]>::try_from(values).map_err(|_| unexpected(OPERATION))?;
-            match stamp_of(&counter) {
+            let read = self.read_one(OPERATION, bucket, key).await;
+            let (stamp, value) = read.map_err(|error| error.with_key(key))?;
+            match stamp {
                 None if !made => drop(self.open_fences(OPERATION, &[bucket]).await?),
                 stamp => return lookup(OPERATION, key, value, stamp.unwrap_or(NO_STAMP)),
             }
         }
         Err(unexpected(OPERATION))
+    }
+
+    /// Stamp and value.
+    async fn read_one(
+        &self,
+        operation: &'static str,
+        bucket: Bucket,
+        key: &Key,
+    ) -> Result<(Option<Stamp>, Value), StorageError> {
+        let name = self.names.entry(key);
+        if !self.apart.remembers(bucket) {
+            let mut command = Cmd::new();
+            command.arg("MGET").arg(self.names.counter(bucket)).arg(&name);
+            let routed = Routed { slot: self.slot(bucket), command };
+            match self.connections.one_unless_apart(operation, &routed).await? {
+                Some(Value::Array(values)) => {
+                    let [counter, value] =
+                        <[Value; 2]>::try_from(values).map_err(|_| unexpected(operation))?;
+                    return Ok((stamp_of(&counter), value));
+                }
+                Some(_) => return Err(unexpected(operation)),
+                None => self.apart.remember(bucket),
+            }
+        }
+        let (stamp, values) = self.read_apart(operation, bucket, vec![name]).await?;
+        let value = values.into_iter().next().ok_or_else(|| unexpected(operation))?;
+        Ok((stamp, value))
     }
 
     pub(crate) async fn get_many(
@@ -159,7 +183,10 @@ impl Shared {
         keys: &[Key],
         parts: &[Part],
     ) -> Result<Vec<Result<(Option<Stamp>, Vec<Value>), StorageError>>, StorageError> {
-        let commands = parts.iter().map(|part| {
+        let is_apart: Vec<bool> =
+            parts.iter().map(|part| self.apart.remembers(part.bucket)).collect();
+        let together = parts.iter().zip(&is_apart).filter(|(_, is_apart)| !**is_apart);
+        let commands = together.map(|(part, _)| {
             let mut command = Cmd::new();
             command.arg("MGET").arg(self.names.counter(part.bucket));
             for place in &part.places {
@@ -167,16 +194,39 @@ impl Shared {
             }
             Routed { slot: self.slot(part.bucket), command }
         });
-        let answers = self.connections.many(operation, commands.collect()).await?;
-        let read = |(part, answer): (&Part, Result<Value, StorageError>)| {
-            let Value::Array(mut values) = answer? else { return Err(unexpected(operation)) };
-            if values.len() != part.places.len() + 1 {
-                return Err(unexpected(operation));
+        let answers = self.connections.many_unless_apart(operation, commands.collect()).await?;
+        let mut answers = answers.into_iter();
+        let reads = parts.iter().zip(is_apart).map(|(part, is_apart)| {
+            let answer = match is_apart {
+                true => Ok(None),
+                false => answers.next().unwrap_or_else(|| Err(unexpected(operation))),
+            };
+            self.read_part(operation, keys, part, answer)
+        });
+        Ok(join_all(reads).await)
+    }
+
+    /// Stamp and values of a part from the answer to its command; `None` if its keys are apart.
+    async fn read_part(
+        &self,
+        operation: &'static str,
+        keys: &[Key],
+        part: &Part,
+        answer: Result<Option<Value>, StorageError>,
+    ) -> Result<(Option<Stamp>, Vec<Value>), StorageError> {
+        match answer? {
+            Some(Value::Array(mut values)) if values.len() == part.places.len() + 1 => {
+                let stamp = stamp_of(&values.remove(0));
+                Ok((stamp, values))
             }
-            let stamp = stamp_of(&values.remove(0));
-            Ok((stamp, values))
-        };
-        Ok(parts.iter().zip(answers).map(read).collect())
+            Some(_) => Err(unexpected(operation)),
+            None => {
+                self.apart.remember(part.bucket);
+                let name = |place: &usize| self.names.entry(&keys[*place]);
+                let names = part.places.iter().map(name).collect();
+                self.read_apart(operation, part.bucket, names).await
+            }
+        }
     }
 }
 

@@ -3,33 +3,40 @@
 use std::collections::HashSet;
 
 use cache_core::key::{Key, Tag};
-use cache_core::storage::{EntryDetails, Selector, StorageError};
+use cache_core::storage::{EntryDetails, Selector, StorageError, StorageErrorKind};
 use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use redis::cluster_routing::Slot;
 use redis::{Cmd, FromRedisValue, Value};
 
 use super::damaged;
 use crate::connection::{Node, Routed};
-use crate::error::{closed, unexpected};
+use crate::error::{closed, error, unexpected};
 use crate::layout::{Bucket, Details, ENTRY_HEAD_BYTES};
+use crate::script;
 use crate::storage::Shared;
 
 const OPERATION: &str = "scan";
 /// Keys that the server looks at for a page.
 const PAGE_KEYS: usize = 1000;
 
+/// The place where the first page begins, and what stands for the place after the last.
+pub(crate) const FIRST_PAGE: &[u8] = b"0";
+/// How often a walk is begun because the server became another meanwhile.
+const WALKS_MAX: usize = 5;
+
 /// Keys, with the names of their entries.
 pub(crate) type Page = Vec<(Key, Vec<u8>)>;
 
 /// What pages are read from.
 enum Walk<'a> {
-    /// All keys of a master whose name fits a pattern.
-    Node { pattern: String, selector: &'a Selector },
+    /// All keys of a server whose name fits a pattern.
+    Server { key: Option<String>, pattern: String, selector: &'a Selector },
     /// The keys that bear a tag, in one bucket.
     TagSet { name: String, bucket: Bucket },
 }
 
-/// The pages of one walk. Each key that is there all the while is on one of them at least.
+/// The pages of one walk. Each key that is there all the while is on one of them at least: where a page
+/// comes from another run of a server than the one before, the walk begins anew.
 pub(crate) struct Pages<'a> {
     shared: &'a Shared,
     operation: &'static str,
@@ -37,56 +44,96 @@ pub(crate) struct Pages<'a> {
     slot: Slot,
     /// `None` at the end.
     cursor: Option<Vec<u8>>,
+    /// The run of the server that all pages since the last beginning came from.
+    run: Option<Vec<u8>>,
+    walks: usize,
 }
 
 impl<'a> Pages<'a> {
     /// The keys of a node that a pattern or a namespace names.
-    pub(crate) fn of_selector(
+    pub(crate) fn of_node(
         shared: &'a Shared,
         operation: &'static str,
         selector: &'a Selector,
         node: Node,
     ) -> Self {
-        let head = match selector {
-            Selector::Pattern(pattern) => pattern.literal_head(),
-            Selector::Namespace(prefix) => format!("{prefix}:"),
-            _ => String::new(),
-        };
-        let walk = Walk::Node { pattern: shared.names.entries_pattern(&head), selector };
-        Self { shared, operation, walk, slot: node.slot, cursor: Some(b"0".to_vec()) }
+        let pattern = pattern_of(shared, selector);
+        Self::new(shared, operation, Walk::Server { key: None, pattern, selector }, node.slot)
+    }
+
+    /// The same of the server that has a bucket.
+    pub(crate) fn of_server(
+        shared: &'a Shared,
+        operation: &'static str,
+        selector: &'a Selector,
+        bucket: Bucket,
+    ) -> Self {
+        let pattern = pattern_of(shared, selector);
+        let key = Some(shared.names.fence(bucket));
+        let walk = Walk::Server { key, pattern, selector };
+        Self::new(shared, operation, walk, shared.slot(bucket))
     }
 
     /// The keys of a bucket that bear a tag, or bore it.
     fn of_tag(shared: &'a Shared, bucket: Bucket, tag: &Tag) -> Self {
         let walk = Walk::TagSet { name: shared.names.tag_set(bucket, tag), bucket };
-        let slot = shared.slot(bucket);
-        Self { shared, operation: OPERATION, walk, slot, cursor: Some(b"0".to_vec()) }
+        Self::new(shared, OPERATION, walk, shared.slot(bucket))
+    }
+
+    fn new(shared: &'a Shared, operation: &'static str, walk: Walk<'a>, slot: Slot) -> Self {
+        let cursor = Some(FIRST_PAGE.to_vec());
+        Self { shared, operation, walk, slot, cursor, run: None, walks: 1 }
+    }
+
+    /// The run of the server that the pages came from, since the walk was begun last.
+    pub(crate) fn run(&self) -> Option<&[u8]> {
+        self.run.as_deref()
+    }
+
+    /// How often the walk was begun.
+    pub(crate) fn walks(&self) -> usize {
+        self.walks
     }
 
     /// The next page, which may be empty; `None` after the last.
     pub(crate) async fn next(&mut self) -> Result<Option<Page>, StorageError> {
         let Some(cursor) = &self.cursor else { return Ok(None) };
-        let mut command = Cmd::new();
+        let mut call = script::SCAN.call();
+        call.argument(&cursor[..]).argument(PAGE_KEYS.to_string());
         match &self.walk {
-            Walk::Node { pattern, .. } => {
-                command.arg("SCAN").arg(cursor).arg("MATCH").arg(pattern);
+            Walk::Server { key, pattern, .. } => {
+                if let Some(key) = key {
+                    call.key(&key[..]);
+                }
+                call.argument(&pattern[..]);
             }
             Walk::TagSet { name, .. } => {
-                command.arg("ZSCAN").arg(name).arg(cursor);
+                call.key(&name[..]);
             }
         }
-        command.arg("COUNT").arg(PAGE_KEYS);
-        let routed = Routed { slot: self.slot, command };
-        let answer = self.shared.connections.one(self.operation, routed).await?;
-        let (cursor, found) = scanned(answer).ok_or_else(|| unexpected(self.operation))?;
-        self.cursor = Some(cursor).filter(|cursor| cursor != b"0");
+        let answers = self.shared.connections.run(self.operation, &[(self.slot, call)]).await?;
+        let answer = answers.into_iter().next().ok_or_else(|| unexpected(self.operation))?;
+        let (run, cursor, found): (Vec<u8>, Vec<u8>, Vec<Vec<u8>>) =
+            FromRedisValue::from_redis_value(answer?).map_err(|_| unexpected(self.operation))?;
+        if self.run.as_ref().is_some_and(|before| *before != run) {
+            if self.walks == WALKS_MAX {
+                let message = "the server became another again and again meanwhile";
+                return Err(error(self.operation, StorageErrorKind::Unavailable, message));
+            }
+            self.walks += 1;
+            self.run = Some(run);
+            self.cursor = Some(FIRST_PAGE.to_vec());
+            return Ok(Some(Page::new()));
+        }
+        self.run = Some(run);
+        self.cursor = Some(cursor).filter(|cursor| cursor != FIRST_PAGE);
         Ok(Some(self.keys(found)))
     }
 
     fn keys(&self, found: Vec<Vec<u8>>) -> Page {
         let names = &self.shared.names;
         match &self.walk {
-            Walk::Node { selector, .. } => {
+            Walk::Server { selector, .. } => {
                 let named = |key: &Key| match selector {
                     Selector::Pattern(pattern) => pattern.matches(key),
                     Selector::Namespace(prefix) => key.prefix() == prefix,
@@ -106,6 +153,16 @@ impl<'a> Pages<'a> {
             }
         }
     }
+}
+
+/// The pattern of the names that a selector may name.
+fn pattern_of(shared: &Shared, selector: &Selector) -> String {
+    let head = match selector {
+        Selector::Pattern(pattern) => pattern.literal_head(),
+        Selector::Namespace(prefix) => format!("{prefix}:"),
+        _ => String::new(),
+    };
+    shared.names.entries_pattern(&head)
 }
 
 /// Where the next page begins, and what is on this one.
@@ -152,7 +209,7 @@ impl Shared {
                     .map_ok(move |nodes| {
                         let walks = nodes.each().into_iter();
                         stream::iter(walks).map(Ok).and_then(move |node| async move {
-                            Ok(unfold(Pages::of_selector(self, OPERATION, selector, node)))
+                            Ok(unfold(Pages::of_node(self, OPERATION, selector, node)))
                         })
                     })
                     .try_flatten()

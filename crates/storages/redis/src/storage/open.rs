@@ -13,7 +13,7 @@ use crate::connection::{Connections, Connector, Routed};
 use crate::error::{SCHEME, error, unexpected};
 use crate::layout::{Bucket, Names};
 use crate::maintain;
-use crate::read::Together;
+use crate::read::{Apart, Together};
 
 const OPERATION: &str = "open";
 
@@ -42,6 +42,7 @@ pub(super) async fn open(options: RedisOptions) -> Result<Arc<Shared>, StorageEr
         events_max: options.events_max,
         servers: options.servers.hosts().iter().map(host).collect(),
         together: Together::default(),
+        apart: Apart::new(options.buckets.into()),
         slots,
         upkeep: Mutex::new(None),
     };

@@ -7,7 +7,7 @@ use tokio::task::AbortHandle;
 
 use crate::connection::Connections;
 use crate::layout::{Bucket, Names};
-use crate::read::Together;
+use crate::read::{Apart, Together};
 
 /// An open store.
 pub(crate) struct Shared {
@@ -22,6 +22,8 @@ pub(crate) struct Shared {
     pub(crate) servers: Vec<String>,
     /// Gets that are under way.
     pub(crate) together: Together,
+    /// Buckets whose keys were met on two servers.
+    pub(crate) apart: Apart,
     pub(super) slots: Vec<Slot>,
     pub(super) upkeep: Mutex<Option<AbortHandle>>,
 }

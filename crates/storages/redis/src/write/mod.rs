@@ -1,5 +1,6 @@
 //! Writes: a script for each bucket that a batch touches, check and change in one step.
 
+mod alone;
 mod unfenced;
 
 use std::collections::HashMap;
@@ -42,6 +43,11 @@ impl Shared {
         }
         if cfg!(fencing_off) {
             return self.write_unfenced(writes).await;
+        }
+        if let [Write { key, action: WriteAction::Fill { entry, stamp } }] = &writes[..]
+            && let Some(outcome) = self.fill_alone(key, entry, *stamp).await?
+        {
+            return Ok(vec![outcome]);
         }
         self.write_fenced(writes).await
     }

@@ -5,15 +5,13 @@ use std::time::Duration;
 use cache_core::key::{Glob, KeyPattern};
 use cache_core::storage::{InvalidationMode, Outcome, Selector, Storage, StorageErrorKind};
 use cache_redis::Redis;
-use redis::aio::MultiplexedConnection;
-use redis::cluster_routing::Slot;
-use tiers_servers::{Redis as Server, RedisCluster};
+use tiers_servers::RedisCluster;
 
 use crate::common::{
-    ask, blocking, connection, eventually, fill, holds, key, kind, options, remove_tag, set,
-    set_write, works,
+    ask, blocking, eventually, fill, holds, key, kind, options, remove_tag, set, set_write, works,
 };
 use crate::load::Load;
+use crate::slots::{Moving, Node, nodes, slot_of};
 
 const BUCKETS: u16 = 8;
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -31,62 +29,21 @@ async fn all_work(storage: &Redis) -> bool {
         && works(storage).await
 }
 
-struct Node {
-    id: String,
-    port: u16,
-    connection: MultiplexedConnection,
-}
-
-async fn nodes(servers: &[&Server]) -> Vec<Node> {
-    let mut nodes = Vec::new();
-    for server in servers {
-        let mut connection = connection(server.port()).await;
-        let id = ask(&mut connection, "CLUSTER MYID").await;
-        nodes.push(Node { id, port: server.port(), connection });
-    }
-    nodes
-}
-
 /// Moves a slot as administrators do, key by key.
-async fn migrate(nodes: &mut [Node], slot: u16) {
-    let mut from = None;
-    for (at, node) in nodes.iter_mut().enumerate() {
-        let list: String = ask(&mut node.connection, "CLUSTER NODES").await;
-        let own = list.lines().find(|line| line.contains("myself")).unwrap().to_owned();
-        let serves = own.split(' ').skip(8).any(|range| match range.split_once('-') {
-            Some((first, last)) => match (first.parse::<u16>(), last.parse::<u16>()) {
-                (Ok(first), Ok(last)) => (first..=last).contains(&slot),
-                _ => false,
-            },
-            None => range.parse() == Ok(slot),
-        });
-        if serves {
-            from = Some(at);
-        }
-    }
-    let from = from.unwrap();
-    let to = (from + 1) % nodes.len();
-    let (from_id, to_id, to_port) = (nodes[from].id.clone(), nodes[to].id.clone(), nodes[to].port);
-    let importing = format!("CLUSTER SETSLOT {slot} IMPORTING {from_id}");
-    ask::<()>(&mut nodes[to].connection, &importing).await;
-    let migrating = format!("CLUSTER SETSLOT {slot} MIGRATING {to_id}");
-    ask::<()>(&mut nodes[from].connection, &migrating).await;
+async fn migrate(masters: &mut [Node], slot: u16) {
+    let mut moving = Moving::begin(masters, slot).await;
     loop {
-        let keys = format!("CLUSTER GETKEYSINSLOT {slot} 10");
-        let keys: Vec<String> = ask(&mut nodes[from].connection, &keys).await;
-        if keys.is_empty() {
+        let names = moving.names(10).await;
+        if names.is_empty() {
             break;
         }
-        for key in keys {
-            let moved = format!("MIGRATE 127.0.0.1 {to_port} {key} 0 5000 REPLACE");
-            let _: String = ask(&mut nodes[from].connection, &moved).await;
+        for name in names {
+            moving.carry(&name).await;
             // Callers meet a slot of which a part is here and a part is there.
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
-    let owner = format!("CLUSTER SETSLOT {slot} NODE {to_id}");
-    ask::<()>(&mut nodes[to].connection, &owner).await;
-    ask::<()>(&mut nodes[from].connection, &owner).await;
+    moving.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -103,9 +60,7 @@ async fn slots_may_move_and_masters_may_die_under_load() {
     let load = Load::on(&storage, TIMEOUT);
     let mut masters = nodes(&cluster.masters()).await;
     for bucket in 0..BUCKETS {
-        let slot = (0..16384)
-            .find(|slot| Slot::new(*slot) == Some(Slot::for_key(format!("tiers:{{{bucket}}}:"))));
-        migrate(&mut masters, slot.unwrap()).await;
+        migrate(&mut masters, slot_of(bucket)).await;
     }
     eventually("all buckets work where they are now", || all_work(&storage)).await;
     let met = load.stopped().await;

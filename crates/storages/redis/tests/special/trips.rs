@@ -1,13 +1,15 @@
 //! How many commands calls take: each is a part of one round trip.
 
 use cache_core::atomics::{AtomicKind, AtomicName, Atomics, Operation};
-use cache_core::storage::{InvalidationMode, Selector, Storage};
+use cache_core::storage::{InvalidationMode, Outcome, Selector, Storage};
 use redis::aio::MultiplexedConnection;
 
 use cache_core::key::Key;
 use cache_redis::Redis;
 
-use crate::common::{ask, connection, key, opened, put, remove_key, remove_tag, server, set_write};
+use crate::common::{
+    ask, connection, fill, key, opened, put, remove_key, remove_tag, server, set, set_write, stamp,
+};
 use crate::tags::calls;
 
 /// Commands since the last time, scripts as one; those that scripts call do not count.
@@ -34,6 +36,20 @@ async fn every_call_takes_one_round_trip() {
     assert_eq!(commands(&mut connection).await, [0, 1, 0], "a batch of writes");
     storage.get(&keys[0]).await.unwrap();
     assert_eq!(commands(&mut connection).await, [1, 0, 0], "a read");
+    let at = storage.get(&key("filled")).await.unwrap().stamp;
+    assert_eq!(commands(&mut connection).await, [1, 0, 0], "a miss, with its stamp");
+    assert_eq!(fill(&storage, "filled", &[], at).await, Outcome::Stored);
+    commands(&mut connection).await;
+    assert_eq!(fill(&storage, "filled", &[], at).await, Outcome::Stored);
+    assert_eq!(commands(&mut connection).await, [0, 1, 0], "a fill");
+    // What bore a tag bears it no more, which the script of single fills leaves to the other.
+    set(&storage, "tagged", &["left"]).await;
+    let at = stamp(&storage, "tagged").await;
+    commands(&mut connection).await;
+    assert_eq!(fill(&storage, "tagged", &[], at).await, Outcome::Stored);
+    assert_eq!(commands(&mut connection).await, [0, 2, 0], "a fill in place of a tagged entry");
+    assert_eq!(remove_tag(&storage, "left").await.unwrap(), 0);
+    commands(&mut connection).await;
     storage.get_many(&keys).await.unwrap();
     assert_eq!(commands(&mut connection).await, [1, 0, 0], "a batch of reads");
     let selector = Selector::Keys(keys[..50].to_vec());

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use cache_core::key::Key;
 use cache_core::storage::{InvalidationMode, Selector, Storage, StorageErrorKind};
+use cache_core::testing::reads_go_on_by_the_source;
 
-use super::{Database, blocking, change, key, read, set, store, value};
+use super::{Database, blocking, change, key, read, set, store, value, write};
 
 /// A server that can be hurt, and a proxy in front of it; written by
 /// [`database_faults!`](crate::database_faults).
@@ -101,6 +102,29 @@ pub async fn a_server_killed_in_the_middle_of_batches_leaves_whole_entries<D: Fa
     }
 }
 
+/// A write on a connection that takes none, as after the server behind it has become a replica, is
+/// carried out by another one that does; where none does, this is told `within` that time.
+///
+/// The sessions of the storage that begin now take no writes; after `take_writes` those that begin do.
+pub async fn a_write_goes_on_by_a_connection_that_takes_it<D: Database>(
+    admin: &mut D::Connection,
+    storage: &D::Storage,
+    take_writes: &str,
+    within: Duration,
+) {
+    let key = key("primary");
+    let begun = Instant::now();
+    let error = write(storage, set(&key, value(&key, "x", &[]))).await.unwrap_err();
+    assert_eq!(error.kind(), StorageErrorKind::Unavailable, "{error}");
+    assert!(begun.elapsed() < within, "took {:?}", begun.elapsed());
+    assert_eq!(read(storage, &key).await, None);
+    D::execute(admin, take_writes).await;
+    // The session that has read is there still, and takes none.
+    store(storage, vec![set(&key, value(&key, "y", &[]))]).await;
+    assert_eq!(&read(storage, &key).await.unwrap().payload[..], b"y");
+    storage.close().await.unwrap();
+}
+
 /// What was removed stays so through a crash; what was flushed, too.
 pub async fn an_invalidation_outlives_a_crash_of_the_server<D: Faults>(
     server: &Arc<D::Server>,
@@ -183,7 +207,8 @@ pub async fn a_connection_cut_in_the_middle_of_a_reply_is_replaced<D: Faults>(
     recovered(storage, &keys[0]).await;
 }
 
-/// Who waits for the only connection is answered when who has it is: after what is `expected`.
+/// Who waits for the only connection is answered when who has it is, after what is `expected`; and is
+/// told that it was the connection that was missing.
 pub async fn a_pool_that_is_used_up_waits_until_the_timeout<D: Database>(
     url: &str,
     options: &D::Options,
@@ -194,14 +219,45 @@ pub async fn a_pool_that_is_used_up_waits_until_the_timeout<D: Database>(
     let mut other = D::connect(url).await;
     change::<D>(&mut other, options, D::LOCK).await;
     let begun = Instant::now();
-    let (holds, waits) = tokio::join!(storage.get(&key), storage.get(&key));
+    let calls = (0..4).map(|_| storage.get(&key));
+    let answers = futures_util::future::join_all(calls).await;
     let took = begun.elapsed();
-    assert_eq!(holds.unwrap_err().kind(), StorageErrorKind::Unavailable);
-    assert_eq!(waits.unwrap_err().kind(), StorageErrorKind::Unavailable);
+    let mut waited = 0;
+    for answer in answers {
+        let error = answer.unwrap_err();
+        assert_eq!(error.kind(), StorageErrorKind::Unavailable, "{error}");
+        waited += usize::from(error.to_string().contains("`pool_size` is 1"));
+    }
+    assert_eq!(waited, 3, "all but the one that had it");
     assert!(expected.contains(&took), "took {took:?}");
     D::execute(&mut other, D::UNLOCK).await;
     assert_eq!(read(storage, &key).await, None);
     storage.close().await.unwrap();
+}
+
+/// Readers are given values by the source while the server is dead, and by the storage after that.
+pub async fn reads_go_on_by_the_source_while_the_server_is_dead<D: Faults>(
+    server: &Arc<D::Server>,
+    storage: &D::Storage,
+    read_max: Duration,
+) {
+    let hurt = |hurt: fn(&D::Server)| {
+        let server = Arc::clone(server);
+        async move || blocking(move || hurt(&server)).await
+    };
+    let storage = Arc::new(storage.clone());
+    reads_go_on_by_the_source(storage, read_max, hurt(D::kill), hurt(D::restart)).await;
+}
+
+/// The same while it can be reached and does not answer.
+pub async fn reads_go_on_by_the_source_while_the_server_stands_still<D: Faults>(
+    proxy: &D::Proxy,
+    storage: &D::Storage,
+    read_max: Duration,
+) {
+    let stall = async || D::stall(proxy);
+    let let_go_on = async || D::let_go_on(proxy);
+    reads_go_on_by_the_source(Arc::new(storage.clone()), read_max, stall, let_go_on).await;
 }
 
 /// [`Faults`](crate::testing::faults::Faults) for a server and the proxy of `tiers-servers`, and

@@ -79,6 +79,30 @@ pub async fn a_large_removal_takes_all_that_is_older_and_nothing_that_is_newer<D
     storage.close().await.unwrap();
 }
 
+/// What a load brought bears the load's stamp, whether it is sent with others of its kind or beside
+/// other writes, and whatever it takes the place of.
+pub async fn a_fill_is_stored_under_its_own_stamp_however_it_is_sent<D: Database>(url: &str) {
+    let chosen = D::options(url, "");
+    let storage = D::open(chosen.clone()).await.unwrap();
+    let mut admin = D::connect(url).await;
+    let (key, other) = (key("own"), key("beside"));
+    let lowest = format!("SELECT min(stamp) FROM {}", D::table(&chosen));
+    for beside in [vec![], vec![set(&other, value(&other, "x", &[]))]] {
+        let before = stamp(&storage, &key).await;
+        store(&storage, vec![fill(&key, value(&key, "before", &[tag("t")]), before)]).await;
+        change::<D>(&mut admin, &chosen, D::ADVANCE).await;
+        let after = stamp(&storage, &key).await;
+        assert!(after.mark > before.mark);
+        let mut batch = vec![fill(&key, value(&key, "after", &[]), after)];
+        batch.extend(beside);
+        let writes = batch.len();
+        store(&storage, batch).await;
+        let found = D::number(&mut admin, &lowest).await;
+        assert_eq!(found as u64, after.mark, "with {writes} writes");
+    }
+    storage.close().await.unwrap();
+}
+
 /// Writes of one batch to one key are carried out one after the other.
 pub async fn a_batch_of_all_kinds_keeps_to_its_order_on_one_cell<D: Database>(url: &str) {
     let storage = D::open(D::options(url, "")).await.unwrap();

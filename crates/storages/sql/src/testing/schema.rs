@@ -1,5 +1,8 @@
 //! Tables made, checked, refused.
 
+use std::time::Duration;
+
+use bytes::Bytes;
 use cache_core::atomics::{Answer, AtomicKind, AtomicName, Atomics, Operation};
 use cache_core::storage::{Storage, StorageErrorKind};
 use tokio::task::JoinSet;
@@ -80,4 +83,18 @@ pub async fn two_tables_of_one_database_do_not_meet(one: &dyn Storage, two: &dyn
     assert_ne!(stamp(one, &key).await.origin, stamp(two, &key).await.origin);
     one.close().await.unwrap();
     two.close().await.unwrap();
+}
+
+/// A backplane's log takes events, gives them, and removes those over its bound, which is one.
+pub async fn events_are_appended_read_and_trimmed(storage: &dyn Storage) {
+    let log = storage.events().unwrap();
+    let before = log.end().await.unwrap();
+    let event = |text: &'static str| Bytes::from_static(text.as_bytes());
+    log.append(vec![event("one")]).await.unwrap();
+    let page = log.read(&before, Duration::from_secs(10), 8).await.unwrap();
+    assert_eq!((page.events, page.gap), (vec![event("one")], false));
+    log.append(vec![event("two")]).await.unwrap();
+    assert!(log.read(&before, Duration::ZERO, 8).await.unwrap().gap, "one is over the bound");
+    let page = log.read(&page.next, Duration::ZERO, 8).await.unwrap();
+    assert_eq!((page.events, page.gap), (vec![event("two")], false));
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use cache_core::config::{UrlOptions, parse_bytes};
+use cache_core::config::{UrlOptions, parse_bytes, without_credentials};
 use cache_core::error::ConfigError;
 use percent_encoding::percent_decode_str;
 
@@ -35,7 +35,11 @@ impl SqliteOptions {
     /// known, given twice or out of its range.
     pub fn from_url(url: &str) -> Result<Self, ConfigError> {
         let problem = |problem: &str| ConfigError::Url {
-            url: url.split('?').next().unwrap_or_default().to_owned(),
+            // A URL that is not of this form may hold a password.
+            url: match url.split_once('?').unwrap_or((url, "")) {
+                (place, _) if place.starts_with("sqlite:") => place.to_owned(),
+                _ => without_credentials(url),
+            },
             problem: problem.to_owned(),
         };
         let rest =
@@ -218,6 +222,22 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn no_password_is_ever_shown(
+            password in "[a-z0-9@/?#:%&=]{0,8}SECRET[a-z0-9/?#:%&=]{0,8}",
+            option in "(|(timeout|pool_size)=)",
+        ) {
+            // There is none in such a URL, but in what was meant for another storage.
+            for url in [
+                format!("redis://user:1{password}@host/d"),
+                format!("sqlite://c.db?{option}{password}@host/d"),
+            ] {
+                let problem = SqliteOptions::from_url(&url).unwrap_err();
+                let shown = format!("{problem} {problem:?}");
+                prop_assert!(!shown.contains("SECRET"), "{shown}");
+            }
+        }
+
         #[test]
         fn any_text_is_refused_or_gives_valid_options(
             text in prop_oneof![any::<String>(), "\\PC{0,40}"],

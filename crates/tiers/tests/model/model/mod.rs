@@ -252,7 +252,8 @@ impl Model {
             Operation::Keys(binding, pattern) => {
                 Reply::Keys(self.keys(process, *binding, *pattern))
             }
-            Operation::Set(node, new) => {
+            // Written at once, by one who is alone, it is a set.
+            Operation::Set(node, new) | Operation::WriteBehind(node, new) => {
                 let number = self.number();
                 self.set(process, &[(*node, new.long, number)], new.ttl, new.tag);
                 Reply::Done(vec![Ok(())])

@@ -31,6 +31,7 @@ pub(in super::super) struct Spec {
     tags: Tags,
     fresh: Option<Duration>,
     kept: Option<Duration>,
+    is_past: bool,
 }
 
 impl Default for Spec {
@@ -43,6 +44,7 @@ impl Default for Spec {
             tags: Tags::NONE,
             fresh: None,
             kept: None,
+            is_past: false,
         }
     }
 }
@@ -80,10 +82,16 @@ impl Spec {
         Self { kept: Some(kept), ..self }
     }
 
+    /// Past its freshness when it comes.
+    pub(in super::super) fn past(self) -> Self {
+        Self { is_past: true, ..self }
+    }
+
     pub(in super::super) fn entry(self, clock: &dyn Clock) -> MemoryEntry {
         let end =
             |span: Option<Duration>| span.map_or(Tick::NEVER, |span| clock.monotonic().after(span));
         let (fresh, kept) = (end(self.fresh), end(self.kept));
+        let fresh = if self.is_past { Tick::from_ms(1) } else { fresh };
         let Self { value, stamp, digest, weight, tags, .. } = self;
         let created = clock.wall();
         MemoryEntry::new(Some(value), created, fresh, kept, None, stamp, digest, weight, tags)

@@ -95,6 +95,24 @@ fn an_older_entry_does_not_take_the_place_of_a_newer_one() {
     assert_eq!(kit.sizes(), (1, 1, 0));
 }
 
+/// A flight that serves a stale copy may come to memory after another one has loaded the value,
+/// under the same stamp.
+#[test]
+fn a_copy_past_its_freshness_does_not_take_the_place_of_what_was_loaded_since() {
+    let kit = Kit::new();
+    let node = 1_u64;
+    let probe = probe(&node);
+    let copy = || Spec::default().value(1).past();
+    let [late, same] = [copy().entry(&kit.clock), copy().entry(&kit.clock)];
+    assert_eq!(kit.insert(&probe, copy()), Inserted::Stored);
+    let insert = |entry| kit.memory.insert(&probe, entry, &kit.fence, &kit.clock);
+    assert_eq!(insert(same), Inserted::Stored, "the same copy once more");
+    kit.clock.advance(Duration::from_secs(1));
+    assert_eq!(kit.insert(&probe, Spec::default().value(2)), Inserted::Stored);
+    assert_eq!(insert(late), Inserted::Fenced);
+    assert_eq!(kit.value(&probe), Some(2));
+}
+
 #[test]
 fn an_entry_that_changes_its_tags_is_found_by_the_new_ones_only() {
     let kit = Kit::new();

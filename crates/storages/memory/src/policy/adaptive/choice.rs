@@ -1,10 +1,12 @@
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
 use super::mini::Mini;
 use super::mode::{Mode, Turn};
+use super::word::Word;
 use crate::apart::Apart;
+use crate::policy::Hit;
 use crate::policy::queue::LossyQueue;
 
 /// After how many sampled accesses for each entry of a small cache counts lose half their worth.
@@ -68,6 +70,17 @@ impl Choice {
     #[inline]
     pub(crate) fn epoch(&self) -> u8 {
         self.epoch.load(Ordering::Relaxed)
+    }
+
+    /// A hit, by what lies beside its entry.
+    #[inline]
+    pub(crate) fn hit(&self, meta: &AtomicU16) -> Hit {
+        let (word, epoch) = (Word::of(meta), self.epoch());
+        if word.is_full(epoch) {
+            return Hit::Known;
+        }
+        word.hit(epoch).store(meta);
+        Hit::Noted
     }
 
     pub(crate) fn turn(&self) -> Turn {

@@ -21,7 +21,6 @@ use std::sync::atomic::AtomicU16;
 
 pub(crate) use choice::Choice;
 use queues::Queues;
-use word::Word;
 
 use super::{Capacity, Hit, Policy, Slots};
 
@@ -41,12 +40,7 @@ impl Adaptive {
 impl Policy for Adaptive {
     #[inline]
     fn hit(&self, meta: &AtomicU16) -> Hit {
-        let (word, epoch) = (Word::of(meta), self.choice.epoch());
-        if word.is_full(epoch) {
-            return Hit::Known;
-        }
-        word.hit(epoch).store(meta);
-        Hit::Noted
+        self.choice.hit(meta)
     }
 
     fn admit(&mut self, slot: u32, slots: &impl Slots) {

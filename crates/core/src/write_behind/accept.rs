@@ -1,0 +1,134 @@
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::queue::Queue;
+use crate::cache::{Binding, within};
+use crate::error::Error;
+use crate::fence::Stamp;
+use crate::handle::Change;
+use crate::key::Key;
+use crate::node::Node;
+use crate::policy::write_behind::{Destination, Pushed, WhenFull};
+
+/// Accepts values, in their order; each has a result of its own. What a caller that goes away has
+/// not seen accepted may be so or not.
+pub(crate) async fn accept<N: Node>(
+    binding: &Arc<Binding<N>>,
+    queue: &Queue<N>,
+    changes: Vec<Result<Change<N>, Error>>,
+) -> Vec<Result<(), Error>> {
+    let changes: Vec<Result<Arc<Change<N>>, Error>> =
+        changes.into_iter().map(|change| change.map(Arc::new)).collect();
+    let good: Vec<&Arc<Change<N>>> = changes.iter().filter_map(|one| one.as_ref().ok()).collect();
+    let mut stamps = stamps(binding, queue, &good).await.into_iter();
+    let mut results = Vec::with_capacity(changes.len());
+    for change in changes {
+        results.push(match change {
+            Ok(change) => match stamps.next().unwrap_or(Err(Error::Closed)) {
+                Ok(into) => accept_one(binding, queue, &change, into).await,
+                Err(error) => Err(error),
+            },
+            Err(error) => Err(error),
+        });
+    }
+    results
+}
+
+async fn accept_one<N: Node>(
+    binding: &Arc<Binding<N>>,
+    queue: &Queue<N>,
+    change: &Arc<Change<N>>,
+    mut into: Option<(usize, Stamp)>,
+) -> Result<(), Error> {
+    let clock = &binding.cache.clock;
+    let begun = clock.monotonic();
+    let mut woken = Woken { room: &queue.room, is_due: false };
+    loop {
+        let mut room = pin!(queue.room.notified());
+        // From here on no room is missed that there comes to be.
+        room.as_mut().enable();
+        match queue.offer(binding, change, into)? {
+            // It took the room that it was woken for.
+            Pushed::Added => {
+                woken.is_due = false;
+                return Ok(());
+            }
+            Pushed::Coalesced => return Ok(()),
+            Pushed::Full => {}
+        }
+        let waited = clock.monotonic().since(begun);
+        let left = match queue.options.when_full {
+            WhenFull::Wait(limit) => limit.saturating_sub(waited),
+            WhenFull::Refuse => Duration::ZERO,
+        };
+        if left.is_zero() || within(&**clock, left, room).await.is_none() {
+            queue.recorder.turned_away(1);
+            let waited = clock.monotonic().since(begun);
+            return Err(Error::QueueFull { key: change.key.clone(), waited });
+        }
+        woken.is_due = true;
+        // The one from before is as safe, but may be refused for what happened while it waited.
+        if let Some(stamp) = stamps(binding, queue, &[change]).await.pop() {
+            into = stamp?;
+        }
+    }
+}
+
+/// Somebody who was woken for a room and does not take it wakes the next.
+struct Woken<'a> {
+    room: &'a Notify,
+    is_due: bool,
+}
+
+impl Drop for Woken<'_> {
+    fn drop(&mut self) {
+        if self.is_due {
+            self.room.notify_one();
+        }
+    }
+}
+
+/// Which tier takes each of these, and its stamp of now: what is invalidated from here on keeps the
+/// value out. One call for each tier.
+async fn stamps<N: Node>(
+    binding: &Binding<N>,
+    queue: &Queue<N>,
+    changes: &[&Arc<Change<N>>],
+) -> Vec<Result<Option<(usize, Stamp)>, Error>> {
+    let mut results = vec![Ok(None); changes.len()];
+    if queue.options.to == Destination::Source {
+        // It is given one when the source has got it.
+        return results;
+    }
+    let takes = |at: usize, change: &Change<N>| {
+        let entry = change.entry.as_ref();
+        entry.is_some_and(|entry| binding.tiers[at].size.takes(u64::from(entry.decoded_bytes)))
+    };
+    let mut left: Vec<usize> = (0..changes.len()).collect();
+    for at in &binding.far_first {
+        let (here, others) = left.into_iter().partition(|place| takes(*at, changes[*place]));
+        left = others;
+        let here: Vec<usize> = here;
+        if here.is_empty() {
+            continue;
+        }
+        let storage = &binding.tiers[*at].storage;
+        let keys: Vec<Key> = here.iter().map(|place| changes[*place].key.clone()).collect();
+        match storage.stamps(&keys).await {
+            Ok(stamps) => {
+                for (place, stamp) in here.into_iter().zip(stamps) {
+                    results[place] = Ok(Some((*at, stamp)));
+                }
+            }
+            Err(error) => {
+                binding.tiers[*at].failed(1, &error);
+                let error = storage.error(error);
+                here.into_iter().for_each(|place| results[place] = Err(error.clone()));
+            }
+        }
+    }
+    results
+}

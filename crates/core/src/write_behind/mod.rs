@@ -1,0 +1,20 @@
+//! Changes that are accepted now and written later: the task that stands around
+//! [`WriteQueue`](crate::policy::write_behind::WriteQueue).
+//!
+//! - `accept`: room, stamp, and the step by which a value is queued and in memory.
+//! - `queue`: what the parts share, and what an invalidation does to what is queued.
+//! - `drain`: the task that writes, batch by batch. `storages`, `source`: where to.
+//! - `flush`: waiting until it has been written. `queues`: those of a whole cache.
+
+mod accept;
+mod drain;
+mod flush;
+mod queue;
+mod queues;
+mod source;
+mod storages;
+
+pub(crate) use accept::accept;
+pub use flush::Flushed;
+pub(crate) use queue::Queue;
+pub(crate) use queues::{ErasedQueue, Queues};

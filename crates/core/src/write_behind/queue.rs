@@ -1,0 +1,222 @@
+use std::sync::Arc;
+
+use tokio::sync::{Notify, RwLock};
+
+use super::drain::drain;
+use super::queues::ErasedQueue;
+use crate::cache::Binding;
+use crate::error::Error;
+use crate::fence::{Stamp, cell_of_key};
+use crate::handle::{Change, fill};
+use crate::key::Key;
+use crate::node::Node;
+use crate::policy::write_behind::{Destination, Pushed, WriteBehind, WriteQueue};
+use crate::stats::{WriteBehindRecorder, WriteBehindStats};
+use crate::storage::Selector;
+use crate::sync::Mutex;
+
+/// The queue of a node type.
+pub(crate) struct Queue<N: Node> {
+    pub(crate) options: WriteBehind,
+    pub(crate) recorder: WriteBehindRecorder,
+    node: String,
+    pub(super) state: Mutex<State<N>>,
+    /// Held shared by loads that fill the storages, so that a batch can wait for those that began to
+    /// before its values were accepted; only where these go to the storages.
+    pub(crate) fills: RwLock<()>,
+    /// One value fewer is queued.
+    pub(super) room: Notify,
+    /// There may be something to write sooner than the task thinks.
+    pub(super) work: Notify,
+    /// A batch has come to its end.
+    pub(super) settled: Notify,
+}
+
+type Values<N> = WriteQueue<Key, Arc<Accepted<N>>>;
+
+pub(super) struct State<N: Node> {
+    pub(super) values: Values<N>,
+    /// A task writes.
+    pub(super) is_running: bool,
+    pub(super) is_closed: bool,
+}
+
+/// A value that was accepted.
+pub(crate) struct Accepted<N: Node> {
+    pub(super) change: Arc<Change<N>>,
+    /// The tier that takes it, and its stamp of the time at which the value was accepted; only
+    /// where it goes to the storages.
+    pub(super) into: Option<(usize, Stamp)>,
+    /// The mark of the process' fence under which it was accepted.
+    mark: u64,
+}
+
+impl<N: Node> Queue<N> {
+    pub(crate) fn new(node: &str, options: WriteBehind) -> Self {
+        let values = WriteQueue::new(options);
+        Self {
+            options,
+            recorder: WriteBehindRecorder::default(),
+            node: node.to_owned(),
+            state: Mutex::new(State { values, is_running: false, is_closed: false }),
+            fills: RwLock::new(()),
+            room: Notify::new(),
+            work: Notify::new(),
+            settled: Notify::new(),
+        }
+    }
+
+    /// What was counted; all counting is done under the same lock, so that it adds up.
+    pub(crate) fn stats(&self) -> WriteBehindStats {
+        let state = self.state.lock();
+        WriteBehindStats { queued: state.values.len() as u64, ..self.recorder.snapshot() }
+    }
+
+    /// Queues a value, and puts it into memory, in one step: an invalidation finds both or neither.
+    pub(super) fn offer(
+        &self,
+        binding: &Arc<Binding<N>>,
+        change: &Arc<Change<N>>,
+        into: Option<(usize, Stamp)>,
+    ) -> Result<Pushed, Error> {
+        let mut state = self.state.lock();
+        if state.is_closed {
+            return Err(Error::Closed);
+        }
+        if !state.values.has_room_for(&change.key) {
+            return Ok(Pushed::Full);
+        }
+        // What is being loaded is older.
+        let mark = binding.cache.fence.raise([cell_of_key(&change.key)]);
+        let accepted = Arc::new(Accepted { change: Arc::clone(change), into, mark });
+        let now = binding.cache.clock.monotonic();
+        let pushed = state.values.push(change.key.clone(), accepted, now);
+        self.recorder.accepted(1);
+        if pushed == Pushed::Coalesced {
+            self.recorder.coalesced(1);
+        }
+        if std::mem::replace(&mut state.is_running, true) {
+            self.work.notify_one();
+        } else {
+            binding.cache.spawn(drain(Arc::clone(binding)));
+        }
+        // Last, for the node's own weighing runs here, and may panic.
+        binding.remove_from_memory(&change.node);
+        fill(binding, change, mark);
+        Ok(pushed)
+    }
+
+    /// What a reader of a node is given in the place of its tiers.
+    pub(crate) fn newest(&self, binding: &Binding<N>, key: &Key) -> Option<Arc<Accepted<N>>> {
+        let state = self.state.lock();
+        let newest = state.values.listed(key)?;
+        let is_good = match self.options.to {
+            // The source is yet to get it, and has what is older.
+            Destination::Source => true,
+            Destination::Storages => !binding.cache.fence.is_shut() && newest.is_fresh(binding),
+        };
+        is_good.then(|| Arc::clone(newest))
+    }
+
+    /// Somebody else changes the node, in this process: what is queued of it is older.
+    pub(crate) fn outdate(&self, key: &Key) {
+        match self.options.to {
+            Destination::Storages => self.withdraw_key(key, |_| true),
+            Destination::Source => self.state.lock().values.unlist_key(key),
+        }
+    }
+
+    /// A load that had begun under this mark of the process' fence, and asked the source alone, has
+    /// brought a value: what had been accepted before is older.
+    pub(crate) fn outdate_before(&self, key: &Key, begun: u64) {
+        if self.options.to == Destination::Storages {
+            self.withdraw_key(key, |accepted| accepted.mark <= begun);
+        }
+    }
+
+    fn withdraw_key(&self, key: &Key, selects: impl Fn(&Accepted<N>) -> bool) {
+        self.withdraw(|values| values.withdraw_key(key, |accepted| selects(accepted)));
+    }
+
+    fn withdraw(&self, withdraw: impl FnOnce(&mut Values<N>) -> usize) {
+        let count = {
+            let mut state = self.state.lock();
+            let count = withdraw(&mut state.values);
+            self.recorder.withdrawn(count as u64);
+            count
+        };
+        self.freed(count);
+        if count > 0 {
+            self.settled.notify_waiters();
+        }
+    }
+
+    /// So many values fewer are queued.
+    pub(super) fn freed(&self, count: usize) {
+        (0..count).for_each(|_| self.room.notify_one());
+    }
+}
+
+impl<N: Node> Accepted<N> {
+    /// Its change.
+    pub(crate) fn change(&self) -> &Change<N> {
+        &self.change
+    }
+
+    /// Whether a tier would still give it, had it been stored when it was accepted.
+    fn is_fresh(&self, binding: &Binding<N>) -> bool {
+        let tier = self.into.map(|(at, _)| &binding.tiers[at]);
+        let ttl = [tier.and_then(|tier| tier.ttl), self.change.options.ttl];
+        let Some(ttl) = ttl.into_iter().flatten().min() else { return true };
+        self.change.created.after(ttl).remaining(binding.cache.clock.wall()) != Some(ZERO)
+    }
+}
+
+const ZERO: std::time::Duration = std::time::Duration::ZERO;
+
+impl<N: Node> ErasedQueue for Queue<N> {
+    fn node(&self) -> &str {
+        &self.node
+    }
+
+    fn len(&self) -> usize {
+        self.state.lock().values.len()
+    }
+
+    fn invalidated(&self, selector: &Selector) {
+        match (selector, self.options.to) {
+            (Selector::Keys(keys), _) => keys.iter().for_each(|key| self.outdate(key)),
+            (_, Destination::Storages) => {
+                self.withdraw(|values| {
+                    values.withdraw(|key, accepted| selector.selects(key, &accepted.change.tags))
+                });
+            }
+            (_, Destination::Source) => self.heard(selector),
+        }
+    }
+
+    fn heard(&self, selector: &Selector) {
+        let mut state = self.state.lock();
+        match selector {
+            Selector::Keys(keys) => keys.iter().for_each(|key| state.values.unlist_key(key)),
+            _ => state.values.unlist(|key, accepted| selector.selects(key, &accepted.change.tags)),
+        }
+    }
+
+    fn distrust(&self) {
+        // What goes to the source is newer than whatever others may have said of the cache.
+        if self.options.to == Destination::Storages {
+            self.state.lock().values.unlist(|_, _| true);
+        }
+    }
+
+    fn close(&self) {
+        {
+            let mut state = self.state.lock();
+            state.is_closed = true;
+            state.values.hasten(None, crate::clock::Tick::from_ms(0));
+        }
+        self.work.notify_one();
+        self.room.notify_waiters();
+    }
+}

@@ -1,0 +1,12 @@
+//! The cache over a venue, a clock and storages that do what a test says.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects")]
+
+mod bounds;
+mod bugs;
+mod kill;
+mod live;
+mod model;
+mod reads;
+mod venue;
+mod world;

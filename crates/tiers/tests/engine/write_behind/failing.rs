@@ -1,0 +1,225 @@
+//! Bounds, faults, closing, and callers that go away.
+
+use std::time::Duration;
+
+use tiers::cache::CloseError;
+use tiers::core::testing::Operation;
+use tiers::events::WriteLost;
+use tiers::policy::write_behind::WhenFull;
+use tiers::prelude::*;
+
+use super::stage::{DELAY, DOWN, SECOND, source, stage, stage_with, storages, value, why};
+use crate::support::{User, UserNode, until, user, within};
+
+#[tokio::test]
+async fn a_full_queue_refuses_or_waits_for_room() {
+    let stage = stage(storages().queued_max(2).when_full(WhenFull::Refuse));
+    for id in [1, 2] {
+        stage.users.write_behind(&user(id), value(1)).await.expect("has room");
+    }
+    let error = stage.users.write_behind(&user(3), value(1)).await.expect_err("is full");
+    assert!(matches!(error, Error::QueueFull { .. }), "{error}");
+    assert_eq!(error.retry(), tiers::error::Retry::Later);
+    // A newer value of a key that waits needs none.
+    stage.users.write_behind(&user(2), value(2)).await.expect("takes its place");
+    assert_eq!((stage.stats().turned_away, stage.stats().queued), (1, 2));
+
+    let stage = stage_with(source().queued_max(1).when_full(WhenFull::Wait(SECOND)), true);
+    let gate = stage.rows.hold();
+    stage.accept(1).await;
+    stage.clock.advance(DELAY);
+    gate.arrived(1).await;
+    let waiting = |id| {
+        let users = stage.users.clone();
+        tokio::spawn(async move { users.write_behind(&user(id), User { id, version: 1 }).await })
+    };
+    let (patient, cancelled) = (waiting(2), waiting(3));
+    until(|| stage.clock.sleepers() >= 2).await;
+    // One that goes away takes nobody's room.
+    cancelled.abort();
+    assert!(cancelled.await.expect_err("is cancelled").is_cancelled());
+    gate.open();
+    within(patient).await.expect("no panic").expect("gets room");
+    let _ = within(stage.users.flush()).await.expect("is open");
+    assert_eq!((stage.rows.row(2), stage.rows.row(3)), (Some(1), None));
+
+    let gate = stage.rows.hold();
+    stage.accept(2).await;
+    stage.clock.advance(DELAY);
+    gate.arrived(1).await;
+    let late = waiting(4);
+    stage.pass_until(|_| late.is_finished()).await;
+    let error = within(late).await.expect("no panic").expect_err("waited for too long");
+    assert!(matches!(error, Error::QueueFull { waited, .. } if waited >= SECOND), "{error}");
+    gate.open();
+}
+
+#[tokio::test]
+async fn what_fails_is_tried_again_and_the_newest_is_what_lands() {
+    let stage = stage(storages());
+    stage.far.fail_next(Operation::Write, 2, DOWN);
+    stage.accept(1).await;
+    stage.pass_until(|stage| stage.stats().retried > 0).await;
+    assert_eq!(stage.get().await, 1);
+    stage.accept(2).await;
+    stage.pass_until(|stage| stage.stats().queued == 0).await;
+    assert_eq!((stage.stored(&stage.far), stage.stats().given_up), (Some(2), 0));
+}
+
+#[tokio::test]
+async fn an_answer_that_was_lost_is_a_write_that_may_be_repeated() {
+    let stage = stage(storages());
+    stage.far.lose_next_answers(Operation::Write, 1, DOWN);
+    stage.accept(1).await;
+    stage.pass_until(|stage| stage.stats().queued == 0).await;
+    assert_eq!((stage.stored(&stage.far), stage.stats().written), (Some(1), 1));
+}
+
+#[tokio::test]
+async fn what_fails_for_too_long_is_given_up_told_and_forgotten() {
+    for options in [storages().retry_for(SECOND), source().retry_for(SECOND)] {
+        let stage = stage(options);
+        let mut lost = stage.lost();
+        stage.rows.change(1, 1);
+        assert_eq!(stage.get().await, 1);
+        stage.accept(5).await;
+        stage.rows.set_down(true);
+        stage.far.fail_next(Operation::Write, 1000, DOWN);
+        stage.pass_until(|stage| stage.stats().given_up == 1).await;
+        assert_eq!(why(&mut lost), [WriteLost::GivenUp]);
+        assert_eq!(stage.stats().queued, 0);
+        stage.far.heal();
+        stage.rows.set_down(false);
+        // Nothing serves what was lost.
+        stage.clock.advance(SECOND);
+        assert_eq!(stage.get().await, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_storage_that_is_left_alone_keeps_the_queue_within_its_bound() {
+    let stage = stage(storages().queued_max(3).when_full(WhenFull::Refuse));
+    for id in 0..3 {
+        stage.users.write_behind(&user(id), User { id, version: 1 }).await.expect("has room");
+    }
+    stage.far.fail_next(Operation::Write, 4, DOWN);
+    within(async {
+        while stage.cache.stats().await.storages[1].health.breaker_opened == 0 {
+            stage.clock.advance(Duration::from_millis(50));
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+    let error = stage.users.write_behind(&user(4), value(1)).await.expect_err("no stamp, no room");
+    assert!(matches!(error, Error::Storage { .. } | Error::QueueFull { .. }), "{error}");
+    assert_eq!(stage.stats().queued, 3);
+    stage.pass_until(|stage| stage.stats().queued == 0).await;
+    assert_eq!((stage.stats().written, stage.stats().given_up), (3, 0));
+}
+
+#[tokio::test]
+async fn without_a_stamp_nothing_is_accepted() {
+    let stage = stage(storages());
+    stage.far.fail_next(Operation::Stamps, 1, DOWN);
+    let error = stage.users.write_behind(&user(1), value(1)).await.expect_err("is down");
+    assert!(matches!(&error, Error::Storage { storage, .. } if storage == "far"), "{error}");
+    assert_eq!((stage.stats().accepted, stage.stats().queued), (0, 0));
+    assert!(stage.users.peek(&user(1)).await.expect("is open").is_none());
+}
+
+#[tokio::test]
+async fn a_store_that_hangs_or_panics_is_one_that_failed() {
+    let stage = stage(source());
+    let gate = stage.rows.hold();
+    stage.accept(1).await;
+    stage.clock.advance(DELAY);
+    gate.arrived(1).await;
+    // The time of a load.
+    stage.clock.advance(Duration::from_secs(60));
+    until(|| stage.stats().retried + stage.stats().given_up > 0).await;
+    gate.open();
+
+    let stage = super::stage::stage(storages());
+    stage.far.panic_next(Operation::Write, 1);
+    stage.accept(1).await;
+    stage.pass_until(|stage| stage.stats().queued == 0).await;
+    assert_eq!((stage.stats().written, stage.stored(&stage.far)), (1, Some(1)));
+}
+
+#[tokio::test]
+async fn closing_writes_what_is_queued_and_says_what_it_could_not() {
+    for options in [storages(), source()] {
+        let stage = stage(options.delay(Duration::from_secs(3600)));
+        stage.accept(1).await;
+        within(stage.cache.close()).await.expect("closes");
+        assert_eq!(stage.stored(&stage.far), Some(1));
+        let error = stage.users.write_behind(&user(2), value(1)).await.expect_err("is closed");
+        assert!(matches!(error, Error::Closed));
+    }
+    let stage = stage(source());
+    let gate = stage.rows.hold();
+    for id in 0..3 {
+        stage.users.write_behind(&user(id), User { id, version: 1 }).await.expect("has room");
+    }
+    let closing = tokio::spawn({
+        let cache = stage.cache.clone();
+        async move { cache.close_within(SECOND).await }
+    });
+    gate.arrived(1).await;
+    until(|| stage.clock.sleepers() > 0).await;
+    stage.clock.advance(SECOND);
+    let error = within(closing).await.expect("no panic").expect_err("not all is written");
+    assert!(
+        matches!(&error, CloseError::QueuedWrites { node, count: 3 } if node == "UserNode"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_leaves_a_valid_state() {
+    let stage = stage(storages());
+    let gate = stage.far.hold(Operation::Stamps);
+    let accepting = tokio::spawn({
+        let users = stage.users.clone();
+        async move { users.write_behind(&user(1), value(1)).await }
+    });
+    gate.arrived(1).await;
+    accepting.abort();
+    assert!(accepting.await.expect_err("is cancelled").is_cancelled());
+    stage.far.heal();
+    assert_eq!(stage.stats().accepted, 0);
+    // A flush that is given up leaves it to the task.
+    stage.accept(2).await;
+    let gate = stage.far.hold(Operation::Write);
+    let flush = tokio::spawn({
+        let users = stage.users.clone();
+        async move { users.flush().await }
+    });
+    gate.arrived(1).await;
+    flush.abort();
+    stage.far.heal();
+    until(|| stage.stats().queued == 0).await;
+    assert_eq!(stage.stored(&stage.far), Some(2));
+}
+
+#[tokio::test]
+async fn what_cannot_be_is_told() {
+    let stage = stage(storages());
+    let plain = NodeDefinition::new("plain", "plain:{id}").tier(TierDefinition::new("far"));
+    let plain = stage.cache.bind_as::<UserNode>(plain, stage.rows.clone()).expect("binds");
+    let error = plain.write_behind(&user(1), value(1)).await.expect_err("is not asked for");
+    assert!(matches!(error, Error::Config(_)), "{error}");
+    assert_eq!(plain.flush().await.expect("is open").written, 0);
+    let memory_only = |options| {
+        let definition = NodeDefinition::new("m", "m:{id}").tier(TierDefinition::new("memory"));
+        stage.cache.bind_as::<UserNode>(definition.write_behind(options), stage.rows.clone())
+    };
+    for options in [storages(), source().queued_max(0), source().batch_max(0)] {
+        memory_only(options).expect_err("is refused");
+    }
+    let users = memory_only(source()).expect("memory and a source suffice");
+    users.write_behind(&user(8), User { id: 8, version: 3 }).await.expect("has room");
+    assert_eq!(users.get(&user(8)).await.expect("a value").version, 3);
+    assert!(within(stage.cache.flush()).await.expect("is open").is_complete());
+    assert_eq!(stage.rows.row(8), Some(3));
+}

@@ -1,0 +1,228 @@
+//! Order, batches, and what changes and invalidations in between do.
+
+use tiers::core::testing::Operation;
+use tiers::events::WriteLost;
+use tiers::handle::SetOptions;
+use tiers::prelude::*;
+
+use super::stage::{DELAY, SECOND, source, stage, stage_with, storages, two_following, value, why};
+use crate::support::{User, until, user, within};
+
+#[tokio::test]
+async fn a_write_is_read_at_once_and_stored_after_its_delay() {
+    for with_memory in [true, false] {
+        let stage = stage_with(storages(), with_memory);
+        stage.rows.change(1, 1);
+        assert_eq!(stage.get().await, 1);
+        for version in 2..=4 {
+            stage.accept(version).await;
+            assert_eq!(stage.get().await, version);
+        }
+        let peeked = stage.users.entry(&user(1)).await.expect("is open").expect("is there");
+        assert_eq!(peeked.storage, if with_memory { "memory" } else { "write-behind" });
+        assert_eq!((stage.stored(&stage.far), stage.stored(&stage.near)), (Some(1), Some(1)));
+        assert_eq!(stage.stats().queued, 1);
+        stage.clock.advance(DELAY);
+        until(|| stage.stats().queued == 0).await;
+        // The farthest has it, the near one forgets what it had, as after a `set`.
+        assert_eq!((stage.stored(&stage.far), stage.stored(&stage.near)), (Some(4), None));
+        let stats = stage.stats();
+        assert_eq!((stats.accepted, stats.coalesced, stats.written), (3, 2, 1));
+        assert_eq!(stage.get().await, 4);
+        assert_eq!(stage.rows.loads(), 1);
+    }
+}
+
+#[tokio::test]
+async fn values_are_written_in_batches_and_each_key_in_its_order() {
+    let stage = stage(source().batch_max(3));
+    let gate = stage.rows.hold();
+    stage.accept(1).await;
+    stage.clock.advance(DELAY);
+    gate.arrived(1).await;
+    let others = (2..6).map(|id| (user(id), User { id, version: 7 }));
+    let results = stage.users.write_behind_many(others).await;
+    assert!(results.iter().all(Result::is_ok));
+    stage.accept(2).await;
+    stage.accept(3).await;
+    gate.open();
+    let flushed = within(stage.users.flush()).await.expect("is open");
+    assert!(flushed.is_complete());
+    let batches = stage.rows.batches();
+    assert!(batches.iter().all(|batch| batch.len() <= 3), "{batches:?}");
+    let of_one: Vec<u64> =
+        batches.iter().flatten().filter(|row| row.0 == 1).map(|row| row.1).collect();
+    assert_eq!(of_one, [1, 3]);
+    assert_eq!((2..6).map(|id| stage.rows.row(id)).collect::<Vec<_>>(), [Some(7); 4]);
+}
+
+#[tokio::test]
+async fn a_source_gets_it_first_and_the_storages_after_it() {
+    let stage = stage(source());
+    stage.rows.change(1, 1);
+    stage.get().await;
+    stage.accept(2).await;
+    assert_eq!(
+        (stage.rows.row(1), stage.stored(&stage.far), stage.get().await),
+        (Some(1), Some(1), 2)
+    );
+    // A refresh does not bring back what the source is yet to lose.
+    assert_eq!(within(stage.users.refresh(&user(1))).await.expect("a value").version, 2);
+    let flushed = within(stage.users.flush_node(&user(1))).await.expect("is open");
+    assert_eq!(flushed.written, 1);
+    assert_eq!((stage.rows.row(1), stage.stored(&stage.far)), (Some(2), Some(2)));
+    let other = stage.other(source());
+    assert_eq!(other.get().await, 2);
+}
+
+#[tokio::test]
+async fn what_is_invalidated_before_it_is_written_is_neither_stored_nor_served() {
+    for what in ["key", "tag", "pattern", "clear", "expire", "set", "update"] {
+        let stage = stage_with(storages(), false);
+        stage.rows.change(1, 1);
+        stage.accept(5).await;
+        let (cache, users) = (&stage.cache, &stage.users);
+        stage.rows.change(1, 9);
+        let done = match what {
+            "key" => users.invalidate(&user(1)).await.map(|done| done.is_done()),
+            "tag" => cache.invalidate_tag("user:1").await.map(|done| done.is_done()),
+            "pattern" => users.invalidate_pattern("user:*").await.map(|done| done.is_done()),
+            "clear" => cache.clear().await.map(|done| done.is_done()),
+            "expire" => users.expire(&user(1)).await.map(|done| done.is_done()),
+            "set" => users.set(&user(1), value(9)).await.map(|()| true),
+            _ => {
+                let change = || async { Ok::<_, LoadError>(value(9)) };
+                users.update(&user(1), change).await.map(|_| true)
+            }
+        };
+        assert!(done.expect("is open"), "{what}");
+        assert_eq!(stage.get().await, 9, "{what}");
+        let flushed = within(users.flush()).await.expect("is open");
+        assert_eq!(flushed.written, 0, "{what}");
+        assert_eq!(stage.get().await, 9, "{what}");
+        assert!(stage.stored(&stage.far).is_none_or(|stored| stored == 9), "{what}");
+        assert_eq!((stage.stats().withdrawn, stage.stats().queued), (1, 0), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn what_another_process_invalidates_keeps_out_what_was_queued_and_that_is_told() {
+    let stage = stage(storages());
+    let mut lost = stage.lost();
+    stage.rows.change(1, 1);
+    stage.accept(5).await;
+    let other = stage.other(storages());
+    stage.rows.change(1, 9);
+    assert!(other.users.invalidate(&user(1)).await.expect("is open").is_done());
+    let flushed = within(stage.users.flush()).await.expect("is open");
+    assert_eq!((flushed.written, flushed.refused, flushed.is_complete()), (0, 1, false));
+    assert_eq!(why(&mut lost), [WriteLost::Refused]);
+    assert_eq!(stage.stats().refused, 1);
+    // Memory does not keep what nothing else took.
+    assert_eq!((stage.get().await, other.get().await), (9, 9));
+}
+
+#[tokio::test]
+async fn a_load_from_before_does_not_take_the_place_of_what_was_accepted() {
+    let stage = stage(storages());
+    stage.rows.change(1, 1);
+    // Its answer from the far storage is on its way while the value is accepted and written.
+    let gate = stage.far.hold_answers(Operation::Get);
+    let reader = tokio::spawn({
+        let users = stage.users.clone();
+        async move { users.get(&user(1)).await }
+    });
+    gate.arrived(1).await;
+    stage.accept(5).await;
+    within(stage.users.flush()).await.expect("is open").is_complete();
+    gate.open();
+    within(reader).await.expect("no panic").expect("a value");
+    until(|| stage.cache.loads_in_flight() == 0).await;
+    assert_eq!((stage.get().await, stage.stored(&stage.far)), (5, Some(5)));
+    // A refresh that begins later asks the source by name, and outdates what waits.
+    stage.accept(6).await;
+    stage.rows.change(1, 7);
+    assert_eq!(within(stage.users.refresh(&user(1))).await.expect("a value").version, 7);
+    assert_eq!(stage.get().await, 7);
+    let _ = within(stage.users.flush()).await.expect("is open");
+    assert_eq!((stage.get().await, stage.stored(&stage.far)), (7, Some(7)));
+}
+
+#[tokio::test]
+async fn an_invalidation_leaves_the_source_its_value_and_forgets_it_everywhere() {
+    let stage = stage(source());
+    stage.rows.change(1, 1);
+    stage.accept(5).await;
+    assert!(stage.cache.clear().await.expect("is open").is_done());
+    // From here on the source is what counts, and it has not got it yet.
+    assert_eq!(stage.get().await, 1);
+    let flushed = within(stage.users.flush()).await.expect("is open");
+    assert_eq!(flushed.written, 1);
+    assert_eq!(
+        (stage.rows.row(1), stage.stored(&stage.far), stage.get().await),
+        (Some(5), None, 5)
+    );
+}
+
+#[tokio::test]
+async fn changes_of_the_source_come_after_what_was_queued_for_it() {
+    let stage = stage(source());
+    stage.accept(5).await;
+    let rows = stage.rows.clone();
+    let change = move || async move {
+        let version = rows.row(1).unwrap_or_default() + 1;
+        rows.change(1, version);
+        Ok::<_, LoadError>(value(version))
+    };
+    within(stage.users.update(&user(1), change)).await.expect("is open");
+    assert_eq!((stage.rows.row(1), stage.get().await), (Some(6), 6));
+    stage.accept(7).await;
+    within(stage.users.write_through(&user(1), value(8))).await.expect("is open");
+    assert_eq!(stage.stats().queued, 0);
+    assert_eq!((stage.rows.row(1), stage.get().await), (Some(8), 8));
+}
+
+#[tokio::test]
+async fn tags_and_times_are_those_of_the_acceptance() {
+    let stage = stage(storages());
+    let options = SetOptions::new().ttl(SECOND).tag("new");
+    stage.users.write_behind_with(&user(1), value(1), options).await.expect("has room");
+    stage.rows.change(1, 2);
+    stage.clock.advance(SECOND);
+    until(|| stage.stats().queued == 0).await;
+    assert_eq!(stage.get().await, 2, "its second is over, wherever it waited");
+    stage
+        .users
+        .write_behind_with(&user(1), value(3), SetOptions::new().tag("new"))
+        .await
+        .expect("has room");
+    assert!(stage.cache.invalidate_tag("new").await.expect("is open").is_done());
+    let _ = within(stage.users.flush()).await.expect("is open");
+    assert_eq!(stage.get().await, 2);
+}
+
+#[tokio::test]
+async fn what_others_tell_of_is_read_no_more_and_the_storage_decides_whether_it_stays() {
+    let (one, other, log) = two_following(storages()).await;
+    let mut lost = one.lost();
+    one.rows.change(1, 1);
+    one.accept(5).await;
+    one.rows.change(1, 9);
+    assert!(other.users.invalidate(&user(1)).await.expect("is open").is_done());
+    one.followed(&log).await;
+    assert_eq!(one.get().await, 9, "neither memory nor the queue serves it");
+    let flushed = within(one.users.flush()).await.expect("is open");
+    assert_eq!((flushed.refused, one.stored(&one.far)), (1, Some(9)));
+    assert_eq!(why(&mut lost), [WriteLost::Refused]);
+
+    // A change that another process has written takes back nothing that is newer.
+    other.accept(10).await;
+    one.accept(11).await;
+    let _ = within(other.users.flush()).await.expect("is open");
+    one.followed(&log).await;
+    assert_eq!(one.get().await, 10, "until it knows better");
+    let flushed = within(one.users.flush()).await.expect("is open");
+    assert_eq!((flushed.written, one.stored(&one.far)), (1, Some(11)));
+    other.followed(&log).await;
+    assert_eq!((one.get().await, other.get().await), (11, 11));
+}

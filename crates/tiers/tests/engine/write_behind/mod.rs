@@ -1,0 +1,9 @@
+//! What is accepted now and written later.
+//!
+//! - `stage`: a process over two shared storages, and a source that takes what it is given.
+//! - `landing`: order, batches, and what changes and invalidations in between do.
+//! - `failing`: bounds, faults, closing, callers that go away.
+
+mod failing;
+mod landing;
+mod stage;
