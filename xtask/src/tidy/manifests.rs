@@ -71,6 +71,8 @@ enum Layer {
     Series,
     Connector,
     Facade,
+    /// What is made of tiers and connectors for one field.
+    Service,
     Face,
     /// Programs of their own, as users write them, with the servers that they are shown on.
     Example,
@@ -87,6 +89,7 @@ fn layer(folder: &str) -> Option<Layer> {
         "crates/storages/filesystem" => Layer::Indexed,
         "crates/series" => Layer::Series,
         "crates/tiers" => Layer::Facade,
+        "crates/stocks" => Layer::Service,
         "crates/cli" => Layer::Face,
         "xtask" | "benches" | "interleavings" | "consistency" => Layer::Workshop,
         _ if folder.starts_with("crates/storages/") => Layer::Storage,
@@ -105,7 +108,7 @@ fn may_use(user: Layer, used: Layer) -> bool {
         Layer::Storage => matches!(used, Layer::Core | Layer::SharedBySql),
         Layer::Indexed => matches!(used, Layer::Core | Layer::Storage),
         Layer::Connector => matches!(used, Layer::Core | Layer::Series),
-        Layer::Facade | Layer::Face => {
+        Layer::Facade | Layer::Service | Layer::Face => {
             used < user && !matches!(used, Layer::Servers | Layer::Traces)
         }
         Layer::Example => used < Layer::Face && used != Layer::Traces,
@@ -189,6 +192,8 @@ fn every_place_among_the_crates_looks_down() {
     assert!(may_use(Layer::Indexed, Layer::Storage) && !may_use(Layer::Indexed, Layer::Indexed));
     assert!(!may_use(Layer::Series, Layer::Storage) && !may_use(Layer::Facade, Layer::Workshop));
     assert!(may_use(Layer::Example, Layer::Servers) && !may_use(Layer::Face, Layer::Servers));
+    assert!(may_use(Layer::Service, Layer::Facade) && may_use(Layer::Service, Layer::Connector));
+    assert!(!may_use(Layer::Facade, Layer::Service) && may_use(Layer::Example, Layer::Service));
     assert!(may_use(Layer::Connector, Layer::Series) && !may_use(Layer::Series, Layer::Connector));
     assert!(may_use_in_tests(Layer::Macros, Layer::Core));
     assert!(may_use_in_tests(Layer::Connector, Layer::Servers));
