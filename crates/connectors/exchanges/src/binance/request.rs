@@ -43,10 +43,16 @@ fn rows_asked(service: &Service, slots: Slots) -> u64 {
 /// part of all there are, unless they reach the end.
 pub(super) fn reach(service: &Service, grid: Grid, slots: Slots, rows: &[(Time, Candle)]) -> Reach {
     let asked = rows_asked(service, slots);
-    // Fewer than asked for can be a part only if what was asked for was passed over.
-    let may_be_cut = rows.len() as u64 >= asked || rows.len() == ROWS_WITHOUT_LIMIT;
     let times = || rows.iter().map(|(time, _)| grid.slot_at(*time));
     let (Some(first), Some(last)) = (times().min(), times().max()) else { return Reach::Whole };
+    // Fewer than asked for can be a part only if what was asked for was passed over. Where rows are
+    // rare there may be just as many, but then they reach about as far as was asked.
+    let left = match service.cut {
+        Cut::Newest => slots.end - 1 - last,
+        Cut::Oldest => first - slots.start,
+    };
+    let is_far = left.max(0).unsigned_abs() > slots.len() / 20;
+    let may_be_cut = rows.len() as u64 >= asked || (rows.len() == ROWS_WITHOUT_LIMIT && is_far);
     match service.cut {
         Cut::Newest if may_be_cut && last + 1 < slots.end => Reach::UpToLast,
         Cut::Oldest if may_be_cut && first > slots.start => Reach::FromFirst,
@@ -93,6 +99,9 @@ mod tests {
         // The limit was passed over.
         assert_eq!(reach(&spot, grid, asked, &rows(Slots::new(0, 500))), Reach::UpToLast);
         assert_eq!(reach(&inverse, grid, asked, &rows(Slots::new(500, 1_000))), Reach::FromFirst);
+        // Every second slot has a row.
+        let rare: Vec<_> = rows(asked).into_iter().step_by(2).collect();
+        assert_eq!((rare.len(), reach(&spot, grid, asked, &rare)), (500, Reach::Whole));
         // Rows between the slots have taken the place of others.
         let mut more = rows(Slots::new(0, 3));
         more.insert(1, (Time::from_unix_ms(30_000), Candle::flat(1.0, 1.0)));
