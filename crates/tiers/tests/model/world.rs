@@ -229,7 +229,7 @@ impl<'a> World<'a> {
                 created: entry.created.unix_ms(),
                 fresh_until: entry.fresh_until().ms(),
                 kept_until: entry.kept_until.ms(),
-                idle: entry.idle.map(|idle| idle.as_millis() as u64),
+                idle: entry.idle().map(|idle| idle.as_millis() as u64),
                 tags: entry.tags.into_iter().map(|tag| tag.label().to_owned()).collect(),
                 token: 0,
             };
