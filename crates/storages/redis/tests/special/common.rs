@@ -12,6 +12,7 @@ use cache_core::storage::{
     WriteAction,
 };
 use cache_redis::{Redis, RedisOptions};
+use redis::AsyncConnectionConfig;
 use redis::aio::MultiplexedConnection;
 use tiers_servers::Redis as Server;
 
@@ -36,10 +37,17 @@ pub(crate) async fn opened(server: &Server) -> Redis {
     options(&server.url()).open().await.unwrap()
 }
 
+/// How long a test waits for an answer that has to come.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// A connection of the test's own, as an administrator has one.
 pub(crate) async fn connection(port: u16) -> MultiplexedConnection {
     let client = redis::Client::open(format!("redis://127.0.0.1:{port}")).unwrap();
-    client.get_multiplexed_async_connection().await.unwrap()
+    // The driver gives up after half a second, which a busy machine needs now and then.
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(PATIENCE))
+        .set_response_timeout(Some(PATIENCE));
+    client.get_multiplexed_async_connection_with_config(&config).await.unwrap()
 }
 
 /// A command in words.
@@ -145,7 +153,7 @@ pub(crate) fn kind<T: std::fmt::Debug>(answer: Result<T, StorageError>) -> Stora
 pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
     let begun = Instant::now();
     while !holds().await {
-        assert!(begun.elapsed() < Duration::from_secs(60), "never: {what}");
+        assert!(begun.elapsed() < PATIENCE, "never: {what}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
