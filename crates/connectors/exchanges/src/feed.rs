@@ -298,6 +298,11 @@ async fn connected(connecting: Option<&mut Connecting>) -> Result<Box<Socket>, V
 
 #[cfg(test)]
 mod tests {
+    use cache_series::venue::VenueErrorKind;
+    use futures_util::{SinkExt, StreamExt};
+    use tokio::net::TcpListener;
+    use tokio_tungstenite::tungstenite::Message;
+
     use super::*;
 
     fn update(slot: i64, event_ms: i64, closed: bool) -> Update {
@@ -317,5 +322,56 @@ mod tests {
         assert!(!told.is_news(&update(1, 250, true)), "the other one says it too");
         assert!(!told.is_news(&update(1, 400, false)), "it has closed");
         assert!(told.is_news(&update(2, 300, false)));
+    }
+
+    /// Wants a ping every ten milliseconds, and has one row to tell.
+    struct Talkative;
+
+    impl Protocol for Talkative {
+        fn subscription(&self) -> Option<String> {
+            Some("subscribe".to_owned())
+        }
+
+        fn ping(&self) -> Option<(Duration, &'static str)> {
+            Some((Duration::from_millis(10), "ping"))
+        }
+
+        fn read(&self, text: &str) -> Result<Heard, VenueError> {
+            Ok(match text {
+                "subscribed" => Heard::Subscribed,
+                "row" => Heard::Rows(vec![update(1, 1, true)]),
+                _ => Heard::Nothing,
+            })
+        }
+
+        fn lost(&self, error: SocketError) -> VenueError {
+            VenueError::new("talkative", VenueErrorKind::Unavailable, error.to_string())
+        }
+    }
+
+    #[tokio::test]
+    async fn an_exchange_that_wants_pings_hears_them() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("ws://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let server = tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut socket = tokio_tungstenite::accept_async(stream).await.unwrap();
+            let mut said = Vec::new();
+            for answer in ["subscribed", "nothing", "row"] {
+                let message = socket.next().await.unwrap().unwrap();
+                said.push(message.into_text().unwrap().to_string());
+                socket.send(Message::text(answer)).await.unwrap();
+            }
+            said
+        });
+        let long = Duration::from_secs(30);
+        let socket =
+            SocketOptions { connect_timeout: long, silence_max: long, message_bytes_max: 1_000 };
+        let tls = Arc::new(crate::tls::config(false).unwrap());
+        let source = Source { url, socket, age_max: Duration::from_secs(3_600), tls };
+        let mut feed = open(source, Arc::new(Talkative)).await.unwrap();
+        let told = feed.next().await.unwrap().unwrap();
+        assert!(told.closed && told.time.unix_ms() == 60_000);
+        assert_eq!(server.await.unwrap(), ["subscribe", "ping", "ping"]);
     }
 }

@@ -21,6 +21,8 @@ mod feed;
 mod klines;
 mod limits;
 mod listing;
+#[cfg(test)]
+mod loopback;
 mod message;
 mod options;
 #[cfg(test)]
