@@ -21,15 +21,25 @@
 //! | module | what is in it |
 //! |---|---|
 //! | [`binance`] | spot, USD-M and COIN-M futures: klines of trades, mark, index and premium |
+//! | [`bybit`] | spot, linear and inverse contracts: klines of trades, mark, index and premium |
 //! | `http` | one bounded GET, whichever exchange it is for |
+//! | `parse`, `refusal` | decimals and moments; failures that say nothing of their own |
+//! | `feed` | the messages of a series, over connections that are replaced |
 //! | `socket` | one WebSocket connection, whichever exchange it is to |
 //!
 //! Every exchange has the same rooms under the same names, so that who knows one knows all; how
 //! another is added is told in `docs/guide/exchanges.md`.
 
 pub mod binance;
+pub mod bybit;
+mod connection;
+mod feed;
 mod http;
+#[cfg(test)]
+mod mutation;
 mod options;
+mod parse;
+mod refusal;
 mod socket;
 mod tls;
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use futures_util::{SinkExt, StreamExt};
 use rustls::ClientConfig;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -36,6 +36,8 @@ pub(crate) enum SocketError {
     ConnectTimeout,
     #[error("nothing came from the feed for {0:?}")]
     Silent(Duration),
+    #[error("the feed closed the connection before it told anything")]
+    Closed,
     #[error("the connection to the feed was lost")]
     Lost(#[source] Box<ProtocolError>),
 }
@@ -74,6 +76,15 @@ impl Socket {
             }
             Ok(Err(error)) => Err(SocketError::Unreachable(Box::new(error))),
             Err(_) => Err(SocketError::ConnectTimeout),
+        }
+    }
+
+    /// Says something; given up where the other side takes nothing for as long as it may be silent.
+    pub(crate) async fn send(&mut self, text: &str) -> Result<(), SocketError> {
+        let sending = self.stream.send(Message::text(text));
+        match timeout(self.silence_max, sending).await {
+            Ok(sent) => sent.map_err(|error| SocketError::Lost(Box::new(error))),
+            Err(_) => Err(SocketError::Silent(self.silence_max)),
         }
     }
 

@@ -2,7 +2,7 @@ use cache_series::time::Time;
 use cache_series::venue::Listing;
 use serde::Deserialize;
 
-use super::klines::{ParseError, json};
+use crate::parse::{ParseError, json};
 
 /// What tells of all symbols of a futures market.
 #[derive(Debug, Deserialize)]

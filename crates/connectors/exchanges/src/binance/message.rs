@@ -5,8 +5,9 @@ use cache_series::time::Time;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::klines::{ParseError, candle, time};
+use super::klines::time;
 use super::service::Volume;
+use crate::parse::{ParseError, candle};
 
 /// What a feed says.
 #[derive(Debug, PartialEq)]

@@ -14,6 +14,7 @@ use super::message::{Kline, Message, Subject, message};
 use super::refusal::{answered, malformed};
 use super::service::Volume;
 use crate::http::Reply;
+use crate::mutation::{mutate, mutation};
 
 /// The samples of the exchange's documentation.
 const SPOT: &str = r#"[[1499040000000,"0.01634790","0.80000000","0.01575800","0.01577100","148976.11427815",1499644799999,"2434.19055334",308,"1756.87402397","28.46694368","0"]]"#;
@@ -104,52 +105,6 @@ fn read(status: u16, body: &[u8]) -> Result<Vec<(Time, Candle)>, VenueError> {
     let body = body.to_vec().into();
     let reply = answered(Reply { status, retry_after: None, date: None, body })?;
     klines(&reply.body, Volume::Own).map_err(|error| malformed(&reply.body, error))
-}
-
-/// What may become of a reply on its way.
-#[derive(Clone, Debug)]
-enum Mutation {
-    CutOff(prop::sample::Index),
-    Replaced(prop::sample::Index, u8),
-    Removed(prop::sample::Index, usize),
-    Inserted(prop::sample::Index, Vec<u8>),
-    Doubled,
-}
-
-fn mutation() -> impl Strategy<Value = Mutation> {
-    let place = any::<prop::sample::Index>;
-    prop_oneof![
-        place().prop_map(Mutation::CutOff),
-        (place(), any::<u8>()).prop_map(|(at, byte)| Mutation::Replaced(at, byte)),
-        (place(), prop::sample::select(b"[]{},:\"0.-e ".to_vec()))
-            .prop_map(|(at, byte)| Mutation::Replaced(at, byte)),
-        (place(), 1usize..40).prop_map(|(at, count)| Mutation::Removed(at, count)),
-        (place(), prop::collection::vec(any::<u8>(), 1..8))
-            .prop_map(|(at, bytes)| Mutation::Inserted(at, bytes)),
-        Just(Mutation::Doubled),
-    ]
-}
-
-fn mutate(body: &[u8], mutation: &Mutation) -> Vec<u8> {
-    let mut body = body.to_vec();
-    match mutation {
-        Mutation::CutOff(at) => body.truncate(at.index(body.len())),
-        Mutation::Replaced(at, byte) => {
-            let at = at.index(body.len());
-            body[at] = *byte;
-        }
-        Mutation::Removed(at, count) => {
-            let at = at.index(body.len());
-            let end = (at + count).min(body.len());
-            body.drain(at..end);
-        }
-        Mutation::Inserted(at, bytes) => {
-            let at = at.index(body.len());
-            body.splice(at..at, bytes.iter().copied());
-        }
-        Mutation::Doubled => body.extend_from_within(..),
-    }
-    body
 }
 
 proptest! {

@@ -4,8 +4,9 @@ use cache_series::venue::{VenueError, VenueErrorKind};
 use serde::Deserialize;
 
 use super::NAME;
-use super::klines::ParseError;
 use crate::http::{HttpError, Reply, preview};
+use crate::parse::ParseError;
+use crate::refusal;
 use crate::socket::SocketError;
 
 /// What the exchange says when it does not answer.
@@ -99,45 +100,22 @@ fn banned_until(message: &str) -> Option<SystemTime> {
 
 /// A failure that says nothing but its status: a proxy's page, or nothing at all.
 fn failed(reply: &Reply) -> VenueError {
-    let Reply { status, body, .. } = reply;
-    let said = preview(body);
-    let message = format!("status {status} and no word of why: {said:?}");
-    let error = VenueError::new(NAME, kind_of_status(*status), message);
-    match reply.retry_after {
-        Some(retry_after) => error.with_retry_after(retry_after),
-        None => error,
-    }
+    refusal::failed(NAME, reply, kind_of_status(reply.status))
 }
 
 /// An answer that could not be read.
 pub(super) fn malformed(body: &[u8], error: ParseError) -> VenueError {
-    let message = format!("{error}: {:?}", preview(body));
-    VenueError::new(NAME, VenueErrorKind::Malformed, message).with_source(error)
+    refusal::malformed(NAME, body, error)
 }
 
 /// No reply.
 pub(super) fn unreached(error: HttpError) -> VenueError {
-    let kind = match error {
-        HttpError::Unreachable(_) => VenueErrorKind::Unavailable,
-        HttpError::Timeout(_) => VenueErrorKind::Timeout,
-        HttpError::Cut(_) | HttpError::TooLarge { .. } => VenueErrorKind::Malformed,
-    };
-    VenueError::new(NAME, kind, error.to_string()).with_source(error)
+    refusal::unreached(NAME, error)
 }
 
 /// No feed, or no more of it.
 pub(super) fn feed_lost(error: SocketError) -> VenueError {
-    let (kind, wait) = match &error {
-        SocketError::Unreachable(_) | SocketError::Lost(_) => (VenueErrorKind::Unavailable, None),
-        SocketError::ConnectTimeout | SocketError::Silent(_) => (VenueErrorKind::Timeout, None),
-        SocketError::Refused { status, retry_after } => (kind_of_status(*status), *retry_after),
-    };
-    let message = error.to_string();
-    let error = VenueError::new(NAME, kind, message).with_source(error);
-    match wait {
-        Some(wait) => error.with_retry_after(wait),
-        None => error,
-    }
+    refusal::feed_lost(NAME, error, kind_of_status)
 }
 
 #[cfg(test)]

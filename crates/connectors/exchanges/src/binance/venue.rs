@@ -12,14 +12,15 @@ use cache_series::venue::{FeedStream, Limits, Listing, Venue, VenueError, VenueE
 use rustls::ClientConfig;
 use url::Url;
 
-use super::feed::{self, Source};
 use super::message::Subject;
 use super::refusal::{answered, malformed, unreached};
 use super::service::{Service, Volume};
 use super::symbol::symbol;
 use super::{BinanceOptions, NAME, klines, limits, listing, request};
+use crate::feed::{self, Source};
 use crate::http::HttpClient;
 use crate::options::join;
+use crate::parse::ParseError;
 use crate::{OptionsError, tls};
 
 /// Binance in one of its environments, with all of its markets.
@@ -67,7 +68,7 @@ impl Binance {
 
     fn read<T>(
         body: &Bytes,
-        parse: impl FnOnce(&[u8]) -> Result<T, klines::ParseError>,
+        parse: impl FnOnce(&[u8]) -> Result<T, ParseError>,
     ) -> Result<T, VenueError> {
         parse(body).map_err(|error| malformed(body, error))
     }
@@ -180,6 +181,6 @@ impl Venue<Candle> for Binance {
             age_max: self.options.connection_age_max(),
             tls: Arc::clone(&self.tls),
         };
-        feed::open(source, Subject { symbol, interval, volume: service.volume }).await
+        feed::open(source, Arc::new(Subject { symbol, interval, volume: service.volume })).await
     }
 }

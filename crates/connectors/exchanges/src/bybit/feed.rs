@@ -1,0 +1,33 @@
+use std::time::Duration;
+
+use cache_series::venue::VenueError;
+
+use super::message::{MessageError, Subject, message};
+use super::refusal::{feed_lost, malformed, subscription_refused};
+use crate::feed::{Heard, Protocol};
+use crate::socket::SocketError;
+
+/// The exchange wants to hear from whoever listens every twenty seconds.
+const PING_EVERY: Duration = Duration::from_secs(20);
+
+impl Protocol for Subject {
+    fn subscription(&self) -> Option<String> {
+        // A topic is letters, digits, points and hyphens, none of which JSON escapes.
+        Some(format!(r#"{{"op":"subscribe","args":["{}"]}}"#, self.topic))
+    }
+
+    fn ping(&self) -> Option<(Duration, &'static str)> {
+        Some((PING_EVERY, r#"{"op":"ping"}"#))
+    }
+
+    fn read(&self, text: &str) -> Result<Heard, VenueError> {
+        message(text, self).map_err(|error| match error {
+            MessageError::Parse(error) => malformed(text.as_bytes(), error),
+            MessageError::Refused { text } => subscription_refused(&text),
+        })
+    }
+
+    fn lost(&self, error: SocketError) -> VenueError {
+        feed_lost(error)
+    }
+}

@@ -1,0 +1,187 @@
+use std::time::Duration;
+
+use cache_series::venue::{VenueError, VenueErrorKind};
+use serde::Deserialize;
+
+use super::NAME;
+use crate::http::{HttpError, Reply, preview};
+use crate::parse::ParseError;
+use crate::refusal;
+use crate::socket::SocketError;
+
+/// What every reply of the exchange begins with.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Envelope {
+    ret_code: i64,
+    #[serde(default)]
+    ret_msg: String,
+}
+
+/// So long whoever went over the limit of an address is shut out.
+const SHUT_OUT: Duration = Duration::from_secs(600);
+/// The limit is counted over so long.
+const WINDOW: Duration = Duration::from_secs(5);
+
+/// The reply if it is an answer: of status 2xx, and with a code that says so.
+///
+/// What has no code is no answer of the exchange's, whatever its status.
+pub(super) fn answered(reply: Reply) -> Result<Reply, VenueError> {
+    let good = (200..300).contains(&reply.status);
+    match serde_json::from_slice::<Envelope>(&reply.body) {
+        Ok(Envelope { ret_code: 0, .. }) if good => Ok(reply),
+        Ok(envelope) => Err(refused(&reply, &envelope)),
+        Err(error) if good => {
+            let text = String::from_utf8_lossy(&reply.body);
+            Err(malformed(&reply.body, ParseError::of_json(&text, error)))
+        }
+        Err(_) => {
+            let kind = kind_of_status(reply.status);
+            Err(left_alone(refusal::failed(NAME, &reply, kind), &reply))
+        }
+    }
+}
+
+/// The kind of a refusal by its code ("Error Codes"); `None` if the status tells more.
+fn kind_of_code(code: i64, message: &str) -> Option<VenueErrorKind> {
+    let message = message.to_ascii_lowercase();
+    Some(match code {
+        10_000 => VenueErrorKind::Timeout,
+        // Parameters: only the message says which.
+        10_001 if message.contains("symbol") => VenueErrorKind::UnknownSymbol,
+        10_001 if ["period", "interval", "category"].iter().any(|word| message.contains(word)) => {
+            VenueErrorKind::Unsupported
+        }
+        10_006 | 10_018 => VenueErrorKind::RateLimited,
+        10_009 => VenueErrorKind::Banned,
+        10_016 | 10_019 => VenueErrorKind::Unavailable,
+        10_017 => VenueErrorKind::Unsupported,
+        _ => return None,
+    })
+}
+
+fn kind_of_status(status: u16) -> VenueErrorKind {
+    match status {
+        // Too many calls of an address.
+        403 => VenueErrorKind::Banned,
+        429 => VenueErrorKind::RateLimited,
+        408 | 504 => VenueErrorKind::Timeout,
+        404 => VenueErrorKind::Unsupported,
+        500.. => VenueErrorKind::Unavailable,
+        _ => VenueErrorKind::Refused,
+    }
+}
+
+/// A refusal that says its code.
+fn refused(reply: &Reply, envelope: &Envelope) -> VenueError {
+    let Envelope { ret_code, ret_msg } = envelope;
+    let kind = match (reply.status, kind_of_code(*ret_code, ret_msg)) {
+        (403 | 429, _) => kind_of_status(reply.status),
+        (_, Some(kind)) => kind,
+        (200..300, None) => VenueErrorKind::Refused,
+        (status, None) => kind_of_status(status),
+    };
+    let said = preview(ret_msg.as_bytes());
+    left_alone(VenueError::new(NAME, kind, format!("{said} (code {ret_code})")), reply)
+}
+
+/// For how long the exchange is to be left alone: as it says, or as its documentation does.
+fn left_alone(error: VenueError, reply: &Reply) -> VenueError {
+    let documented = match error.kind() {
+        VenueErrorKind::Banned => Some(SHUT_OUT),
+        VenueErrorKind::RateLimited => Some(WINDOW),
+        _ => None,
+    };
+    match reply.retry_after.or(documented) {
+        Some(retry_after) => error.with_retry_after(retry_after),
+        None => error,
+    }
+}
+
+/// What a feed says instead of subscribing.
+pub(super) fn subscription_refused(said: &str) -> VenueError {
+    let lower = said.to_ascii_lowercase();
+    let kind = if lower.contains("symbol") || lower.contains("handler not found") {
+        VenueErrorKind::UnknownSymbol
+    } else {
+        VenueErrorKind::Refused
+    };
+    VenueError::new(NAME, kind, preview(said.as_bytes()))
+}
+
+/// An answer that could not be read.
+pub(super) fn malformed(body: &[u8], error: ParseError) -> VenueError {
+    refusal::malformed(NAME, body, error)
+}
+
+/// No reply.
+pub(super) fn unreached(error: HttpError) -> VenueError {
+    refusal::unreached(NAME, error)
+}
+
+/// No feed, or no more of it.
+pub(super) fn feed_lost(error: SocketError) -> VenueError {
+    refusal::feed_lost(NAME, error, kind_of_status)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(status: u16, body: &str) -> Reply {
+        let body = body.to_owned().into_bytes().into();
+        Reply { status, retry_after: None, date: None, body }
+    }
+
+    #[test]
+    fn every_refusal_has_its_kind() {
+        use VenueErrorKind::*;
+        for (status, body, expected) in [
+            (200, r#"{"retCode":10001,"retMsg":"Not supported symbols"}"#, UnknownSymbol),
+            (200, r#"{"retCode":10001,"retMsg":"Symbol Invalid"}"#, UnknownSymbol),
+            (200, r#"{"retCode":10001,"retMsg":"Invalid period!"}"#, Unsupported),
+            (200, r#"{"retCode":10001,"retMsg":"Illegal category"}"#, Unsupported),
+            (200, r#"{"retCode":10001,"retMsg":"params error: limit"}"#, Refused),
+            (200, r#"{"retCode":10006,"retMsg":"Too many visits!","result":{}}"#, RateLimited),
+            (200, r#"{"retCode":10018,"retMsg":"Exceeded the IP Rate Limit."}"#, RateLimited),
+            (200, r#"{"retCode":10009,"retMsg":"IP has been banned"}"#, Banned),
+            (200, r#"{"retCode":10016,"retMsg":"Server error."}"#, Unavailable),
+            (200, r#"{"retCode":10000,"retMsg":"Server Timeout"}"#, Timeout),
+            (200, r#"{"retCode":99999}"#, Refused),
+            (200, "<html>maintenance</html>", Malformed),
+            (200, "[]", Malformed),
+            (200, "", Malformed),
+            (500, r#"{"retCode":0,"retMsg":"OK"}"#, Unavailable),
+            (403, "<html>access too frequent</html>", Banned),
+            (403, r#"{"retCode":10001,"retMsg":"symbol"}"#, Banned),
+            (429, "", RateLimited),
+            (404, "", Unsupported),
+            (502, "<html>", Unavailable),
+            (504, "", Timeout),
+            (301, "", Refused),
+        ] {
+            let error = answered(reply(status, body)).unwrap_err();
+            assert_eq!(error.kind(), expected, "{status} {body}");
+        }
+        assert!(answered(reply(200, r#"{"retCode":0,"retMsg":"OK","result":{}}"#)).is_ok());
+    }
+
+    #[test]
+    fn whoever_is_shut_out_is_told_for_how_long() {
+        let wait = |reply| answered(reply).unwrap_err().retry_after().map(|wait| wait.as_secs());
+        assert_eq!(wait(reply(403, "")), Some(600));
+        assert_eq!(wait(reply(200, r#"{"retCode":10006}"#)), Some(5));
+        let said = Reply { retry_after: Some(Duration::from_secs(7)), ..reply(429, "") };
+        assert_eq!(wait(said), Some(7));
+        assert_eq!(wait(reply(500, "")), None);
+    }
+
+    #[test]
+    fn a_message_says_what_was_said_and_no_more() {
+        let error = answered(reply(200, r#"{"retCode":10001,"retMsg":"Symbol Invalid"}"#));
+        let text = error.unwrap_err().to_string();
+        assert_eq!(text, "bybit: Symbol Invalid (code 10001) (unknown_symbol)");
+        let long = format!(r#"{{"retCode":1,"retMsg":"{}"}}"#, "x".repeat(10_000));
+        assert!(answered(reply(200, &long)).unwrap_err().to_string().len() < 300);
+    }
+}

@@ -1,0 +1,146 @@
+//! What every exchange's replies have in common: JSON, and decimals written as text.
+
+use cache_series::row::Candle;
+use cache_series::time::Time;
+use serde::Deserialize;
+
+/// Why a text is not what the exchange's documentation says.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ParseError {
+    /// The text ends too early.
+    #[error("the reply breaks off after {bytes} bytes")]
+    Cut {
+        bytes: usize,
+        #[source]
+        source: serde_json::Error,
+    },
+    /// It is no text.
+    #[error("the reply is no text")]
+    NoText(#[source] std::str::Utf8Error),
+    /// It is no JSON, or JSON of another form.
+    #[error("the reply is not what is documented")]
+    Form(#[source] serde_json::Error),
+    /// A number that is none.
+    #[error("{name} of the row of {time} is {text:?} and not a decimal number")]
+    Number { name: &'static str, time: Time, text: String },
+    /// A moment that is none.
+    #[error("{text:?} is no moment in milliseconds since 1970")]
+    Moment { text: String },
+    /// A part that no such reply is without.
+    #[error("the reply has no {what}")]
+    Missing { what: &'static str },
+    /// Rows of something else.
+    #[error("the reply is about {text:?}, which was not asked for")]
+    Subject { text: String },
+    /// A row that ends before it begins, or at no time.
+    #[error("a row from {open_ms} to {close_ms} cannot be")]
+    Span { open_ms: i64, close_ms: i64 },
+}
+
+impl ParseError {
+    pub(crate) fn of_json(text: &str, source: serde_json::Error) -> Self {
+        if source.is_eof() { Self::Cut { bytes: text.len(), source } } else { Self::Form(source) }
+    }
+}
+
+/// Reads JSON. What is passed over in it is text, too.
+pub(crate) fn json<'body, T: Deserialize<'body>>(body: &'body [u8]) -> Result<T, ParseError> {
+    let text = std::str::from_utf8(body).map_err(ParseError::NoText)?;
+    serde_json::from_str(text).map_err(|source| ParseError::of_json(text, source))
+}
+
+/// The longest text that is read as a number.
+const NUMBER_BYTES_MAX: usize = 64;
+
+/// A decimal as the exchange writes them: digits with at most one point between them, and no
+/// exponent, sign of plus, or word.
+pub(crate) fn decimal(text: &str) -> Option<f64> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+    let all_digits =
+        |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let is_decimal = text.len() <= NUMBER_BYTES_MAX && all_digits(whole) && all_digits(fraction);
+    is_decimal.then(|| text.parse().ok()).flatten()
+}
+
+/// Reads the five numbers of a row.
+pub(crate) fn candle(
+    time: Time,
+    [open, high, low, close]: [&str; 4],
+    volume: Option<&str>,
+) -> Result<Candle, ParseError> {
+    let number = |name, text: &str| {
+        let refused = || ParseError::Number {
+            name,
+            time,
+            text: text.chars().take(NUMBER_BYTES_MAX).collect(),
+        };
+        decimal(text).ok_or_else(refused)
+    };
+    Ok(Candle {
+        open: number("open", open)?,
+        high: number("high", high)?,
+        low: number("low", low)?,
+        close: number("close", close)?,
+        volume: volume.map_or(Ok(f64::NAN), |volume| number("volume", volume))?,
+    })
+}
+
+/// The moment at which a row begins.
+pub(crate) fn moment(ms: i64) -> Result<Time, ParseError> {
+    let time = Time::from_unix_ms(ms);
+    // A time outside of the years would have become another.
+    if time.unix_ms() == ms && ms >= 0 {
+        Ok(time)
+    } else {
+        Err(ParseError::Span { open_ms: ms, close_ms: ms })
+    }
+}
+
+/// A moment that is written as text: digits alone.
+pub(crate) fn moment_text(text: &str) -> Result<Time, ParseError> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let ms = text.parse().ok().filter(|_| digits).ok_or_else(|| ParseError::Moment {
+        text: text.chars().take(NUMBER_BYTES_MAX).collect(),
+    })?;
+    moment(ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_number_is_a_plain_decimal() {
+        for (text, expected) in
+            [("0", 0.0), ("-1.5", -1.5), ("0.01634790", 0.0163479), ("93.25", 93.25)]
+        {
+            assert_eq!(decimal(text), Some(expected), "{text}");
+        }
+        let long = "1".repeat(65);
+        for text in
+            ["", "-", ".", "1.", ".5", "+1", "1e5", "inf", "NaN", "1,5", " 1", "0x1", "١", &long]
+        {
+            assert_eq!(decimal(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_moment_is_digits_within_the_years() {
+        assert_eq!(moment_text("1670608800000").unwrap().unix_ms(), 1_670_608_800_000);
+        for text in ["", "+1", "-1", "1.0", "1e3", " 1", "99999999999999999999", "9999999999999999"]
+        {
+            assert!(moment_text(text).is_err(), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_number_that_is_read_is_the_nearest(whole in 0u64..1_000_000_000, fraction in 0u64..100_000_000) {
+            let text = format!("{whole}.{fraction:08}");
+            prop_assert_eq!(decimal(&text), text.parse().ok());
+        }
+    }
+}
