@@ -107,6 +107,20 @@ fn sqlite() {
     each_alone("sqlite", &expected);
 }
 
+#[test]
+fn candles() {
+    let expected = [
+        "candles_warm_full_range",
+        "candles_copy_out_over_memcpy",
+        "candles_warm_read_over_hash_and_sort",
+        "candles_database_read_over_rows",
+        "candles_bytes_per_candle",
+        "candles_coverage_look_up_of_few",
+    ];
+    assert_eq!(rows_of("candles"), expected);
+    each_alone("candles", &expected);
+}
+
 /// Its servers are private; `cargo xtask test` installs their programs.
 #[test]
 fn storages() {

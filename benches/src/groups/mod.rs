@@ -1,6 +1,7 @@
 //! The groups, one a module.
 
 mod backplane;
+mod candles;
 mod fencing;
 mod in_flight;
 mod latency;
@@ -13,8 +14,14 @@ use serde::{Deserialize, Serialize};
 use tiers_benches::{Group, failures};
 
 /// All groups, in the order in which they run.
-pub(crate) const GROUPS: &[Group] =
-    &[memory::GROUP, sqlite::GROUP, storages::GROUP, backplane::GROUP, fencing::GROUP];
+pub(crate) const GROUPS: &[Group] = &[
+    memory::GROUP,
+    sqlite::GROUP,
+    candles::GROUP,
+    storages::GROUP,
+    backplane::GROUP,
+    fencing::GROUP,
+];
 
 /// What another process of this program is to do.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -7,7 +7,8 @@
 //! for ever. So [`Coverage`](coverage::Coverage) stands beside rows, and a stored
 //! [`Chunk`](chunk::Chunk) holds both in one record, true by itself.
 //!
-//! All rooms but [`store`], [`venue`] and [`cache`] are pure: no I/O, no clock. Time is passed in, records are bytes.
+//! All rooms but [`store`], [`venue`], [`cache`] and [`transfer`] are pure: no I/O, no clock. Time is passed in,
+//! records are bytes.
 //!
 //! ```text
 //! request ── select ── plan ──▶ pages ──▶ (a venue) ──▶ admit ──▶ chunks ──▶ directory ──▶ view
@@ -29,6 +30,7 @@
 //! | [`venue`] | what a connector has to do: pages, listings, feeds, limits, errors |
 //! | [`live`] | the row that is growing, rows that have just closed, and who has seen what |
 //! | [`cache`] | all of it put together: requests answered from memory, database and venue |
+//! | [`transfer`] | histories brought in from elsewhere, and taken out: rows, CSV by feature `csv` |
 //! | [`fill`], [`resample`] | rows made of rows: in empty slots, and of a longer timeframe |
 
 pub mod admit;
@@ -47,5 +49,6 @@ pub mod row;
 pub mod session;
 pub mod store;
 pub mod time;
+pub mod transfer;
 pub mod venue;
 pub mod view;

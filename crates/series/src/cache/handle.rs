@@ -21,6 +21,7 @@ use crate::request::Request;
 use crate::resample::ResampleRow;
 use crate::row::Row;
 use crate::time::{Grid, Slots, Time, Timeframe};
+use crate::transfer::{ImportError, Imported, OnDifference};
 use crate::venue::{VenueError, VenueErrorKind};
 
 /// One series of a [`SeriesCache`](super::SeriesCache); cheap to clone.
@@ -136,6 +137,28 @@ impl<R: Row> Series<R> {
     pub async fn gaps(&self, from: Time, to: Time) -> Result<Vec<Gap>, SeriesError> {
         let slots = self.grid().slots_in(from, to);
         Ok(gaps(&*self.stored(slots).await?, slots))
+    }
+
+    /// Brings in rows that come from elsewhere, such as a file: they are stored as if the venue had
+    /// answered with them, and nobody is asked for them. Of slots between them nothing is said.
+    ///
+    /// Rows may come in any order; all are looked at before the first is stored. Each chunk is
+    /// stored as a whole. A future that is dropped leaves some chunks out; the same import again
+    /// does no harm.
+    ///
+    /// # Errors
+    /// [`ImportError::Row`] if a row is at no slot's start, cannot be, or contradicts another one of
+    /// the same slot: nothing was stored. [`ImportError::Series`] if the database failed; some chunks
+    /// may be stored.
+    pub async fn import(
+        &self,
+        rows: impl IntoIterator<Item = (Time, R)>,
+        on_difference: OnDifference,
+    ) -> Result<Imported, ImportError> {
+        let rows = super::import::placed(self.grid(), rows)?;
+        let imported = self.shared.import(&self.state, rows, self.now(), on_difference).await;
+        self.shared.sweep_if_over();
+        Ok(imported?)
     }
 
     async fn stored(&self, slots: Slots) -> Result<Arc<crate::view::Directory<R>>, SeriesError> {

@@ -15,6 +15,7 @@ mod feed;
 mod flights;
 mod gate;
 mod handle;
+mod import;
 mod known;
 mod listing;
 mod memory;

@@ -1,4 +1,4 @@
-use super::{ColumnKind, Schema};
+use super::{ColumnKind, Row, Schema};
 
 /// The values of one column.
 #[derive(Clone, Debug)]
@@ -159,4 +159,14 @@ impl Columns {
     pub fn bytes(&self) -> usize {
         self.columns.iter().map(|column| column.len() * 8).sum()
     }
+}
+
+/// Whether two rows are the same bit by bit, as they are stored.
+pub(crate) fn same_bits<R: Row>(one: &R, other: &R) -> bool {
+    let columns = |row: &R| {
+        let mut columns = Columns::with_capacity(R::SCHEMA, 1);
+        row.write(&mut columns);
+        columns
+    };
+    columns(one) == columns(other)
 }

@@ -8,6 +8,7 @@ pub(crate) mod scaled;
 mod schema;
 
 pub use candle::Candle;
+pub(crate) use columns::same_bits;
 pub use columns::{Column, Columns};
 #[cfg(feature = "decimal")]
 pub use decimal::exact;

@@ -8,5 +8,7 @@ mod kill;
 mod live;
 mod model;
 mod reads;
+#[cfg(feature = "csv")]
+mod transfer;
 mod venue;
 mod world;
