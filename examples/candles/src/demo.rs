@@ -119,7 +119,7 @@ async fn live(world: &World, minutes: &SeriesKey, history: &History) -> Result<S
     let began = Instant::now();
     let series = world.series(minutes)?;
     let subscription = series.subscribe(Request::last(120)).await?;
-    let known = subscription.history().len();
+    let known = subscription.history().map_or(0, |history| history.len());
 
     let newest = Arc::new(AtomicI64::new(i64::MIN));
     let end = NOW + HEARD + UNHEARD + HEARD_AGAIN;

@@ -187,16 +187,16 @@ pub fn admit<R: Row>(
 }
 
 impl<R: Row> Admitted<R> {
-    /// Where there is nothing, and no row beside proves that the venue would have had one: all of
-    /// an answer without rows, and after its last row what is so recent that it may come yet.
+    /// Where there is nothing, and no row after it proves that the venue would have had one: all of
+    /// an answer without rows, and whatever lies after its last row, however long ago. A venue that
+    /// lags behind answers so too, and may have rows there later.
     fn find_nothing(&mut self, seen: Slots) {
         if seen.is_empty() {
             self.nothing.push(self.answered);
             return;
         }
-        let settled = self.grid.closed_end(self.now.before(self.rules.settle));
-        let recent = Slots::new(seen.end.max(settled), self.answered.end);
-        self.nothing.push(recent.intersection(self.answered));
+        let after = Slots::new(seen.end, self.answered.end);
+        self.nothing.push(after.intersection(self.answered));
     }
 
     /// The rows of closed slots, in order.

@@ -90,7 +90,7 @@ fn bug_8_a_cut_off_answer_proves_only_what_it_reaches() {
         |chunk: &Chunk<Candle>| chunk.coverage().iter().map(|(slots, _)| slots).collect::<Vec<_>>();
     assert_eq!(all_known(&cut), [Slots::new(0, 20)]);
     let newest = applied(&admitted(asked, answer((50..90).rev(), Reach::FromFirst), LATER));
-    assert_eq!(all_known(&newest), [Slots::new(50, 100)]);
+    assert_eq!(all_known(&newest), [Slots::new(50, 90), Slots::new(90, 100)]);
     assert_eq!(newest.len(), 40);
     for reach in [Reach::UpToLast, Reach::FromFirst] {
         let nothing = applied(&admitted(asked, answer([], reach), LATER));
@@ -98,6 +98,21 @@ fn bug_8_a_cut_off_answer_proves_only_what_it_reaches() {
     }
     let empty = applied(&admitted(asked, answer([], Reach::Whole), LATER));
     assert!(matches!(empty.state(50), Some(State::Empty { checks: 1, check_at: Some(_) })));
+}
+
+/// A venue that lags behind cuts its answer short, and does not say so.
+#[test]
+fn what_lies_after_the_last_row_is_asked_for_again_however_long_ago_it_is() {
+    let asked = Slots::new(0, 100);
+    let lagging = applied(&admitted(asked, answer(0..60, Reach::Whole), LATER));
+    assert_eq!(lagging.state(59), Some(State::Fetched));
+    let later = LATER.after(Duration::from_secs(3_600));
+    assert_eq!(lagging.coverage().missing(asked, LATER), []);
+    let missing = Slots::new(60, 100);
+    assert_eq!(lagging.coverage().missing(asked, later), [missing]);
+    let whole = admitted(missing, answer(60..100, Reach::Whole), later).apply(&lagging);
+    assert_eq!(whole.len(), 100);
+    assert_eq!(whole.coverage().iter().collect::<Vec<_>>(), [(asked, State::Fetched)]);
 }
 
 /// Bug 6 of the model: minutes without a trade were asked for again for ever.

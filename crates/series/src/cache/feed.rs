@@ -60,6 +60,14 @@ impl Following {
     }
 }
 
+impl Following {
+    /// Whether nothing more is heard: the venue refused, or the task has gone.
+    fn is_over(&self) -> bool {
+        self.status.has_changed().is_err()
+            || matches!(*self.status.borrow(), FeedStatus::Ended { .. })
+    }
+}
+
 impl Drop for Following {
     fn drop(&mut self) {
         self.task.abort();
@@ -86,7 +94,7 @@ impl<R: Row> Shared<R> {
     ) -> Arc<Following> {
         let mut following = state.following.lock();
         if let Some(following) = following.upgrade()
-            && !matches!(*following.status.borrow(), FeedStatus::Ended { .. })
+            && !following.is_over()
         {
             return following;
         }

@@ -9,7 +9,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use super::allowance::Spent;
 use crate::row::Row;
 use crate::time::Time;
-use crate::venue::{Limits, Venue, VenueError};
+use crate::venue::{Limits, Venue, VenueError, VenueErrorKind};
 
 /// The way to a venue: so many at once, so much in a span of time, and nobody while the venue wants
 /// to be left alone. One for all series of a venue and environment.
@@ -21,7 +21,34 @@ pub(super) struct Gate {
     held: Mutex<Option<(Tick, VenueError)>>,
     /// How far the venue's clock is ahead of this machine's.
     offset_ms: AtomicI64,
-    clock_checked: Mutex<Option<Tick>>,
+    looked: Mutex<Looked>,
+    /// The venue's clock is looked at by one at a time.
+    looking: Semaphore,
+}
+
+/// When the venue's clock was looked at.
+#[derive(Debug, Default)]
+struct Looked {
+    /// When it told the time last, or that it tells none.
+    told: Option<Tick>,
+    /// When and how it failed, if it has since.
+    failed: Option<(Tick, VenueError)>,
+}
+
+impl Looked {
+    fn is_due(&self, now: Tick, every: Duration) -> bool {
+        let failed_of_late = |(at, _): &(Tick, VenueError)| now.since(*at) < CLOCK_PAUSE;
+        !self.failed.as_ref().is_some_and(failed_of_late)
+            && self.told.is_none_or(|told| now.since(told) >= every)
+    }
+
+    /// Why the time is not known, if it is not.
+    fn result(&self) -> Result<(), VenueError> {
+        match &self.failed {
+            Some((_, error)) if self.told.is_none() => Err(error.clone()),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// What stands in a call's way.
@@ -42,7 +69,8 @@ impl Gate {
             spent: Mutex::new(Spent::new(limits.allowance)),
             held: Mutex::new(None),
             offset_ms: AtomicI64::new(0),
-            clock_checked: Mutex::new(None),
+            looked: Mutex::default(),
+            looking: Semaphore::new(1),
         }
     }
 
@@ -89,42 +117,96 @@ impl Gate {
         Time::from_unix_ms(here.unix_ms().saturating_add(self.offset_ms.load(Ordering::Relaxed)))
     }
 
-    /// Looks at the venue's clock if that was not done for `every`. A venue that cannot be asked is
-    /// asked again after as long, and what was known of its clock stays.
+    /// Looks at the venue's clock if that was not done for `every`. All who come before it is known
+    /// wait for the one that looks; if that one goes away, the next of them looks. A venue that fails
+    /// is asked again soon, and what was known of its clock stays.
+    ///
+    /// # Errors
+    /// What the venue said, if nothing is known of its clock: nobody can tell which slots are over.
     pub(super) async fn check_clock<R: Row>(
         &self,
         venue: &Arc<dyn Venue<R>>,
         clock: &Arc<dyn Clock>,
         every: Duration,
-    ) {
-        {
-            let mut checked = self.clock_checked.lock();
-            let now = clock.monotonic();
-            if checked.is_some_and(|checked| now.since(checked) < every) {
-                return;
+    ) -> Result<(), VenueError> {
+        let is_known = {
+            let looked = self.looked.lock();
+            if !looked.is_due(clock.monotonic(), every) {
+                return looked.result();
             }
-            *checked = Some(now);
+            looked.told.is_some()
+        };
+        let _turn = if is_known {
+            // What is known is good enough while another looks.
+            let Ok(turn) = self.looking.try_acquire() else { return Ok(()) };
+            Some(turn)
+        } else {
+            // Closed by nobody.
+            self.looking.acquire().await.ok()
+        };
+        let now = clock.monotonic();
+        {
+            let looked = self.looked.lock();
+            if !looked.is_due(now, every) {
+                return looked.result();
+            }
         }
-        let (wall, before) = (Time::from(clock.wall()), clock.monotonic());
+        if let Some(error) = self.left_alone(now) {
+            return if is_known { Ok(()) } else { Err(error) };
+        }
+        // It goes in any case, and what comes after it waits for the longer.
+        let _ = self.spent.lock().take(CLOCK_WEIGHT, now);
+        let wall = Time::from(clock.wall());
         let answer = tokio::select! {
             answer = venue.server_time() => answer,
-            () = clock.sleep(CLOCK_TIMEOUT) => return,
+            () = clock.sleep(CLOCK_TIMEOUT) => {
+                let message = format!("did not tell the time within {CLOCK_TIMEOUT:?}");
+                Err(VenueError::new(venue.name(), VenueErrorKind::Timeout, message))
+            }
         };
-        if let Ok(Some(theirs)) = answer {
+        let after = clock.monotonic();
+        let told = match answer {
+            Ok(told) => told,
+            // It never will.
+            Err(error) if !error.is_transient() => None,
+            Err(error) => {
+                if error.kind().concerns_venue() {
+                    let pause = error.retry_after().unwrap_or(CLOCK_PAUSE);
+                    self.hold(after.after(pause), error.clone());
+                }
+                let mut looked = self.looked.lock();
+                looked.failed = Some((after, error));
+                return looked.result();
+            }
+        };
+        if let Some(theirs) = told {
             // It was looked at about in the middle of the call.
-            let here = wall.after(clock.monotonic().since(before) / 2);
+            let here = wall.after(after.since(now) / 2);
             self.offset_ms.store(theirs.unix_ms() - here.unix_ms(), Ordering::Relaxed);
         }
+        *self.looked.lock() = Looked { told: Some(after), failed: None };
+        Ok(())
+    }
+
+    /// Why the venue is to be left alone at `now`, if it is.
+    fn left_alone(&self, now: Tick) -> Option<VenueError> {
+        let held = self.held.lock();
+        let (until, error) = held.as_ref()?;
+        let left = until.since(now);
+        (!left.is_zero()).then(|| error.clone().with_retry_after(left))
     }
 }
 
 /// A venue that does not tell the time within this is not waited for.
 const CLOCK_TIMEOUT: Duration = Duration::from_secs(5);
+/// A venue that did not tell the time is asked for it again after so long.
+const CLOCK_PAUSE: Duration = Duration::from_secs(1);
+/// What a look at the clock weighs of a venue's allowance.
+const CLOCK_WEIGHT: u32 = 1;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::venue::VenueErrorKind;
 
     #[test]
     fn a_venue_that_wants_to_be_left_alone_is() {

@@ -15,6 +15,7 @@ use super::shared::{Connection, Shared};
 use super::state::State;
 use super::stats::SeriesStats;
 use super::subscription::Subscription;
+use crate::coverage::State as Known;
 use crate::key::SeriesKey;
 use crate::live::Update;
 use crate::request::Request;
@@ -215,6 +216,29 @@ impl<R: Row> Series<R> {
 
     pub(super) fn traded(&self, grid: Grid) -> Slots {
         self.state.directory().head().traded(grid)
+    }
+
+    /// Waits until a time by the venue's clock.
+    pub(super) async fn wait_until(&self, time: Time) {
+        loop {
+            let left = time.since(self.now());
+            if left.is_zero() {
+                return;
+            }
+            self.shared.clock.sleep(left).await;
+        }
+    }
+
+    /// When something of `slots`, which could not be read, may be asked for again: the earliest of
+    /// what failed there, or after the first pause of what fails.
+    pub(super) fn retry_at(&self, slots: Slots) -> Time {
+        let coverage = self.state.directory().coverage(slots);
+        let failed = coverage.iter().filter_map(|(_, state)| match state {
+            Known::Failed { retry_at, .. } => Some(retry_at),
+            _ => None,
+        });
+        let first = || self.now().after(self.shared.options.failed.delay(1));
+        failed.min().unwrap_or_else(first)
     }
 
     /// Waits until all slots before `end` are over, be it that the feed says so.

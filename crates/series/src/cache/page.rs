@@ -66,16 +66,25 @@ impl<R: Row> PageCall<R> {
         loop {
             attempt = attempt.saturating_add(1);
             let place = self.unless_abandoned(flight, self.connection.gate.place()).await?;
-            let slots = match self.unless_abandoned(flight, self.pass()).await? {
-                Ok(slots) => slots,
-                Err(error) => return Err(self.failed(self.wanted(), error)),
+            // Before that nobody knows which slots are over.
+            let timed = self.unless_abandoned(flight, self.check_clock()).await?;
+            let is_timed = timed.is_ok();
+            let slots = match &timed {
+                Ok(()) => match self.unless_abandoned(flight, self.pass()).await? {
+                    Ok(slots) => slots,
+                    Err(error) => return Err(self.failed(self.wanted(), error)),
+                },
+                Err(_) => self.wanted(),
             };
             if slots.is_empty() {
                 let nothing = Slots::default();
                 return Ok(Fetched { answered: nothing, found, has_rows: false, unsaved: None });
             }
             let (epoch, now) = (self.state.epoch(), self.now());
-            let answer = self.call(slots).await;
+            let answer = match timed {
+                Ok(()) => self.call(slots).await,
+                Err(error) => Err(error),
+            };
             // What follows needs no place, and may need another call.
             drop(place);
             let error = match answer {
@@ -90,6 +99,11 @@ impl<R: Row> PageCall<R> {
             }
             let may_again = error.is_transient() && pause <= retry.wait_max;
             if !may_again || u32::from(attempt) >= retry.attempts_max {
+                if !is_timed {
+                    // Nobody knows the time by which it is to be asked for again; the look at the
+                    // clock has a pause of its own.
+                    return Err(SeriesError::venue(&self.state.key, error));
+                }
                 return Err(self.failed(slots, error));
             }
             self.unless_abandoned(flight, self.shared.clock.sleep(pause)).await?;
@@ -107,6 +121,12 @@ impl<R: Row> PageCall<R> {
             value = future => Ok(value),
             () = flight.abandoned() => Err(SeriesError::stopped(&self.state.key)),
         }
+    }
+
+    async fn check_clock(&self) -> Result<(), VenueError> {
+        let Connection { venue, gate } = &self.connection;
+        let Shared { clock, options, .. } = &*self.shared;
+        gate.check_clock(venue, clock, options.clock_interval).await
     }
 
     /// Waits until a call may go; answers for what. Others may have asked for it meanwhile.

@@ -96,7 +96,8 @@ impl<'all, R: Row> Read<'all, R> {
         shared.open(state).await?;
         let Some(connection) = self.connection else { return self.answer_offline().await };
         let every = shared.options.clock_interval;
-        connection.gate.check_clock(&connection.venue, &shared.clock, every).await;
+        // What is stored can be told without it; a page is not asked for before it is known.
+        let _ = connection.gate.check_clock(&connection.venue, &shared.clock, every).await;
         let paging = connection.venue.paging(&state.key);
         let paging = paging.map_err(|error| SeriesError::venue(&state.key, error))?;
         // Each pin is held until the next one is, so that nothing goes in between.

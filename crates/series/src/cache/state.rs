@@ -235,6 +235,8 @@ impl<R: Row> State<R> {
             }
             Arc::new(directory.without_chunks(indices))
         });
+        // It holds what has gone.
+        self.proven.store(None);
         self.totals.add(rows, bytes);
         let mut seen = self.seen.lock();
         for index in indices {
@@ -292,8 +294,13 @@ impl<R: Row> State<R> {
 
     /// Says that all of `slots` is known in this directory, and none of it due before `until`.
     pub(super) fn prove(&self, directory: &Arc<Directory<R>>, slots: Slots, until: Time) {
-        let directory = Arc::clone(directory);
-        self.proven.store(Some(Arc::new(Proven { directory, slots, until })));
+        let proven = Proven { directory: Arc::clone(directory), slots, until };
+        self.proven.store(Some(Arc::new(proven)));
+        // Of one that is not current any more nothing is asked, and it would hold what has gone. Looked
+        // at last: whoever changes it after this forgets what was proven, or proves it anew.
+        if !Arc::ptr_eq(&self.directory.load(), directory) {
+            self.proven.store(None);
+        }
     }
 
     /// Keeps `slots` in memory until the pin is dropped.
@@ -315,5 +322,44 @@ impl<R: Row> Drop for Pin<'_, R> {
         if let Some(place) = pins.iter().position(|slots| *slots == self.slots) {
             pins.swap_remove(place);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::coverage::{Coverage, State as Known};
+    use crate::row::Candle;
+    use crate::time::{Alignment, Timeframe};
+
+    /// Nothing but its readers holds what was taken out of memory.
+    #[test]
+    fn what_has_gone_from_memory_is_held_by_no_proof() {
+        let key = SeriesKey::new("TEST", "BTC/USDT", Timeframe::Minute1).unwrap();
+        let grid = Grid::new(Timeframe::Minute1, Alignment::UTC);
+        let (calendar, totals) = (Arc::new(SessionCalendar::ALWAYS), Arc::default());
+        let state = State::<Candle>::new(key, grid, Rules::DEFAULT, calendar, 1, totals);
+        let later = Time::EPOCH.after(Duration::from_secs(1));
+        let slots = Slots::new(0, 10);
+        let publish = || {
+            let coverage = Coverage::from_iter([(slots, Known::Fetched)]);
+            let rows = slots.iter().map(|slot| (slot, Candle::flat(1.0, 1.0)));
+            let chunk = Arc::new(Chunk::build(0, rows, coverage).unwrap());
+            state.publish(state.epoch(), std::slice::from_ref(&chunk), Meeting::Keeps);
+            (state.directory(), Arc::downgrade(&chunk))
+        };
+        let (directory, chunk) = publish();
+        state.prove(&directory, slots, later);
+        assert!(state.is_proven(&directory, slots, Time::EPOCH));
+        drop(directory);
+        state.evict(&[0]);
+        assert!(chunk.upgrade().is_none(), "proven before it went");
+        let (directory, chunk) = publish();
+        state.evict(&[0]);
+        state.prove(&directory, slots, later);
+        drop(directory);
+        assert!(chunk.upgrade().is_none(), "proven after it went");
     }
 }

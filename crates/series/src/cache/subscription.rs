@@ -3,15 +3,15 @@ use std::sync::Arc;
 
 use futures_util::Stream;
 use futures_util::stream;
-use tokio::sync::broadcast;
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::sync::{broadcast, watch};
 
 use super::error::SeriesError;
 use super::feed::{FeedStatus, Following};
 use super::handle::Series;
 use super::reading::Reading;
 use crate::live::{Cursor, Delivery, Update};
-use crate::request::{Request, Window};
+use crate::request::Request;
 use crate::row::Row;
 use crate::time::{Slots, Time};
 
@@ -21,15 +21,17 @@ use crate::time::{Slots, Time};
 #[derive(Debug)]
 pub struct Subscription<R: Row> {
     series: Series<R>,
-    history: Reading<R>,
-    request: Request,
+    history: Option<Reading<R>>,
     cursor: Cursor,
     updates: broadcast::Receiver<Update<R>>,
     /// Rows that were read and not delivered yet.
     queue: VecDeque<LiveRow<R>>,
     /// An update before which something has to be read.
     waiting: Option<Update<R>>,
-    following: Arc<Following>,
+    /// Before then what could not be read is not read again.
+    retry_at: Option<Time>,
+    status: watch::Receiver<FeedStatus>,
+    _following: Arc<Following>,
 }
 
 /// A row of a subscription.
@@ -56,18 +58,28 @@ impl<R: Row> Subscription<R> {
         }
         let history = series.read(request).await?;
         let cursor = Cursor::after(history.slots().end);
-        let (queue, waiting) = (VecDeque::new(), None);
-        Ok(Self { series, history, request, cursor, updates, queue, waiting, following })
+        Ok(Self {
+            series,
+            history: Some(history),
+            cursor,
+            updates,
+            queue: VecDeque::new(),
+            waiting: None,
+            retry_at: None,
+            status: following.status.clone(),
+            _following: following,
+        })
     }
 
-    /// The history, up to which the subscription was made.
-    pub fn history(&self) -> &Reading<R> {
-        &self.history
+    /// The history, up to which the subscription was made. It is let go, and what it holds in memory
+    /// with it, once the [next](Self::next) row is asked for.
+    pub fn history(&self) -> Option<&Reading<R>> {
+        self.history.as_ref()
     }
 
     /// How the connection to the feed stands.
     pub fn status(&self) -> FeedStatus {
-        self.following.status.borrow().clone()
+        self.status.borrow().clone()
     }
 
     /// The next row: every row that closes after the history, once and in order, and between them
@@ -76,19 +88,17 @@ impl<R: Row> Subscription<R> {
     /// It may be dropped and called again; nothing is lost. After an error it goes on where it was.
     ///
     /// # Errors
-    /// [`SeriesError`] if rows of which the feed did not tell could not be read.
+    /// [`SeriesError`] if rows of which the feed did not tell could not be read; they are read again
+    /// when the venue may be asked again. [`SeriesError::Venue`] or [`SeriesError::Stopped`] once
+    /// the feed has ended and all that it told is delivered: there is nothing after that.
     pub async fn next(&mut self) -> Result<LiveRow<R>, SeriesError> {
+        self.history = None;
         loop {
             if let Some(row) = self.queue.pop_front() {
                 return Ok(row);
             }
             if self.waiting.is_none() {
-                self.waiting = match self.updates.recv().await {
-                    Ok(update) => Some(update),
-                    // What was missed is found out by the update after it.
-                    Err(RecvError::Lagged(_)) => None,
-                    Err(RecvError::Closed) => return Err(SeriesError::stopped(self.series.key())),
-                };
+                self.waiting = self.hear().await?;
             }
             let Some(update) = &self.waiting else { continue };
             match self.cursor.offer(update) {
@@ -104,20 +114,76 @@ impl<R: Row> Subscription<R> {
         }
     }
 
-    /// Its rows as a stream. It does not end; an error is an item like others.
+    /// What the feed tells next, or nothing where something was missed: that is found out by the
+    /// update after it.
+    async fn hear(&mut self) -> Result<Option<Update<R>>, SeriesError> {
+        loop {
+            let is_over = tokio::select! {
+                biased;
+                update = self.updates.recv() => return match update {
+                    Ok(update) => Ok(Some(update)),
+                    Err(RecvError::Lagged(_)) => Ok(None),
+                    Err(RecvError::Closed) => Err(SeriesError::stopped(self.series.key())),
+                },
+                changed = self.status.changed() => {
+                    changed.is_err() || matches!(*self.status.borrow(), FeedStatus::Ended { .. })
+                }
+            };
+            if is_over {
+                return match self.updates.try_recv() {
+                    Ok(update) => Ok(Some(update)),
+                    Err(TryRecvError::Lagged(_)) => Ok(None),
+                    Err(TryRecvError::Empty | TryRecvError::Closed) => Err(self.end()),
+                };
+            }
+        }
+    }
+
+    /// Why the feed has ended.
+    fn end(&self) -> SeriesError {
+        match self.status() {
+            FeedStatus::Ended { error } => SeriesError::venue(self.series.key(), error),
+            // Its task was stopped, or has panicked.
+            _ => SeriesError::stopped(self.series.key()),
+        }
+    }
+
+    /// Whether the feed has ended.
+    fn has_ended(&self) -> bool {
+        self.status.has_changed().is_err() || matches!(self.status(), FeedStatus::Ended { .. })
+    }
+
+    /// Its rows as a stream. An error is an item like others; the stream ends after the one that tells
+    /// of the feed's end.
     pub fn into_stream(self) -> impl Stream<Item = Result<LiveRow<R>, SeriesError>> + Send {
-        stream::unfold(self, |mut subscription| async move {
-            Some((subscription.next().await, subscription))
+        stream::unfold(Some(self), |subscription| async move {
+            let mut subscription = subscription?;
+            let next = subscription.next().await;
+            let is_last =
+                next.is_err() && subscription.waiting.is_none() && subscription.has_ended();
+            Some((next, (!is_last).then_some(subscription)))
         })
     }
 
-    /// Reads rows of which the feed did not tell, as soon as their slots are over.
+    /// Reads rows of which the feed did not tell, as soon as their slots are over. All of them are
+    /// wanted, whatever was asked of the history.
     async fn read(&mut self, span: Slots) -> Result<(), SeriesError> {
         let series = &self.series;
+        if let Some(retry_at) = self.retry_at {
+            series.wait_until(retry_at).await;
+            self.retry_at = None;
+        }
         series.wait_until_over(span.end).await;
         let grid = series.grid();
-        let window = Window::Range { from: grid.start_of(span.start), to: grid.start_of(span.end) };
-        let reading = series.read(Request { window, ..self.request }).await?;
+        let request = Request::range(grid.start_of(span.start), grid.start_of(span.end))
+            .with_slots_max(u64::MAX);
+        let reading = match series.read(request).await {
+            Ok(reading) => reading,
+            Err(error) => {
+                self.retry_at = Some(series.retry_at(span));
+                return Err(error);
+            }
+        };
         let rows: Vec<LiveRow<R>> =
             reading.view().iter().map(|(slot, row)| self.live(slot, row, true)).collect();
         // From here on nothing is awaited.

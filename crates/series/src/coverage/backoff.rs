@@ -46,6 +46,8 @@ impl Backoff {
             Some(State::Empty { checks, check_at: None }) => {
                 return State::Empty { checks, check_at: None };
             }
+            // The same answer again, or one that was not asked for this slot's sake, is no other check.
+            Some(empty @ State::Empty { .. }) if !empty.is_due(now) => return empty,
             Some(State::Empty { checks, .. }) => checks.saturating_add(1),
             // The check has brought nothing new, and there is no other.
             Some(settling @ State::Settling { .. }) => {

@@ -1,13 +1,14 @@
 //! Histories that go on: what happens after them, without a gap and without a repeat.
 
 use cache_series::cache::{FeedStatus, SeriesError, Source, Subscription};
-use cache_series::request::Request;
+use cache_series::request::{Completeness, Request};
 use cache_series::row::Candle;
 use cache_series::venue::VenueErrorKind;
 
 use crate::venue::{TestVenue, candle};
 use crate::world::{NOW, World, at, range, rows};
 use cache_series::time::Slots;
+use futures_util::StreamExt;
 
 async fn closed(live: &mut Subscription<Candle>, count: usize) -> Vec<(i64, Candle)> {
     let mut rows = Vec::new();
@@ -28,12 +29,13 @@ fn plain(slots: std::ops::Range<i64>) -> Vec<(i64, Candle)> {
 async fn history_and_updates_join_without_gap_or_repeat() {
     let mut world = World::new(TestVenue::new(NOW - 500..NOW + 100));
     let mut live = world.series().subscribe(Request::last(50)).await.unwrap();
-    assert_eq!(rows(live.history()), plain(NOW - 50..NOW));
+    assert_eq!(rows(live.history().unwrap()), plain(NOW - 50..NOW));
     world.venue.connected().await;
     let growing = Candle::flat(5.0, 1.0);
     world.venue.tell(at(NOW), growing, false);
     let row = live.next().await.unwrap();
     assert_eq!((row.slot, row.row, row.closed, row.time), (NOW, growing, false, at(NOW)));
+    assert!(live.history().is_none(), "it is let go");
     assert_eq!(world.series().read(Request::last(2)).await.unwrap().open(), Some((NOW, &growing)));
     world.advance(40);
     // What the history had is not told again.
@@ -125,6 +127,57 @@ async fn a_failure_between_is_told_and_then_gone_over() {
     assert_eq!(closed(&mut live, 4).await, plain(NOW..NOW + 4));
 }
 
+/// What was asked of the history says nothing of rows that were missed: all of them come, and the
+/// venue is not asked again and again for them.
+#[tokio::test]
+async fn what_was_missed_is_read_whole_whatever_the_history_was_asked_with() {
+    let world = World::new(TestVenue::new(NOW - 500..NOW + 100));
+    let request = Request::last(5).with_completeness(Completeness::BestEffort).with_slots_max(5);
+    let mut live = world.series().subscribe(request).await.unwrap();
+    world.venue.connected().await;
+    world.advance(1_300);
+    world.venue.calls();
+    world.venue.fail_next(1, VenueErrorKind::Unavailable);
+    world.venue.tell(at(NOW + 20), candle(NOW + 20), true);
+    assert!(live.next().await.is_err());
+    assert_eq!(world.venue.calls().len(), 1);
+    let next = tokio::spawn(async move {
+        let rows = closed(&mut live, 21).await;
+        (rows, live)
+    });
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!next.is_finished() && world.venue.calls().is_empty(), "it waits");
+    world.advance(1);
+    assert_eq!(next.await.unwrap().0, plain(NOW..NOW + 21));
+}
+
+#[tokio::test]
+async fn a_feed_that_ends_is_told_after_all_that_it_told() {
+    let world = World::new(TestVenue::new(NOW - 500..NOW + 100));
+    let mut live = world.series().subscribe(Request::last(5)).await.unwrap();
+    world.venue.connected().await;
+    world.advance(60);
+    world.venue.tell(at(NOW), candle(NOW), true);
+    world.venue.refuse_feed();
+    while !matches!(live.status(), FeedStatus::Ended { .. }) {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(closed(&mut live, 1).await, plain(NOW..NOW + 1));
+    let end = tokio::spawn(async move { live.into_stream().collect::<Vec<_>>().await });
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+    assert!(end.is_finished(), "it waits for ever");
+    let end = end.await.unwrap();
+    let [Err(SeriesError::Venue { source, .. })] = &end[..] else { panic!("{end:?}") };
+    assert_eq!(source.kind(), VenueErrorKind::Refused);
+    // Whoever comes later begins another.
+    let later = world.series().subscribe(Request::last(5)).await.unwrap();
+    assert!(matches!(later.status(), FeedStatus::Connected));
+}
+
 #[tokio::test]
 async fn a_venue_without_a_feed_says_so() {
     let world = World::new(TestVenue::new(NOW - 500..NOW));
@@ -159,7 +212,7 @@ async fn updates_during_the_history_are_neither_lost_nor_repeated() {
     let mut live = subscribing.await.unwrap().unwrap();
     world.advance(60);
     world.venue.tell(at(NOW + 3), candle(NOW + 3), true);
-    let mut all = rows(live.history());
+    let mut all = rows(live.history().unwrap());
     let first = all[0].0;
     while all.last().is_some_and(|(slot, _)| *slot < NOW + 3) {
         all.extend(closed(&mut live, 1).await);

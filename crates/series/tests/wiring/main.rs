@@ -4,6 +4,7 @@
 
 mod bounds;
 mod bugs;
+mod clock;
 mod kill;
 mod live;
 mod model;

@@ -102,7 +102,7 @@ impl Plain {
     fn answered(&mut self, asked: Slots, venue: &BTreeMap<i64, Candle>, now: Time) {
         let settled = MINUTES.closed_end(now.before(RULES.settle));
         let last = asked.iter().rfind(|slot| venue.contains_key(slot));
-        let first_nothing = last.map_or(asked.start, |last| (last + 1).max(settled));
+        let first_nothing = last.map_or(asked.start, |last| last + 1);
         for slot in asked {
             let known = self.stored.get(&slot).copied();
             let before = known.map(|known| known.0);

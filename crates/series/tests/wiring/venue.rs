@@ -44,6 +44,10 @@ pub(crate) struct Said {
     pub(crate) listing_calls: u64,
     pub(crate) limits: Limits,
     pub(crate) server_time: Option<Time>,
+    /// So many looks at its clock fail next.
+    pub(crate) clock_failures: u32,
+    pub(crate) clock_holds: bool,
+    pub(crate) clock_calls: u64,
     /// Calls are noted, and answered when they are released.
     pub(crate) holds: bool,
     pub(crate) under_way: u64,
@@ -67,6 +71,9 @@ impl TestVenue {
             listing_calls: 0,
             limits: Limits::default(),
             server_time: None,
+            clock_failures: 0,
+            clock_holds: false,
+            clock_calls: 0,
             holds: false,
             under_way: 0,
             under_way_max: 0,
@@ -106,7 +113,7 @@ impl TestVenue {
     }
 
     pub(crate) fn release(&self) {
-        self.change(|said| said.holds = false);
+        self.change(|said| (said.holds, said.clock_holds) = (false, false));
         self.released.notify_waiters();
     }
 
@@ -124,6 +131,12 @@ impl TestVenue {
     pub(crate) fn tell(&self, time: Time, row: Candle, closed: bool) {
         let message = FeedMessage { time, row, closed };
         self.change(|said| said.feeds.retain(|feed| feed.send(Ok(message)).is_ok()));
+    }
+
+    /// The feed says so, and is not made again.
+    pub(crate) fn refuse_feed(&self) {
+        let error = VenueError::new(&self.name, VenueErrorKind::Refused, "no more");
+        self.change(|said| said.feeds.retain(|feed| feed.send(Err(error.clone())).is_ok()));
     }
 
     pub(crate) fn disconnect(&self) {
@@ -202,7 +215,20 @@ impl Venue<Candle> for TestVenue {
     }
 
     async fn server_time(&self) -> Result<Option<Time>, VenueError> {
-        Ok(self.look(|said| said.server_time))
+        self.change(|said| said.clock_calls += 1);
+        loop {
+            let released = self.released.notified();
+            if !self.look(|said| said.clock_holds) {
+                break;
+            }
+            released.await;
+        }
+        let mut said = self.said.lock().unwrap();
+        if said.clock_failures > 0 {
+            said.clock_failures -= 1;
+            return Err(VenueError::new(&self.name, VenueErrorKind::Unavailable, "no clock"));
+        }
+        Ok(said.server_time)
     }
 
     async fn feed(&self, _: &SeriesKey) -> Result<FeedStream<Candle>, VenueError> {
