@@ -42,7 +42,9 @@ mod tests {
         }
         let (_, write) = script.split_once("_write\"(").unwrap();
         let (fills, _) = write.split_once("3 = ANY (p_action)").unwrap();
-        for gone in ["advisory", "v_floor,", "last_value", "p_mark[c.at]", "BETWEEN v_floor"] {
+        for gone in
+            ["p_stripes) s", "v_floor,", "c.last_value INTO", "p_mark[c.at]", "BETWEEN v_floor"]
+        {
             assert!(!fills.contains(gone), "{gone}");
         }
         assert!(!write.contains("overtaken"));
