@@ -86,19 +86,41 @@ impl Process {
         };
         for thread in threads {
             // A thread may end while it is looked at.
-            let Ok(status) = std::fs::read_to_string(thread?.path().join("stat")) else { continue };
-            // The name in brackets may hold anything; the state follows the last one.
-            let state = status.rsplit(')').next().and_then(|rest| rest.split_whitespace().next());
-            if !matches!(state, Some("T" | "Z" | "X")) {
+            let Some([state, _]) = state_and_parent(&thread?.path()) else { continue };
+            if !matches!(state.as_str(), "T" | "Z" | "X") {
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
-    /// Ends it at once, as a machine that fails does, and waits for its end.
+    /// Ends it at once, as a machine that fails does, and waits for its end. Its children end with
+    /// it: PostgreSQL's would answer until they notice.
     pub(crate) fn kill(mut self) -> anyhow::Result<()> {
-        self.end()
+        let children = self.children();
+        self.end()?;
+        for child in &children {
+            // It may have ended with its parent.
+            let _ = kill_process(*child, Signal::KILL);
+        }
+        let begun = Instant::now();
+        while children.iter().any(|child| runs(*child)) {
+            anyhow::ensure!(begun.elapsed() < Duration::from_secs(10), "a child does not end");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+
+    /// The processes that it has started, as the system tells; none where it tells nothing.
+    fn children(&self) -> Vec<Pid> {
+        let own = self.child.id().to_string();
+        let Ok(processes) = std::fs::read_dir("/proc") else { return Vec::new() };
+        let children = processes.flatten().filter_map(|process| {
+            let number = process.file_name().to_str()?.parse().ok()?;
+            let [_, parent] = state_and_parent(&process.path())?;
+            (parent == own).then(|| Pid::from_raw(number)).flatten()
+        });
+        children.collect()
     }
 
     /// Asks it to end, and kills it if it does not within ten seconds.
@@ -120,6 +142,20 @@ impl Process {
         self.child.wait().context("cannot wait for a server's end")?;
         Ok(())
     }
+}
+
+/// The state of a process or thread and the number of its parent, from its folder in `/proc`; none
+/// if it has gone meanwhile.
+fn state_and_parent(folder: &Path) -> Option<[String; 2]> {
+    let status = std::fs::read_to_string(folder.join("stat")).ok()?;
+    // The name in brackets may hold anything; what follows the last one is told apart by spaces.
+    let mut words = status.rsplit(')').next()?.split_whitespace().map(str::to_owned);
+    Some([words.next()?, words.next()?])
+}
+
+fn runs(process: Pid) -> bool {
+    let folder = format!("/proc/{}", process.as_raw_nonzero());
+    state_and_parent(Path::new(&folder)).is_some_and(|[state, _]| !matches!(&*state, "Z" | "X"))
 }
 
 impl Drop for Process {
