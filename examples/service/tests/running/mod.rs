@@ -61,6 +61,8 @@ impl Place {
         assert_eq!(started["environment"], environment);
         let address = started["address"].as_str().expect("text").to_owned();
         let running = RefCell::new(Running { child, output });
+        // Built with what speaks TLS by the connectors, the client wants to know how, though it never does.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         Service { client: Client::new(), address, running }
     }
 }
