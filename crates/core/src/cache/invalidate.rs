@@ -101,11 +101,13 @@ pub(crate) async fn invalidate_announced(
     mode: InvalidationMode,
     announcement: &Announcement<'_>,
 ) -> Invalidation {
-    in_process(shared, reached.key_test.as_ref(), &selector, mode);
+    let mark = in_process(shared, reached.key_test.as_ref(), &selector, mode);
     let mut done = invalidate_storages(shared, &reached, &selector, mode, announcement).await;
     done.unannounced = announcement.finish().await;
     if !cfg!(mutant = "memory_before_only") {
-        heard_in_process(shared, reached.key_test.as_ref(), &selector, mode);
+        // What was accepted since is newer.
+        let heard = |queue: &dyn ErasedQueue| queue.heard(&selector, mark);
+        in_process_and(shared, reached.key_test.as_ref(), &selector, mode, heard);
     }
     shared.events.tell(EventKind::Invalidation, || CacheEvent::Invalidation {
         pending: done.pending.iter().map(|pending| pending.storage.clone()).collect(),
@@ -145,14 +147,15 @@ pub(crate) async fn invalidate_storages(
     done
 }
 
-/// Raises the process fence, then takes back what is queued and removes from memory.
+/// Raises the process fence, then takes back what is queued and removes from memory. Gives the mark of
+/// the fence.
 fn in_process(
     shared: &Shared,
     key_test: Option<&KeyTest>,
     selector: &Selector,
     mode: InvalidationMode,
-) {
-    in_process_and(shared, key_test, selector, mode, |queue| queue.invalidated(selector));
+) -> u64 {
+    in_process_and(shared, key_test, selector, mode, |queue| queue.invalidated(selector))
 }
 
 /// The same for what somebody else has invalidated, or what began before: the storages decide whether
@@ -163,7 +166,7 @@ pub(crate) fn heard_in_process(
     selector: &Selector,
     mode: InvalidationMode,
 ) {
-    in_process_and(shared, key_test, selector, mode, |queue| queue.heard(selector));
+    in_process_and(shared, key_test, selector, mode, |queue| queue.heard(selector, u64::MAX));
 }
 
 /// Forgets all that the process has read, for it may have missed an invalidation. What is queued is
@@ -183,19 +186,18 @@ fn in_process_and(
     selector: &Selector,
     mode: InvalidationMode,
     queued: impl Fn(&dyn ErasedQueue),
-) {
-    if !cfg!(mutant = "no_raise") {
-        match selector.cells() {
-            Some(cells) => shared.fence.raise(cells),
-            None => shared.fence.raise_floor(),
-        };
-    }
+) -> u64 {
+    let mark = match selector.cells() {
+        _ if cfg!(mutant = "no_raise") => shared.fence.stamp(),
+        Some(cells) => shared.fence.raise(cells),
+        None => shared.fence.raise_floor(),
+    };
     // Before memory: what is accepted in between is taken out of there, and stays queued.
     if !cfg!(mutant = "queue_uninvalidated") {
         shared.queues.for_each(|queue| queued(&*queue));
     }
     if cfg!(mutant = "no_remove") {
-        return;
+        return mark;
     }
     for memory in &shared.memories {
         let memory = &memory.engine;
@@ -222,6 +224,7 @@ fn in_process_and(
             },
         }
     }
+    mark
 }
 
 /// Invalidates in the process and leaves it pending in every storage, for an operation that is

@@ -121,6 +121,9 @@ pub enum WriteLost {
     Refused,
     /// It failed until its time was over.
     GivenUp,
+    /// The cache was closed, and the time for that was over; if it was on its way, it may have been
+    /// written.
+    Closed,
 }
 
 /// Kinds of events, to subscribe to.

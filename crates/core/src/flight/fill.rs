@@ -65,7 +65,8 @@ impl<'a, N: Node> Fills<'a, N> {
             let tier = &self.binding.tiers[above];
             let lifetime =
                 Lifetime { remaining, remaining_kept, ..tier.lifetime(&self.binding.definition) };
-            self.storage(above, item, entry, lifetime, (now, item.led.flight.begun));
+            let outdates = item.led.is_refresh();
+            self.storage(above, item, entry, lifetime, (now, item.led.flight.begun), outdates);
         }
         self.binding.fill_memory(MemoryFill {
             node: &item.led.node,
@@ -82,19 +83,21 @@ impl<'a, N: Node> Fills<'a, N> {
     }
 
     /// Stores what a load brought into every storage tier. `mark` is the one of the process' fence
-    /// under which it fills memory.
+    /// under which it fills memory. `outdates`: what is still on its way under the same stamp, of a
+    /// load or of the queue, is older.
     pub(super) fn load(
         &mut self,
         item: &Item<N>,
         entry: &Entry,
         asked_ttl: Option<Duration>,
         mark: u64,
+        outdates: bool,
     ) {
         let now = self.binding.cache.clock.wall();
         for depth in 0..self.binding.tiers.len() {
             let tier = &self.binding.tiers[depth];
             let lifetime = Lifetime { asked_ttl, ..tier.lifetime(&self.binding.definition) };
-            self.storage(depth, item, entry, lifetime, (now, mark));
+            self.storage(depth, item, entry, lifetime, (now, mark), outdates);
         }
     }
 
@@ -105,6 +108,7 @@ impl<'a, N: Node> Fills<'a, N> {
         entry: &Entry,
         lifetime: Lifetime,
         (now, mark): (Timestamp, u64),
+        outdates: bool,
     ) {
         let tier = &self.binding.tiers[depth];
         let takes = tier.size.takes(u64::from(entry.decoded_bytes));
@@ -120,8 +124,8 @@ impl<'a, N: Node> Fills<'a, N> {
             return;
         }
         let entry = with_lifetime(entry.clone(), lifetime, now);
-        let action = if item.led.is_refresh() {
-            // Loads that began before it may still be on their way here, with the same stamp.
+        let action = if outdates {
+            // It keeps them out.
             WriteAction::Update { entry, stamp }
         } else {
             WriteAction::Fill { entry, stamp: late_stamp(stamp) }

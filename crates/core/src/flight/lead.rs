@@ -272,15 +272,19 @@ async fn prepare<N: Node>(
     let binding = &batch.binding;
     let item = &batch.items[at];
     let Loaded { value, ttl, tags } = loaded;
-    if item.led.is_refresh()
-        && let Some(queue) = &binding.queue
-    {
-        queue.outdate_before(&item.key, item.led.flight.begun);
-    }
+    let begun = item.led.flight.begun;
+    let outdates = match &binding.queue {
+        Some(queue) if item.led.is_refresh() => {
+            queue.outdate_before(&item.key, begun);
+            true
+        }
+        Some(queue) => queue.unlist_before(&item.key, begun),
+        None => item.led.is_refresh(),
+    };
     let value = match value {
         LoadedValue::Value(value) => Some(Arc::new(value)),
         LoadedValue::Absent => None,
-        LoadedValue::NotModified => return extend(batch, at, ttl, fills),
+        LoadedValue::NotModified => return extend(batch, at, ttl, outdates, fills),
     };
     let tags = binding.tags(&item.led.node, tags)?;
     let created = binding.cache.clock.wall();
@@ -312,7 +316,7 @@ async fn prepare<N: Node>(
         match encode(binding, &item.key, value.as_ref(), tags.clone(), created).await {
             Ok(entry) => {
                 encoded_bytes = Some(u64::from(entry.decoded_bytes));
-                fills.load(item, &entry, asked_ttl, mark);
+                fills.load(item, &entry, asked_ttl, mark, outdates);
             }
             Err(error) => {
                 binding.recorder.encode_failures(1);
@@ -342,6 +346,7 @@ fn extend<N: Node>(
     batch: &Batch<N>,
     at: usize,
     ttl: Option<Duration>,
+    outdates: bool,
     fills: &mut Fills<'_, N>,
 ) -> Result<Answer<N::Value>, Error> {
     let binding = &batch.binding;
@@ -355,7 +360,7 @@ fn extend<N: Node>(
     let ttl = binding.asked_ttl(ttl, stale.previous.value.is_none());
     let mark = memory_stamp(binding, item, &stale.tags);
     if let Some((_, entry)) = &stale.stored {
-        fills.load(item, entry, ttl, mark);
+        fills.load(item, entry, ttl, mark, outdates);
     }
     let value = stale.previous.value.clone();
     let created = stale.previous.created;

@@ -220,6 +220,7 @@ pub(crate) fn write_lost(node: &str, key: &Key, why: WriteLost) {
     let reason = match why {
         WriteLost::Refused => "refused",
         WriteLost::GivenUp => "given up",
+        WriteLost::Closed => "closed",
     };
     event!(WRITE_LOST, "queued write is lost", node, key, reason);
 }

@@ -7,7 +7,7 @@ use super::queue::{Accepted, Queue};
 use super::{source, storages};
 use crate::backplane::Cause;
 use crate::cache::{Binding, Reached, invalidate_storages, within};
-use crate::events::{CacheEvent, EventKind, WriteLost};
+use crate::events::{CacheEvent, EventKind, Hub, WriteLost};
 use crate::fence::cell_of_key;
 use crate::key::Key;
 use crate::node::Node;
@@ -143,7 +143,7 @@ async fn settle<N: Node>(
     };
     queue.freed(freed);
     for (key, why) in lost {
-        observe_lost(binding, &key, why);
+        tell_lost(&binding.cache.events, binding.definition.name.as_str(), &key, why);
     }
     if !given_up.is_empty() {
         // Nobody knows what stands there now.
@@ -152,11 +152,11 @@ async fn settle<N: Node>(
     queue.settled.notify_waiters();
 }
 
-fn observe_lost<N: Node>(binding: &Binding<N>, key: &Key, why: WriteLost) {
-    let node = &binding.definition.name;
+/// Tells of a value that was accepted and is lost.
+pub(crate) fn tell_lost(events: &Hub, node: &str, key: &Key, why: WriteLost) {
     crate::observe::write_lost(node, key, why);
-    binding.cache.events.tell(EventKind::WriteLost, || CacheEvent::WriteLost {
-        node: node.as_str().into(),
+    events.tell(EventKind::WriteLost, || CacheEvent::WriteLost {
+        node: node.into(),
         key: key.clone(),
         why,
     });

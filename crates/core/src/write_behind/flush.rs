@@ -15,7 +15,8 @@ pub struct Flushed {
     pub written: u64,
     /// Were kept out: something was invalidated since they were accepted, or is newer.
     pub refused: u64,
-    /// Failed until their time was over.
+    /// Failed until their time was over, or until newer ones of their keys, which are still tried,
+    /// had stood in their place for as long.
     pub given_up: u64,
 }
 
@@ -43,7 +44,9 @@ impl<N: Node> Queue<N> {
         key: Option<&Key>,
     ) -> Result<Flushed, Error> {
         let before = self.recorder.snapshot();
-        let up_to = self.state.lock().values.hasten(key, binding.cache.clock.monotonic());
+        let begun = binding.cache.clock.monotonic();
+        let up_to = self.state.lock().values.hasten(key, begun);
+        let mut overdue = 0;
         self.work.notify_one();
         loop {
             let mut settled = pin!(self.settled.notified());
@@ -52,6 +55,12 @@ impl<N: Node> Queue<N> {
             {
                 let state = self.state.lock();
                 if state.values.is_settled(key, up_to) {
+                    break;
+                }
+                // Newer ones took the place of what would have been given up by now.
+                let now = binding.cache.clock.monotonic();
+                if let Some(count) = state.values.overdue(key, up_to, begun, now) {
+                    overdue = count;
                     break;
                 }
                 if !state.is_running {
@@ -64,7 +73,7 @@ impl<N: Node> Queue<N> {
         Ok(Flushed {
             written: after.written - before.written,
             refused: after.refused - before.refused,
-            given_up: after.given_up - before.given_up,
+            given_up: after.given_up - before.given_up + overdue,
         })
     }
 }

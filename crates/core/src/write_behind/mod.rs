@@ -15,6 +15,7 @@ mod source;
 mod storages;
 
 pub(crate) use accept::accept;
+pub(crate) use drain::tell_lost;
 pub use flush::Flushed;
 pub(crate) use queue::Queue;
 pub(crate) use queues::{ErasedQueue, Queues};

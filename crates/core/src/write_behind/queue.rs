@@ -122,7 +122,9 @@ impl<N: Node> Queue<N> {
     pub(crate) fn outdate(&self, key: &Key) {
         match self.options.to {
             Destination::Storages => self.withdraw_key(key, |_| true),
-            Destination::Source => self.state.lock().values.unlist_key(key),
+            Destination::Source => {
+                self.state.lock().values.unlist_key(key, |_| true);
+            }
         }
     }
 
@@ -132,6 +134,14 @@ impl<N: Node> Queue<N> {
         if self.options.to == Destination::Storages {
             self.withdraw_key(key, |accepted| accepted.mark <= begun);
         }
+    }
+
+    /// As [`outdate_before`](Self::outdate_before) of a load that asked the tiers first, past what is
+    /// queued: nothing is read from that any more, and the storages are to keep it out. Whether there
+    /// is any.
+    pub(crate) fn unlist_before(&self, key: &Key, begun: u64) -> bool {
+        self.options.to == Destination::Storages
+            && self.state.lock().values.unlist_key(key, |accepted| accepted.mark <= begun)
     }
 
     fn withdraw_key(&self, key: &Key, selects: impl Fn(&Accepted<N>) -> bool) {
@@ -164,7 +174,7 @@ impl<N: Node> Accepted<N> {
     }
 
     /// Whether a tier would still give it, had it been stored when it was accepted.
-    fn is_fresh(&self, binding: &Binding<N>) -> bool {
+    pub(super) fn is_fresh(&self, binding: &Binding<N>) -> bool {
         let tier = self.into.map(|(at, _)| &binding.tiers[at]);
         let ttl = [tier.and_then(|tier| tier.ttl), self.change.options.ttl];
         let Some(ttl) = ttl.into_iter().flatten().min() else { return true };
@@ -179,8 +189,8 @@ impl<N: Node> ErasedQueue for Queue<N> {
         &self.node
     }
 
-    fn len(&self) -> usize {
-        self.state.lock().values.len()
+    fn left(&self) -> Vec<Key> {
+        self.state.lock().values.left().cloned().collect()
     }
 
     fn invalidated(&self, selector: &Selector) {
@@ -191,15 +201,19 @@ impl<N: Node> ErasedQueue for Queue<N> {
                     values.withdraw(|key, accepted| selector.selects(key, &accepted.change.tags))
                 });
             }
-            (_, Destination::Source) => self.heard(selector),
+            (_, Destination::Source) => self.heard(selector, u64::MAX),
         }
     }
 
-    fn heard(&self, selector: &Selector) {
+    fn heard(&self, selector: &Selector, mark: u64) {
         let mut state = self.state.lock();
         match selector {
-            Selector::Keys(keys) => keys.iter().for_each(|key| state.values.unlist_key(key)),
-            _ => state.values.unlist(|key, accepted| selector.selects(key, &accepted.change.tags)),
+            Selector::Keys(keys) => keys.iter().for_each(|key| {
+                state.values.unlist_key(key, |accepted| accepted.mark <= mark);
+            }),
+            _ => state.values.unlist(|key, accepted| {
+                accepted.mark <= mark && selector.selects(key, &accepted.change.tags)
+            }),
         }
     }
 

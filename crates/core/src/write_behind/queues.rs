@@ -2,6 +2,7 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::RwLock;
 
+use crate::key::Key;
 use crate::storage::Selector;
 
 /// A queue whose node type has been forgotten.
@@ -9,15 +10,16 @@ pub(crate) trait ErasedQueue: Send + Sync {
     /// The node type.
     fn node(&self) -> &str;
 
-    /// How many values have not been written.
-    fn len(&self) -> usize;
+    /// The keys of the values that nobody has taken back and that have not been seen to be written.
+    fn left(&self) -> Vec<Key>;
 
     /// What is queued of this was invalidated.
     fn invalidated(&self, selector: &Selector);
 
     /// What is queued of this may be older than an invalidation by somebody else, or one from before
-    /// it was accepted: nothing is read from it, and the storages decide whether they take it.
-    fn heard(&self, selector: &Selector);
+    /// it was accepted: nothing is read from it, and the storages decide whether they take it. Only of
+    /// what was accepted up to this mark of the process' fence.
+    fn heard(&self, selector: &Selector, mark: u64);
 
     /// Nobody knows what of it was invalidated.
     fn distrust(&self);

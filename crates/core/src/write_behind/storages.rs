@@ -19,11 +19,22 @@ pub(super) async fn write<N: Node>(
     // Loads of this process that are filling now may bring what is older, under the same stamp, and
     // would take the place of what is written here. Those that come later see that they are older.
     drop(queue.fills.write().await);
-    let changes: Vec<&Change<N>> = jobs.iter().map(|job| &*job.value.change).collect();
+    // What has no time left would only take the place of what was loaded after it.
+    let is_fresh: Vec<bool> = jobs.iter().map(|job| job.value.is_fresh(binding)).collect();
+    let fresh = || jobs.iter().zip(&is_fresh).filter_map(|(job, fresh)| fresh.then_some(job));
+    let changes: Vec<&Change<N>> = fresh().map(|job| &*job.value.change).collect();
     let claims: Vec<Claim> =
-        jobs.iter().map(|job| Claim::Queued { into: late_stamp(job.value.into) }).collect();
-    let results = through_storages(binding, &changes, &claims).await;
-    results.into_iter().map(verdict).collect()
+        fresh().map(|job| Claim::Queued { into: late_stamp(job.value.into) }).collect();
+    let results = match changes.is_empty() {
+        true => Vec::new(),
+        false => through_storages(binding, &changes, &claims).await,
+    };
+    let mut verdicts = results.into_iter().map(verdict);
+    let late = Verdict::Refused;
+    is_fresh
+        .into_iter()
+        .map(|fresh| if fresh { verdicts.next().unwrap_or(late) } else { late })
+        .collect()
 }
 
 /// Where a mutant takes the stamp that belongs to the acceptance.

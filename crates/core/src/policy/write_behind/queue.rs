@@ -102,6 +102,14 @@ impl<K: Hash + Eq + Clone, V: Clone> WriteQueue<K, V> {
         self.len == 0
     }
 
+    /// The keys of all values that wait or are on their way, but those that were withdrawn there.
+    pub fn left(&self) -> impl Iterator<Item = &K> {
+        self.keys.iter().flat_map(|(key, slot)| {
+            let left = slot.waiting.iter().chain(&slot.writing).filter(|one| !one.is_withdrawn);
+            left.map(move |_| key)
+        })
+    }
+
     /// Whether a value of this key would be taken.
     pub fn has_room_for(&self, key: &K) -> bool {
         self.len < self.options.queued_max || self.has_waiting(key)
@@ -260,11 +268,17 @@ impl<K: Hash + Eq + Clone, V: Clone> WriteQueue<K, V> {
         }
     }
 
-    /// As [`unlist`](Self::unlist), of one key.
-    pub fn unlist_key(&mut self, key: &K) {
-        if let Some(slot) = self.keys.get_mut(key) {
-            slot.waiting.iter_mut().chain(&mut slot.writing).for_each(|one| one.is_listed = false);
+    /// As [`unlist`](Self::unlist), of one key; whether there is any.
+    pub fn unlist_key(&mut self, key: &K, selects: impl Fn(&V) -> bool) -> bool {
+        let Some(slot) = self.keys.get_mut(key) else { return false };
+        let mut is_any = false;
+        for one in slot.waiting.iter_mut().chain(&mut slot.writing) {
+            if selects(&one.value) {
+                one.is_listed = false;
+                is_any = true;
+            }
         }
+        is_any
     }
 
     /// The newest value of a key, if it may be read.
@@ -312,6 +326,20 @@ impl<K: Hash + Eq + Clone, V: Clone> WriteQueue<K, V> {
             Some(key) => self.keys.get(key).is_none_or(is_later),
             None => self.keys.values().all(is_later),
         }
+    }
+
+    /// How many values up to this place are left, if all of them were accepted after `since` and only
+    /// stand for older ones, which have failed for longer than they are tried again; else `None`.
+    pub fn overdue(&self, key: Option<&K>, up_to: u64, since: Tick, now: Tick) -> Option<u64> {
+        let is_over = |queued: &&Queued<V>| queued.accepted > since && queued.attempts > 0;
+        let slots: Vec<&Slot<V>> = match key {
+            Some(key) => self.keys.get(key).into_iter().collect(),
+            None => self.keys.values().collect(),
+        };
+        let left = slots.iter().flat_map(|slot| slot.waiting.iter().chain(&slot.writing));
+        let left: Vec<_> = left.filter(|queued| queued.id <= up_to).collect();
+        let are_over = now.since(since) >= self.options.retry_for && left.iter().all(is_over);
+        are_over.then_some(left.len() as u64)
     }
 
     fn take_writing(&mut self, key: &K, id: u64) -> Option<Queued<V>> {

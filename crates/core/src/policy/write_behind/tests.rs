@@ -114,6 +114,21 @@ fn a_withdrawn_value_is_neither_read_nor_written_nor_tried_again() {
 }
 
 #[test]
+fn what_newer_values_stand_for_is_overdue_when_its_time_is_over() {
+    let mut queue = WriteQueue::new(options().retry_for(DELAY * 10));
+    queue.push(1, 7, at(0));
+    let up_to = queue.hasten(None, at(0));
+    let job = queue.take(at(0)).remove(0);
+    queue.push(1, 8, at(5));
+    assert_eq!(queue.overdue(None, up_to, at(0), at(200)), None, "its own end is to come");
+    assert_eq!(queue.failed(&1, job.id, at(5), false, 0.0), Failed::Superseded);
+    assert!(!queue.is_settled(Some(&1), up_to), "it stands for the first");
+    assert_eq!(queue.overdue(Some(&1), up_to, at(0), at(99)), None);
+    assert_eq!(queue.overdue(Some(&1), up_to, at(0), at(100)), Some(1));
+    assert_eq!(queue.overdue(None, up_to, at(5), at(200)), None, "accepted before");
+}
+
+#[test]
 fn an_unlisted_value_is_written_and_not_read() {
     let mut queue = queue();
     queue.push(1, 7, at(0));
@@ -123,7 +138,7 @@ fn an_unlisted_value_is_written_and_not_read() {
     assert!(!queue.is_listed(&1, job.id));
     queue.push(1, 8, at(10));
     assert_eq!(queue.listed(&1), Some(&8), "accepted after it");
-    queue.unlist_key(&1);
+    assert!(!queue.unlist_key(&1, |_| false) && queue.unlist_key(&1, |_| true));
     assert_eq!(queue.listed(&1), None);
     assert!(!queue.landed(&1, job.id).was_withdrawn);
 }

@@ -97,6 +97,30 @@ async fn what_fails_for_too_long_is_given_up_told_and_forgotten() {
 }
 
 #[tokio::test]
+async fn a_flush_ends_in_an_outage_though_newer_values_come_all_the_time() {
+    let stage = stage(source().retry_for(SECOND));
+    stage.rows.set_down(true);
+    stage.accept(1).await;
+    let flush = tokio::spawn({
+        let users = stage.users.clone();
+        async move { users.flush_node(&user(1)).await }
+    });
+    within(async {
+        let mut version = 1;
+        while !flush.is_finished() {
+            version += 1;
+            stage.accept(version).await;
+            stage.clock.advance(Duration::from_millis(50));
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+    let flushed = within(flush).await.expect("no panic").expect("is open");
+    assert!(!flushed.is_complete(), "{flushed:?}");
+    assert_eq!((stage.stats().given_up, stage.stats().queued > 0), (0, true));
+}
+
+#[tokio::test]
 async fn a_storage_that_is_left_alone_keeps_the_queue_within_its_bound() {
     let stage = stage(storages().queued_max(3).when_full(WhenFull::Refuse));
     for id in 0..3 {
@@ -156,11 +180,52 @@ async fn closing_writes_what_is_queued_and_says_what_it_could_not() {
         let error = stage.users.write_behind(&user(2), value(1)).await.expect_err("is closed");
         assert!(matches!(error, Error::Closed));
     }
-    let stage = stage(source());
+}
+
+#[tokio::test]
+async fn closing_tells_of_everything_that_is_lost_even_of_a_type_that_nobody_holds() {
+    let stage = stage(source().delay(Duration::from_secs(3600)));
+    let definition = NodeDefinition::new("other", "other:{id}").tier(TierDefinition::new("memory"));
+    let definition = definition.write_behind(source());
+    let others = stage.cache.bind_as::<UserNode>(definition, stage.rows.clone()).expect("binds");
+    let mut lost = stage.lost();
     let gate = stage.rows.hold();
     for id in 0..3 {
         stage.users.write_behind(&user(id), User { id, version: 1 }).await.expect("has room");
     }
+    others.write_behind(&user(9), User { id: 9, version: 1 }).await.expect("has room");
+    drop(others);
+    let closing = tokio::spawn({
+        let cache = stage.cache.clone();
+        async move { cache.close_within(SECOND).await }
+    });
+    gate.arrived(2).await;
+    until(|| stage.clock.sleepers() > 0).await;
+    stage.clock.advance(SECOND);
+    let error = within(closing).await.expect("no panic").expect_err("not all is written");
+    let CloseError::Several { errors } = &error else { panic!("{error}") };
+    let counts: Vec<(&str, usize)> = errors.iter().map(counted).collect();
+    // The source may have got what it was being given, and no tier that knows of it.
+    let pending = [("near", 3), ("far", 3)];
+    assert_eq!(counts, [pending[0], pending[1], ("UserNode", 3), ("other", 1)], "{error}");
+    assert_eq!(why(&mut lost), [WriteLost::Closed; 4]);
+}
+
+fn counted(error: &CloseError) -> (&str, usize) {
+    match error {
+        CloseError::PendingInvalidations { storage, count } => (storage, *count),
+        CloseError::QueuedWrites { node, count } => (node, *count),
+        other => panic!("{other}"),
+    }
+}
+
+#[tokio::test]
+async fn what_a_source_got_before_closing_gave_up_is_pending_in_the_storages() {
+    let stage = stage(source());
+    stage.rows.change(1, 1);
+    assert_eq!(stage.get().await, 1);
+    stage.accept(2).await;
+    let gate = stage.far.hold(Operation::Write);
     let closing = tokio::spawn({
         let cache = stage.cache.clone();
         async move { cache.close_within(SECOND).await }
@@ -168,11 +233,11 @@ async fn closing_writes_what_is_queued_and_says_what_it_could_not() {
     gate.arrived(1).await;
     until(|| stage.clock.sleepers() > 0).await;
     stage.clock.advance(SECOND);
-    let error = within(closing).await.expect("no panic").expect_err("not all is written");
-    assert!(
-        matches!(&error, CloseError::QueuedWrites { node, count: 3 } if node == "UserNode"),
-        "{error}"
-    );
+    let error = within(closing).await.expect("no panic").expect_err("the storages are behind");
+    assert_eq!((stage.rows.row(1), stage.stored(&stage.far)), (Some(2), Some(1)));
+    let CloseError::Several { errors } = &error else { panic!("{error}") };
+    let counts: Vec<(&str, usize)> = errors.iter().map(counted).collect();
+    assert_eq!(counts, [("near", 1), ("far", 1), ("UserNode", 1)], "{error}");
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Order, batches, and what changes and invalidations in between do.
 
+use std::time::Duration;
+
 use tiers::core::testing::Operation;
 use tiers::events::WriteLost;
 use tiers::handle::SetOptions;
@@ -199,6 +201,55 @@ async fn tags_and_times_are_those_of_the_acceptance() {
     assert!(stage.cache.invalidate_tag("new").await.expect("is open").is_done());
     let _ = within(stage.users.flush()).await.expect("is open");
     assert_eq!(stage.get().await, 2);
+}
+
+#[tokio::test]
+async fn what_has_no_time_left_does_not_take_the_place_of_what_was_loaded_after_it() {
+    let stage = stage(storages().delay(Duration::from_secs(3600)));
+    let mut lost = stage.lost();
+    let options = SetOptions::new().ttl(SECOND);
+    stage.users.write_behind_with(&user(1), value(1), options).await.expect("has room");
+    stage.rows.change(1, 2);
+    stage.clock.advance(SECOND);
+    let flushed = within(stage.users.flush()).await.expect("is open");
+    assert_eq!((flushed.written, flushed.refused), (0, 1));
+    assert_eq!((stage.get().await, stage.stored(&stage.far)), (2, Some(2)));
+    assert_eq!(why(&mut lost), [WriteLost::Refused]);
+}
+
+#[tokio::test]
+async fn a_load_past_the_queue_is_newer_than_what_waits_there() {
+    let (one, _other, log) = two_following(storages().delay(Duration::from_secs(3600))).await;
+    one.accept(5).await;
+    one.rows.change(1, 9);
+    // In silence nothing is read from the queue; the stamp of the load is that of the acceptance.
+    log.set_down(true);
+    within(async {
+        while one.get().await != 9 {
+            one.clock.advance(DELAY);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+    assert_eq!(one.stored(&one.far), Some(9));
+    let flushed = within(one.users.flush()).await.expect("is open");
+    assert_eq!((flushed.refused, one.stored(&one.far)), (1, Some(9)));
+}
+
+#[tokio::test]
+async fn what_is_accepted_while_an_invalidation_is_under_way_stays_readable() {
+    let stage = stage(storages().delay(Duration::from_secs(3600)));
+    stage.rows.change(1, 1);
+    let gate = stage.near.hold(Operation::Invalidate);
+    let invalidating = tokio::spawn({
+        let users = stage.users.clone();
+        async move { users.invalidate(&user(1)).await }
+    });
+    gate.arrived(1).await;
+    stage.accept(5).await;
+    gate.open();
+    assert!(within(invalidating).await.expect("no panic").expect("is open").is_done());
+    assert_eq!(stage.get().await, 5);
 }
 
 #[tokio::test]
