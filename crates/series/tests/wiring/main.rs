@@ -6,8 +6,11 @@ mod bounds;
 mod bugs;
 mod clock;
 mod kill;
+mod known;
+mod listing;
 mod live;
 mod model;
+mod outages;
 mod reads;
 #[cfg(feature = "csv")]
 mod transfer;

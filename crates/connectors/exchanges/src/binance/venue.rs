@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -8,10 +9,14 @@ use cache_series::key::{Environment, Market, PriceType, SeriesKey};
 use cache_series::plan::Paging;
 use cache_series::row::Candle;
 use cache_series::time::{Grid, Slots, Time};
-use cache_series::venue::{FeedStream, Limits, Listing, Venue, VenueError, VenueErrorKind};
+use cache_series::venue::{
+    FeedStream, Limits, Listing, UsedWeight, Venue, VenueError, VenueErrorKind,
+};
+use reqwest::header::HeaderMap;
 use rustls::ClientConfig;
 use url::Url;
 
+use super::limits::Used;
 use super::message::Subject;
 use super::refusal::{answered, malformed, unreached};
 use super::service::{Service, Volume};
@@ -33,6 +38,7 @@ pub struct Binance {
     feed_urls: BTreeMap<Market, Url>,
     http: HttpClient,
     tls: Arc<ClientConfig>,
+    used: Used,
 }
 
 impl Binance {
@@ -45,7 +51,8 @@ impl Binance {
         let mut all = urls.values().chain(feed_urls.values());
         let tls = tls::config(all.any(|url| ["https", "wss"].contains(&url.scheme())))?;
         let http = HttpClient::new(options.http(urls.values()), tls.clone())?;
-        Ok(Self { options, urls, feed_urls, http, tls: Arc::new(tls) })
+        let (tls, used) = (Arc::new(tls), Used::default());
+        Ok(Self { options, urls, feed_urls, http, tls, used })
     }
 
     fn url<'urls>(
@@ -60,9 +67,10 @@ impl Binance {
         })
     }
 
-    /// Makes a call; what is answered is the body of an answer.
-    async fn call(&self, url: Url) -> Result<Bytes, VenueError> {
-        let reply = self.http.get(url).await.map_err(unreached)?;
+    /// Makes a call to a market; what is answered is the body of an answer.
+    async fn call(&self, market: Market, url: Url) -> Result<Bytes, VenueError> {
+        let see = |headers: &HeaderMap| self.used.hear(market, headers, Instant::now());
+        let reply = self.http.get_seeing(url, see).await.map_err(unreached)?;
         Ok(answered(reply)?.body)
     }
 
@@ -77,6 +85,24 @@ impl Binance {
         Grid::new(key.timeframe(), Venue::<Candle>::alignment(self, key))
     }
 
+    /// What the clock of a market shows.
+    async fn clock(&self, market: Market) -> Result<Time, VenueError> {
+        let path = match market {
+            Market::Linear => "/fapi/v1/time",
+            Market::Inverse => "/dapi/v1/time",
+            _ => "/api/v3/time",
+        };
+        let body = self.call(market, join(self.url(&self.urls, market)?, path)).await?;
+        Self::read(&body, listing::server_time)
+    }
+
+    /// When the row begins that a call for one answers, if there is one.
+    async fn time_of_one(&self, service: &Service, url: Url) -> Result<Option<Time>, VenueError> {
+        let body = self.call(service.market, url).await?;
+        let rows = Self::read(&body, |body| klines::klines(body, service.volume))?;
+        Ok(rows.first().map(|(time, _)| *time))
+    }
+
     /// Since when a future is traded, of which only what tells of all of them knows.
     async fn listing_of_future(
         &self,
@@ -84,7 +110,7 @@ impl Binance {
         symbol: &str,
     ) -> Result<Listing, VenueError> {
         let url = join(self.url(&self.urls, service.market)?, "/dapi/v1/exchangeInfo");
-        let body = self.call(url).await?;
+        let body = self.call(service.market, url).await?;
         let found = Self::read(&body, |body| listing::listing(body, symbol))?;
         found.ok_or_else(|| {
             let message = format!("there is no symbol {symbol}");
@@ -118,6 +144,10 @@ impl Venue<Candle> for Binance {
         Service::of(key).map_or(1, |service| limits::weight(&service, slots.len()))
     }
 
+    fn used_weight(&self) -> Option<UsedWeight> {
+        self.used.most(Instant::now())
+    }
+
     async fn page(&self, key: &SeriesKey, slots: Slots) -> Result<Answer<Candle>, VenueError> {
         let service = Service::of(key)?;
         let symbol = symbol(key, &service)?;
@@ -128,14 +158,16 @@ impl Venue<Candle> for Binance {
         if asked.is_empty() {
             return Ok(Answer { rows: Vec::new(), reach: Reach::Whole });
         }
-        let body = self.call(request::klines(base, &service, &symbol, grid, asked)).await?;
+        let url = request::klines(base, &service, &symbol, grid, asked);
+        let body = self.call(service.market, url).await?;
         let rows = Self::read(&body, |body| klines::klines(body, service.volume))?;
         let reach = request::reach(&service, grid, asked, &rows);
         Ok(Answer { rows, reach })
     }
 
-    /// Of spot and USD-M futures the begin of the first row there is; of COIN-M futures, where that
-    /// cannot be asked for, when the contract was taken up.
+    /// Of spot and USD-M futures the begin of the first row there is, and of the last where that is
+    /// long ago; of COIN-M futures, where that cannot be asked for, when the contract was taken up
+    /// and when it was delivered.
     async fn listing(&self, key: &SeriesKey) -> Result<Listing, VenueError> {
         let service = Service::of(key)?;
         let symbol = symbol(key, &service)?;
@@ -146,24 +178,30 @@ impl Venue<Candle> for Binance {
                 _ => Ok(Listing::UNTOLD),
             };
         }
-        let base = self.url(&self.urls, service.market)?;
-        let url = request::first_kline(base, &service, &symbol, self.grid(key));
-        let body = self.call(url).await?;
-        let rows = Self::read(&body, |body| klines::klines(body, service.volume))?;
-        Ok(rows.first().map_or(Listing::UNTOLD, |(time, _)| Listing::since(*time)))
+        let grid = self.grid(key);
+        let first =
+            request::first_kline(self.url(&self.urls, service.market)?, &service, &symbol, grid);
+        let Some(first) = self.time_of_one(&service, first).await? else {
+            return Ok(Listing::UNTOLD);
+        };
+        let listing = Listing::since(first);
+        let last =
+            request::last_kline(self.url(&self.urls, service.market)?, &service, &symbol, grid);
+        let Some(last) = self.time_of_one(&service, last).await? else { return Ok(listing) };
+        // By this machine's clock first, which may be wrong: there is another call only where it
+        // seems to be over.
+        if !listing::is_over(grid, last, listing::now()) {
+            return Ok(listing);
+        }
+        let now = self.clock(service.market).await?;
+        Ok(if listing::is_over(grid, last, now) { listing.until(last) } else { listing })
     }
 
     /// What its clock showed while it answered; for how long that was on its way is for the caller
     /// to take off.
     async fn server_time(&self) -> Result<Option<Time>, VenueError> {
-        let Some((market, base)) = self.urls.first_key_value() else { return Ok(None) };
-        let path = match market {
-            Market::Linear => "/fapi/v1/time",
-            Market::Inverse => "/dapi/v1/time",
-            _ => "/api/v3/time",
-        };
-        let body = self.call(join(base, path)).await?;
-        Ok(Some(Self::read(&body, listing::server_time)?))
+        let Some(market) = self.urls.keys().next() else { return Ok(None) };
+        self.clock(*market).await.map(Some)
     }
 
     async fn feed(&self, key: &SeriesKey) -> Result<FeedStream<Candle>, VenueError> {

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use bytes::BytesMut;
-use reqwest::header::ACCEPT;
+use reqwest::header::{ACCEPT, HeaderMap};
 use reqwest::redirect::Policy;
 use rustls::ClientConfig;
 use url::Url;
@@ -59,10 +59,20 @@ impl HttpClient {
 
     /// Makes one call. Whatever the status, a reply is a reply.
     pub(crate) async fn get(&self, url: Url) -> Result<Reply, HttpError> {
+        self.get_seeing(url, |_| ()).await
+    }
+
+    /// The same, with a look at the headers as they come.
+    pub(crate) async fn get_seeing(
+        &self,
+        url: Url,
+        see: impl FnOnce(&HeaderMap) + Send,
+    ) -> Result<Reply, HttpError> {
         let request = self.client.get(url).header(ACCEPT, "application/json");
         let mut response = request.send().await.map_err(sending)?;
         let status = response.status().as_u16();
         let headers = response.headers();
+        see(headers);
         let retry_after = retry_after(headers);
         let date = super::reply::date(headers);
         let expected = response.content_length().unwrap_or(0);
