@@ -5,9 +5,15 @@
 mod bounds;
 mod bugs;
 mod clock;
+#[cfg(feature = "arrow")]
+mod columns;
+#[cfg(any(feature = "csv", feature = "arrow"))]
+mod histories;
 mod kill;
 mod live;
 mod model;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod reads;
 #[cfg(feature = "csv")]
 mod transfer;
