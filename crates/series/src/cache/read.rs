@@ -374,13 +374,13 @@ impl<'all, R: Row> Read<'all, R> {
                 cause: self.failure.take(),
             });
         }
-        if report.missing_slots() == 0 && self.connection.is_some() {
-            self.state.prove(directory, slots, next_due(directory, slots));
+        if report.missing_slots() == 0 {
+            self.state.prove(directory, slots, now, next_due(directory, slots));
         }
         Ok(self.finish(directory, slots, now, Some(report)))
     }
 
-    fn finish(
+    pub(super) fn finish(
         &mut self,
         directory: &Arc<Directory<R>>,
         slots: Slots,
