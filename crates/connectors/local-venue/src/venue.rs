@@ -11,8 +11,8 @@ use tokio::task::JoinHandle;
 
 use crate::book::Book;
 use crate::calls::{Asked, Calls, Log};
-use crate::fault::Faults;
 use crate::dialects::{self, Refusal, Told, Topic};
+use crate::fault::Faults;
 use crate::wire::{Scissors, Wires};
 use crate::{Candle, Fault, History, Interval};
 
