@@ -36,7 +36,8 @@ struct Traded<'text>(
     #[serde(borrow)] Cow<'text, str>,
     #[serde(borrow)] Cow<'text, str>,
     #[expect(dead_code, reason = "the volume in quoted currency is asked for by nobody")]
-    #[serde(borrow)] Cow<'text, str>,
+    #[serde(borrow)]
+    Cow<'text, str>,
     #[serde(borrow)] Cow<'text, str>,
 );
 
