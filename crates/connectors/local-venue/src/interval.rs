@@ -47,12 +47,12 @@ impl Interval {
         Self { text, length: Length::Ms(ms) }
     }
 
-    /// The interval that the exchange writes so: `1m` is a minute, `1M` a month.
+    /// The interval that Binance writes so: `1m` is a minute, `1M` a month.
     pub fn named(text: &str) -> Option<Self> {
         ALL.into_iter().find(|interval| interval.text == text)
     }
 
-    /// As the exchange writes it.
+    /// As Binance writes it.
     pub fn text(self) -> &'static str {
         self.text
     }
