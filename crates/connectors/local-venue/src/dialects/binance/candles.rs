@@ -83,8 +83,9 @@ impl Candles for Market {
             Refusal::UnknownSymbol => (400, -1121, "Invalid symbol.".to_owned(), None),
             Refusal::UnknownInterval => (400, -1120, "Invalid interval.".to_owned(), None),
             Refusal::Missing(name) => {
-                let message =
-                    format!("Mandatory parameter '{name}' was not sent, was empty/null, or malformed.");
+                let message = format!(
+                    "Mandatory parameter '{name}' was not sent, was empty/null, or malformed."
+                );
                 (400, -1102, message, None)
             }
             Refusal::Malformed(name) => {
