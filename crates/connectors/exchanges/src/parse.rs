@@ -26,6 +26,9 @@ pub(crate) enum ParseError {
     /// A moment that is none.
     #[error("{text:?} is no moment in milliseconds since 1970")]
     Moment { text: String },
+    /// A word that is none of those that there are.
+    #[error("{name} is {text:?}, which is nowhere documented")]
+    Word { name: &'static str, text: String },
     /// A part that no such reply is without.
     #[error("the reply has no {what}")]
     Missing { what: &'static str },

@@ -241,7 +241,8 @@ impl LocalVenue {
 
     /// Calls for candles may weigh so much in a window of the venue's clock: those beyond it are
     /// refused as asked too often, and as banned if they go on. At Binance a call weighs 2 and the
-    /// window is a minute, at Bybit 1 and five seconds; each exchange counts its own calls.
+    /// window is a minute, at Bybit 1 and five seconds, at OKX 1, or 2 of the history, and two seconds
+    /// for each of both; each exchange counts its own calls.
     pub fn limit_weight(&self, weight_max: Option<u64>) {
         self.inner.allowance.lock().weight_max = weight_max;
     }
