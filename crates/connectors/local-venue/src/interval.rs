@@ -43,7 +43,8 @@ impl Interval {
     /// A minute.
     pub const MINUTE: Self = Self::ms("1m", MINUTE_MS);
 
-    const fn ms(text: &'static str, ms: i64) -> Self {
+    /// So many milliseconds, under a name; one that Binance does not have is known to dialects alone.
+    pub(crate) const fn ms(text: &'static str, ms: i64) -> Self {
         Self { text, length: Length::Ms(ms) }
     }
 
