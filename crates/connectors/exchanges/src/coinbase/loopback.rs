@@ -50,8 +50,9 @@ async fn answering(replies: &[(&str, &str)]) -> (Coinbase, JoinHandle<Vec<String
         }
         asked
     });
-    let coinbase = Coinbase::new(options().with_address(Market::Spot, address)).unwrap();
-    (Coinbase { search_pause: Duration::ZERO, ..coinbase }, asked)
+    let mut coinbase = Coinbase::new(options().with_address(Market::Spot, address)).unwrap();
+    coinbase.search_pause = Duration::ZERO;
+    (coinbase, asked)
 }
 
 const PRODUCTS: &str = "/api/v3/brokerage/market/products";
