@@ -7,4 +7,4 @@ use cache_series::venue::Limits;
 pub(super) const DEFAULT: Limits = Limits::calls(4).with_allowance(6, Duration::from_secs(1));
 
 /// So long after one call the next is made by which a listing is looked for.
-pub(super) const SEARCH_PAUSE: Duration = Duration::from_millis(500);
+pub(super) const SEARCH_PAUSE: Duration = Duration::from_millis(200);

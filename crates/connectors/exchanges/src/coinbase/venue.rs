@@ -108,7 +108,7 @@ impl Venue<Candle> for Coinbase {
     }
 
     /// Looks for the first day with a candle, from the exchange's opening on: one call for every
-    /// 300 days, half a second apart. A symbol that is not traded any more has no end, for none is
+    /// 300 days, a fifth of a second apart. A symbol that is not traded any more has no end, for none is
     /// told.
     async fn listing(&self, key: &SeriesKey) -> Result<Listing, VenueError> {
         Service::of(key)?;
@@ -117,8 +117,10 @@ impl Venue<Candle> for Coinbase {
         let product = request::product(base, &symbol);
         self.call(product, |body| listing::product(body, &symbol)).await?;
         let now = self.call(request::time(base), listing::server_time).await?;
-        for span in listing::spans(now) {
-            tokio::time::sleep(self.search_pause).await;
+        for (index, span) in listing::spans(now).enumerate() {
+            if index > 0 {
+                tokio::time::sleep(self.search_pause).await;
+            }
             let url = request::days(base, &symbol, span);
             let read = |body: &[u8]| listing::first(&klines::klines(body)?, span);
             if let Some(first) = self.call(url, read).await? {

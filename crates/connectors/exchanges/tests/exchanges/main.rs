@@ -8,4 +8,5 @@
 
 mod binance;
 mod bybit;
+mod coinbase;
 mod suite;

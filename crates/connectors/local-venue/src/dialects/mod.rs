@@ -22,6 +22,7 @@
 mod binance;
 mod bybit;
 mod call;
+mod coinbase;
 mod feed;
 mod parameters;
 mod refusal;
@@ -42,5 +43,9 @@ use crate::venue::Inner;
 
 /// The paths of all of them.
 pub(crate) fn router(inner: Arc<Inner>) -> Router {
-    Router::new().merge(binance::router()).merge(bybit::router()).with_state(inner)
+    Router::new()
+        .merge(binance::router())
+        .merge(bybit::router())
+        .merge(coinbase::router())
+        .with_state(inner)
 }
