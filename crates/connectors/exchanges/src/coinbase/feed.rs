@@ -1,9 +1,14 @@
+use std::time::Duration;
+
 use cache_series::venue::VenueError;
 
 use super::message::{MessageError, Subject, message};
 use super::refusal::{feed_lost, malformed, subscription_refused};
 use crate::feed::{Heard, Protocol};
 use crate::socket::SocketError;
+
+/// The rows of all feeds are so long.
+const ROW_LENGTH: Duration = Duration::from_secs(300);
 
 impl Protocol for Subject {
     fn subscription(&self) -> Option<String> {
@@ -20,6 +25,12 @@ impl Protocol for Subject {
 
     fn closes_with_next(&self) -> bool {
         true
+    }
+
+    /// After a time without a row nobody knows whether there was a trade in it, and in the row
+    /// before.
+    fn row_length(&self) -> Option<Duration> {
+        Some(ROW_LENGTH)
     }
 
     fn read(&self, text: &str) -> Result<Heard, VenueError> {

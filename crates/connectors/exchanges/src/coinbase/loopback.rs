@@ -217,7 +217,7 @@ async fn a_feed_subscribes_and_a_row_closes_when_the_next_begins() {
         told("update", 2, &[(600, 3)]),
         // What comes late, and what is of before.
         told("update", 1, &[(600, 2)]),
-        // The last of the one and the first of another, after a time without a trade.
+        // The last of the one and the first of another, after a time of which nothing was heard.
         told("update", 4, &[(1_500, 1), (600, 4)]),
         told("update", 5, &[(600, 5)]),
         told("update", 6, &[(1_500, 2)]),
@@ -238,7 +238,6 @@ async fn a_feed_subscribes_and_a_row_closes_when_the_next_begins() {
         (600, 2.0, false),
         (600, 3.0, false),
         (600, 4.0, false),
-        (600, 4.0, true),
         (1_500, 1.0, false),
         (1_500, 2.0, false),
         (1_500, 2.0, true),
