@@ -23,6 +23,7 @@
 //! | [`binance`] | spot, USD-M and COIN-M futures: klines of trades, mark, index and premium |
 //! | [`bybit`] | spot, linear and inverse contracts: klines of trades, mark, index and premium |
 //! | [`coinbase`] | spot: candles of trades |
+//! | [`okx`] | spot, linear and inverse contracts: candles of trades, mark and index |
 //! | `http` | one bounded GET, whichever exchange it is for |
 //! | `parse`, `refusal` | decimals and moments; failures that say nothing of their own |
 //! | `feed` | the messages of a series, over connections that are replaced |
@@ -39,6 +40,7 @@ mod feed;
 mod http;
 #[cfg(test)]
 mod mutation;
+pub mod okx;
 mod options;
 mod parse;
 mod refusal;

@@ -24,6 +24,7 @@ mod bybit;
 mod call;
 mod coinbase;
 mod feed;
+mod okx;
 mod parameters;
 mod refusal;
 mod reply;
@@ -47,5 +48,6 @@ pub(crate) fn router(inner: Arc<Inner>) -> Router {
         .merge(binance::router())
         .merge(bybit::router())
         .merge(coinbase::router())
+        .merge(okx::router())
         .with_state(inner)
 }
