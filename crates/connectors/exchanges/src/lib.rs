@@ -22,6 +22,7 @@
 //! |---|---|
 //! | [`binance`] | spot, USD-M and COIN-M futures: klines of trades, mark, index and premium |
 //! | [`bybit`] | spot, linear and inverse contracts: klines of trades, mark, index and premium |
+//! | [`coinbase`] | spot: candles of trades |
 //! | [`okx`] | spot, linear and inverse contracts: candles of trades, mark and index |
 //! | `line` | addresses, calls and feeds of one exchange |
 //! | `http` | one bounded GET, whichever exchange it is for |
@@ -34,6 +35,7 @@
 
 pub mod binance;
 pub mod bybit;
+pub mod coinbase;
 mod connection;
 mod feed;
 mod http;
