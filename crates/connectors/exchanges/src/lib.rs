@@ -22,6 +22,7 @@
 //! |---|---|
 //! | [`binance`] | spot, USD-M and COIN-M futures: klines of trades, mark, index and premium |
 //! | [`bybit`] | spot, linear and inverse contracts: klines of trades, mark, index and premium |
+//! | [`kraken`] | spot: candles of trades, the newest 720 of each timeframe |
 //! | `http` | one bounded GET, whichever exchange it is for |
 //! | `parse`, `refusal` | decimals and moments; failures that say nothing of their own |
 //! | `feed` | the messages of a series, over connections that are replaced |
@@ -35,6 +36,7 @@ pub mod bybit;
 mod connection;
 mod feed;
 mod http;
+pub mod kraken;
 #[cfg(test)]
 mod mutation;
 mod options;
