@@ -41,8 +41,8 @@ pub(super) fn asset_pair(base: &Url, pair: &Pair) -> Url {
 
 /// What a reply says of the slots that were asked for.
 ///
-/// Beside the rows asked for comes the growing one, if it is none of them. A growing row is no
-/// answer for a slot that is over by the cache's clock.
+/// Later rows are passed over, and so is the growing one: it is no answer for a slot that is over by
+/// the cache's clock.
 ///
 /// # Errors
 /// If it says nothing of them: they lie before the newest that the exchange answers, which is not
@@ -61,8 +61,7 @@ pub(super) fn answer(
     let told_to = grid.slot_at(committed).saturating_add(1);
     let (cut_before, cut_after) = (slots.start < told_from, slots.end > told_to);
     let is_wanted = |row: &(Time, Candle)| slots.contains(slot_of(row)) && slot_of(row) < told_to;
-    let growing = rows.iter().find(|row| slot_of(row) == newest && newest >= told_to).copied();
-    let mut rows: Vec<_> = rows.into_iter().filter(is_wanted).collect();
+    let rows: Vec<_> = rows.into_iter().filter(is_wanted).collect();
     let reach = match (cut_before, cut_after) {
         (false, false) => Reach::Whole,
         (true, false) if rows.is_empty() => return Err(too_old(grid.start_of(told_from))),
@@ -70,7 +69,6 @@ pub(super) fn answer(
         (false, true) if !rows.is_empty() => Reach::UpToLast,
         (_, true) => return Err(not_over()),
     };
-    rows.extend(growing.filter(|row| slot_of(row) >= slots.end));
     Ok(Answer { rows, reach })
 }
 
@@ -140,21 +138,17 @@ mod tests {
     fn what_lies_before_the_newest_is_not_spoken_of() {
         // The newest 720, and the growing one.
         let whole = || reply(1_000..1_721);
-        let grows = |mut rows: Vec<i64>| {
-            rows.push(1_720);
-            rows
-        };
         assert_eq!(
             answered(Slots::new(1_000, 1_720), whole()),
-            Ok((slots(1_000, 1_721), Reach::Whole))
+            Ok((slots(1_000, 1_720), Reach::Whole))
         );
         assert_eq!(
             answered(Slots::new(1_200, 1_300), whole()),
-            Ok((grows(slots(1_200, 1_300)), Reach::Whole))
+            Ok((slots(1_200, 1_300), Reach::Whole))
         );
         assert_eq!(
             answered(Slots::new(720, 1_440), whole()),
-            Ok((grows(slots(1_000, 1_440)), Reach::FromFirst))
+            Ok((slots(1_000, 1_440), Reach::FromFirst))
         );
         for old in [Slots::new(0, 720), Slots::new(280, 1_000), Slots::new(999, 1_000)] {
             assert_eq!(answered(old, whole()), Err(VenueErrorKind::Unsupported), "{old:?}");
@@ -168,14 +162,14 @@ mod tests {
     fn a_hole_within_reach_is_known_to_be_one() {
         // No row of 1,205 and before 1,010, where the call began at 1,204 and at 1,001.
         let hole = reply((1_204..1_721).filter(|slot| *slot != 1_205));
-        assert_eq!(answered(Slots::new(1_205, 1_206), hole), Ok((vec![1_720], Reach::Whole)));
+        assert_eq!(answered(Slots::new(1_205, 1_206), hole), Ok((vec![], Reach::Whole)));
         let long = reply(1_010..1_721);
         let (rows, reach) = answered(Slots::new(1_002, 1_012), long).unwrap();
-        assert_eq!((rows, reach), (vec![1_010, 1_011, 1_720], Reach::Whole));
+        assert_eq!((rows, reach), (vec![1_010, 1_011], Reach::Whole));
         // One further back than the newest 720 reach.
         let long = reply(1_010..1_721);
         let (rows, reach) = answered(Slots::new(1_000, 1_012), long).unwrap();
-        assert_eq!((rows, reach), (vec![1_010, 1_011, 1_720], Reach::FromFirst));
+        assert_eq!((rows, reach), (vec![1_010, 1_011], Reach::FromFirst));
     }
 
     #[test]
