@@ -50,6 +50,10 @@ impl Book {
         self.histories.get(symbol)?.candles().keys().next().copied()
     }
 
+    pub(crate) fn lists(&self, symbol: &str) -> bool {
+        self.histories.contains_key(symbol)
+    }
+
     pub(crate) fn symbols(&self) -> impl Iterator<Item = &str> {
         self.histories.keys().map(String::as_str)
     }

@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use cache_exchanges::binance::{Binance, BinanceOptions};
@@ -5,11 +6,24 @@ use cache_series::key::{Environment, Market, SeriesKey};
 use cache_series::time::Timeframe;
 use tiers_local_venue::{History, Interval, LocalVenue};
 
-/// A Monday at midnight, where a minute, an hour, a day and a week begin.
-pub(crate) const START_MS: i64 = 1_699_833_600_000;
-pub(crate) const MINUTE_MS: i64 = 60_000;
+use crate::suite::Exchange;
+
+pub(crate) use crate::suite::{MINUTE_MS, START_MS};
+
 /// So many minutes there are, all of them over.
 pub(crate) const MINUTES: i64 = 5_000;
+
+pub(crate) static BINANCE: Exchange = Exchange {
+    name: "Binance",
+    market: Market::Spot,
+    symbol: "BTC/USDT",
+    listed: "BTCUSDT",
+    page_rows: 1_000,
+    minutes: MINUTES,
+    feed: (Timeframe::Minute1, "1m"),
+    left_alone: Duration::from_secs(7),
+    connect: |venue| Arc::new(Binance::new(options(venue)).unwrap()),
+};
 
 pub(crate) fn options(venue: &LocalVenue) -> BinanceOptions {
     let mut options = BinanceOptions::new()

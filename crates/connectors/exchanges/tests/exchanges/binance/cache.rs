@@ -1,7 +1,6 @@
 //! The connector beneath the cache that it is made for.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use cache_core::clock::{ManualClock, Timestamp};
 use cache_core::testing::TestStorage;
@@ -12,10 +11,9 @@ use cache_series::request::Request;
 use cache_series::row::Candle;
 use cache_series::store::Store;
 use cache_series::time::{Time, Timeframe};
-use cache_series::venue::VenueErrorKind;
-use tiers_local_venue::{Fault, History, Interval, LocalVenue};
+use tiers_local_venue::{History, Interval, LocalVenue};
 
-use crate::setup::{MINUTE_MS, MINUTES, START_MS, key, options, venue};
+use super::setup::{MINUTE_MS, MINUTES, START_MS, key, options, venue};
 
 fn at(minute: i64) -> Time {
     Time::from_unix_ms(START_MS + minute * MINUTE_MS)
@@ -81,56 +79,6 @@ async fn bug_9_a_hundred_readers_ask_for_each_page_once() {
     let reading = reading.unwrap();
     assert_eq!(reading.rows_from(Source::Database), candles(0, 3_480));
     assert_eq!(venue.calls().klines, 5);
-}
-
-/// Bug 8 of the model: an error was an empty list.
-#[tokio::test]
-async fn bug_8_all_who_wait_get_the_error() {
-    let (venue, binance) = venue().await;
-    let (storage, clock) = (Arc::new(TestStorage::new()), clock(&venue));
-    let cache = cache(&storage, &clock, binance, Retry::NEVER);
-    venue.fail_span(START_MS, START_MS + MINUTE_MS, Fault::unavailable());
-    let series = cache.series(&key(Timeframe::Minute1)).unwrap();
-    let readers: Vec<_> = (0..20)
-        .map(|_| {
-            let series = series.clone();
-            tokio::spawn(async move { series.read(range(0, 100)).await.map(|_| ()) })
-        })
-        .collect();
-    for reader in readers {
-        let error = reader.await.unwrap().unwrap_err();
-        let kind = error.venue_error().map(|error| error.kind());
-        assert_eq!(kind, Some(VenueErrorKind::Unavailable), "{error}");
-        assert!(error.is_transient());
-    }
-    assert_eq!(venue.calls().klines, 1, "they failed together, and whoever came later was told");
-    venue.clear_faults();
-    clock.advance(Duration::from_secs(2));
-    assert_eq!(series.read(range(0, 100)).await.unwrap().len(), candles(0, 100));
-}
-
-#[tokio::test]
-async fn a_venue_that_wants_to_be_left_alone_is() {
-    let (venue, binance) = venue().await;
-    let (storage, clock) = (Arc::new(TestStorage::new()), clock(&venue));
-    let cache = cache(&storage, &clock, binance, Retry::default());
-    venue.fail_next(Fault::rate_limited(7));
-    let series = cache.series(&key(Timeframe::Minute1)).unwrap();
-    let reading = tokio::spawn(async move { series.read(range(0, 100)).await });
-    let mut waited = Duration::ZERO;
-    let step = Duration::from_millis(500);
-    while !reading.is_finished() {
-        tokio::time::sleep(Duration::from_millis(2)).await;
-        if venue.calls().failed == 1 {
-            // Nobody asks before it is time.
-            let is_early = waited < Duration::from_secs(6);
-            assert!(!is_early || venue.calls().klines == 1, "after {waited:?}");
-            clock.advance(step);
-            waited += step;
-        }
-    }
-    assert_eq!(reading.await.unwrap().unwrap().len(), candles(0, 100));
-    assert_eq!(venue.calls().klines, 2);
 }
 
 /// Bug 10 of the model: what a connector that was given for one request answered was kept under the

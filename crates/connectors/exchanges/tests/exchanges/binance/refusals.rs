@@ -6,7 +6,7 @@ use cache_series::time::{Slots, Timeframe};
 use cache_series::venue::{Venue, VenueError, VenueErrorKind};
 use tiers_local_venue::Fault;
 
-use crate::setup::{MINUTE_MS, START_MS, key, options, venue};
+use super::setup::{MINUTE_MS, START_MS, key, options, venue};
 
 const FIRST: i64 = START_MS / MINUTE_MS;
 const SLOTS: Slots = Slots::new(FIRST, FIRST + 100);

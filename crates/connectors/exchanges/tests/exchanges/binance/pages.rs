@@ -4,7 +4,7 @@ use cache_series::time::{Alignment, Grid, Slots, Time, Timeframe};
 use cache_series::venue::{Listing, Venue, VenueErrorKind};
 use tiers_local_venue::{Asked, History, Interval, LocalVenue};
 
-use crate::setup::{MINUTE_MS, MINUTES, START_MS, key, options, venue};
+use super::setup::{MINUTE_MS, MINUTES, START_MS, key, options, venue};
 
 const FIRST: i64 = START_MS / MINUTE_MS;
 

@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use tiers_local_venue::{Interval, LocalVenue};
 use tokio::time::timeout;
 
-use crate::setup::{MINUTE_MS, key, options, venue};
+use super::setup::{MINUTE_MS, key, options, venue};
 
 /// The next message; a test that waits for what does not come ends.
 async fn next(
