@@ -28,6 +28,12 @@ impl Protocol for Subject {
         true
     }
 
+    /// Nothing is told of slots without a trade, whose flat rows are read in any case: so is the row
+    /// before them then.
+    fn row_length(&self) -> Option<Duration> {
+        Some(Duration::from_secs(u64::from(self.interval) * 60))
+    }
+
     fn read(&self, text: &str) -> Result<Heard, VenueError> {
         message(text, self).map_err(|error| match error {
             MessageError::Parse(error) => malformed(text.as_bytes(), error),

@@ -73,7 +73,7 @@ pub(super) fn answer(
 }
 
 fn too_old(first: Time) -> VenueError {
-    let message = format!("it answers the newest {ROWS_MAX} candles, and none before {first}");
+    let message = format!("it answers the newest {ROWS_MAX} rows, and none before {first}");
     VenueError::new(NAME, VenueErrorKind::Unsupported, message)
 }
 

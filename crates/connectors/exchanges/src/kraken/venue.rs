@@ -118,6 +118,10 @@ impl Venue<Candle> for Kraken {
         Ok(Paging::new(ROWS_MAX))
     }
 
+    fn depth(&self, _: &SeriesKey) -> Option<u64> {
+        Some(u64::from(ROWS_MAX))
+    }
+
     fn limits(&self) -> Limits {
         self.options.connection.limits
     }

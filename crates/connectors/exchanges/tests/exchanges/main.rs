@@ -8,4 +8,5 @@
 
 mod binance;
 mod bybit;
+mod kraken;
 mod suite;

@@ -23,6 +23,7 @@ mod binance;
 mod bybit;
 mod call;
 mod feed;
+mod kraken;
 mod parameters;
 mod refusal;
 mod reply;
@@ -42,5 +43,9 @@ use crate::venue::Inner;
 
 /// The paths of all of them.
 pub(crate) fn router(inner: Arc<Inner>) -> Router {
-    Router::new().merge(binance::router()).merge(bybit::router()).with_state(inner)
+    Router::new()
+        .merge(binance::router())
+        .merge(bybit::router())
+        .merge(kraken::router())
+        .with_state(inner)
 }
