@@ -53,6 +53,12 @@ pub(crate) trait Protocol: Send + Sync + 'static {
         None
     }
 
+    /// How long a row lasts, where only the next row closes one and none after that: what was not
+    /// heard in between may have changed it.
+    fn row_length(&self) -> Option<Duration> {
+        None
+    }
+
     /// What a message says.
     ///
     /// # Errors
@@ -305,7 +311,13 @@ impl Feed {
                     if self.protocol.closes_with_next()
                         && let Some(over) = self.told.closed_by(&update)
                     {
-                        self.tell(over);
+                        let length = self.protocol.row_length();
+                        if length.is_none_or(|length| over.time.after(length) == update.time) {
+                            self.tell(over);
+                        } else {
+                            // Whoever wants to know what became of it reads it.
+                            self.told.closed = self.told.closed.max(Some(over.time));
+                        }
                     }
                     self.tell(update);
                 }

@@ -22,6 +22,7 @@
 //! |---|---|
 //! | [`binance`] | spot, USD-M and COIN-M futures: klines of trades, mark, index and premium |
 //! | [`bybit`] | spot, linear and inverse contracts: klines of trades, mark, index and premium |
+//! | [`coinbase`] | spot: candles of trades |
 //! | [`kraken`] | spot: candles of trades, the newest 720 of each timeframe |
 //! | `http` | one bounded GET, whichever exchange it is for |
 //! | `parse`, `refusal` | decimals and moments; failures that say nothing of their own |
@@ -33,6 +34,7 @@
 
 pub mod binance;
 pub mod bybit;
+pub mod coinbase;
 mod connection;
 mod feed;
 mod http;
