@@ -1,8 +1,10 @@
 //! What of an exchange's options is the same everywhere: addresses, times and limits.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use cache_core::clock::{Clock, SystemClock};
 use cache_series::key::{Environment, Market};
 use cache_series::venue::Limits;
 use url::Url;
@@ -26,6 +28,8 @@ pub(crate) struct Connection {
     pub(crate) silence_max: Duration,
     pub(crate) connection_age_max: Duration,
     pub(crate) limits: Limits,
+    /// What an exchange looks at that is asked elsewhere for what is new; its options say so.
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 /// More than any reply of rows.
@@ -44,6 +48,7 @@ impl Connection {
             silence_max: Duration::from_secs(60),
             connection_age_max: Duration::from_secs(24 * 3600 - 120),
             limits,
+            clock: Arc::new(SystemClock),
         }
     }
 

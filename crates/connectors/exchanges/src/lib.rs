@@ -24,6 +24,7 @@
 //! | [`bybit`] | spot, linear and inverse contracts: klines of trades, mark, index and premium |
 //! | [`coinbase`] | spot: candles of trades |
 //! | [`kraken`] | spot: candles of trades, the newest 720 of each timeframe |
+//! | [`okx`] | spot, linear and inverse contracts: candles of trades, mark and index |
 //! | `http` | one bounded GET, whichever exchange it is for |
 //! | `parse`, `refusal` | decimals and moments; failures that say nothing of their own |
 //! | `feed` | the messages of a series, over connections that are replaced |
@@ -41,6 +42,7 @@ mod http;
 pub mod kraken;
 #[cfg(test)]
 mod mutation;
+pub mod okx;
 mod options;
 mod parse;
 mod refusal;

@@ -33,6 +33,9 @@ pub(crate) enum ParseError {
     /// A moment in words that is none.
     #[error("{text:?} is no moment of a date and a time")]
     Instant { text: String },
+    /// A word that is none of those that there are.
+    #[error("{name} is {text:?}, which is nowhere documented")]
+    Word { name: &'static str, text: String },
     /// A part that no such reply is without.
     #[error("the reply has no {what}")]
     Missing { what: &'static str },

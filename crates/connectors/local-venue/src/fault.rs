@@ -50,17 +50,17 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// Asked too often: Binance says so with 429, Bybit with 200 and a code.
+    /// Asked too often: Binance says so with 429, Bybit and OKX with 200 and a code.
     pub fn rate_limited(retry_after: u32) -> Self {
         Self::RateLimited { retry_after }
     }
 
-    /// Asked on after that: Binance says so with 418, Bybit with 403.
+    /// Asked on after that: Binance says so with 418, Bybit and OKX with 403.
     pub fn banned(retry_after: u32) -> Self {
         Self::Banned { retry_after }
     }
 
-    /// Overloaded: Binance says so with 503, Bybit with 200 and a code.
+    /// Overloaded: Binance and OKX say so with 503, Bybit with 200 and a code.
     pub fn unavailable() -> Self {
         Self::Unavailable
     }

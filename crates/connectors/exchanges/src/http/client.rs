@@ -59,7 +59,17 @@ impl HttpClient {
 
     /// Makes one call. Whatever the status, a reply is a reply.
     pub(crate) async fn get(&self, url: Url) -> Result<Reply, HttpError> {
+        self.get_with(url, &[]).await
+    }
+
+    /// Makes one call with more in its head.
+    pub(crate) async fn get_with(
+        &self,
+        url: Url,
+        headers: &[(&'static str, &'static str)],
+    ) -> Result<Reply, HttpError> {
         let request = self.client.get(url).header(ACCEPT, "application/json");
+        let request = headers.iter().fold(request, |it, (name, value)| it.header(*name, *value));
         let mut response = request.send().await.map_err(sending)?;
         let status = response.status().as_u16();
         let headers = response.headers();

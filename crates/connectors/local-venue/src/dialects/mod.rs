@@ -25,6 +25,7 @@ mod call;
 mod coinbase;
 mod feed;
 mod kraken;
+mod okx;
 mod parameters;
 mod refusal;
 mod reply;
@@ -49,5 +50,6 @@ pub(crate) fn router(inner: Arc<Inner>) -> Router {
         .merge(bybit::router())
         .merge(coinbase::router())
         .merge(kraken::router())
+        .merge(okx::router())
         .with_state(inner)
 }
