@@ -9,6 +9,7 @@ mod clock;
 mod columns;
 #[cfg(any(feature = "csv", feature = "arrow"))]
 mod histories;
+mod depth;
 mod kill;
 mod known;
 mod listing;
