@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
-use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 
@@ -13,8 +12,7 @@ use crate::book::Book;
 use crate::calls::{Asked, Calls, Log};
 use crate::dialects::{self, Refusal, Told, Topic};
 use crate::fault::Faults;
-use crate::wire::{Scissors, Wires};
-use crate::{Candle, Fault, History, Interval};
+use crate::{Candle, Fault, History, Interval, wire};
 
 /// The venue. It stops when it is dropped.
 #[derive(Debug)]
@@ -116,8 +114,6 @@ impl LocalVenue {
     /// # Errors
     /// If there is no port to listen on.
     pub async fn start(now_ms: i64) -> io::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let address = listener.local_addr()?;
         let inner = Arc::new(Inner {
             book: Mutex::default(),
             faults: Mutex::default(),
@@ -128,12 +124,7 @@ impl LocalVenue {
             allowance: Mutex::default(),
             feeds_refused: Mutex::default(),
         });
-        let service =
-            dialects::router(Arc::clone(&inner)).into_make_service_with_connect_info::<Scissors>();
-        let server = tokio::spawn(async move {
-            // It ends with this task and not before.
-            let _ = axum::serve(Wires(listener), service).await;
-        });
+        let (address, server) = wire::serve(dialects::router(Arc::clone(&inner))).await?;
         Ok(Self { inner, address, server })
     }
 

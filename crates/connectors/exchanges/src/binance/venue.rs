@@ -1,27 +1,21 @@
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use cache_series::admit::{Answer, Reach};
 use cache_series::key::{Environment, Market, PriceType, SeriesKey};
 use cache_series::plan::Paging;
 use cache_series::row::Candle;
 use cache_series::time::{Grid, Slots, Time};
 use cache_series::venue::{FeedStream, Limits, Listing, Venue, VenueError, VenueErrorKind};
-use rustls::ClientConfig;
-use url::Url;
 
 use super::message::Subject;
-use super::refusal::{answered, malformed, unreached};
+use super::refusal::answered;
 use super::service::{Service, Volume};
 use super::symbol::symbol;
 use super::{BinanceOptions, NAME, klines, limits, listing, request};
-use crate::feed::{self, Source};
-use crate::http::HttpClient;
+use crate::line::Line;
 use crate::options::join;
-use crate::parse::ParseError;
-use crate::{OptionsError, tls};
+use crate::{OptionsError, feed};
 
 /// Binance in one of its environments, with all of its markets.
 ///
@@ -29,10 +23,7 @@ use crate::{OptionsError, tls};
 #[derive(Clone, Debug)]
 pub struct Binance {
     options: BinanceOptions,
-    urls: BTreeMap<Market, Url>,
-    feed_urls: BTreeMap<Market, Url>,
-    http: HttpClient,
-    tls: Arc<ClientConfig>,
+    line: Line,
 }
 
 impl Binance {
@@ -42,35 +33,8 @@ impl Binance {
     /// [`OptionsError`] for an address that is none, and if TLS cannot be set up.
     pub fn new(options: BinanceOptions) -> Result<Self, OptionsError> {
         let (urls, feed_urls) = (options.http_urls()?, options.socket_urls()?);
-        let mut all = urls.values().chain(feed_urls.values());
-        let tls = tls::config(all.any(|url| ["https", "wss"].contains(&url.scheme())))?;
-        let http = HttpClient::new(options.http(urls.values()), tls.clone())?;
-        Ok(Self { options, urls, feed_urls, http, tls: Arc::new(tls) })
-    }
-
-    fn url<'urls>(
-        &self,
-        urls: &'urls BTreeMap<Market, Url>,
-        market: Market,
-    ) -> Result<&'urls Url, VenueError> {
-        urls.get(&market).ok_or_else(|| {
-            let environment = self.options.environment();
-            let message = format!("no address is known of market {market} in {environment}");
-            VenueError::new(NAME, VenueErrorKind::Unsupported, message)
-        })
-    }
-
-    /// Makes a call; what is answered is the body of an answer.
-    async fn call(&self, url: Url) -> Result<Bytes, VenueError> {
-        let reply = self.http.get(url).await.map_err(unreached)?;
-        Ok(answered(reply)?.body)
-    }
-
-    fn read<T>(
-        body: &Bytes,
-        parse: impl FnOnce(&[u8]) -> Result<T, ParseError>,
-    ) -> Result<T, VenueError> {
-        parse(body).map_err(|error| malformed(body, error))
+        let line = Line::new(NAME, answered, &options.connection, urls, feed_urls)?;
+        Ok(Self { options, line })
     }
 
     fn grid(&self, key: &SeriesKey) -> Grid {
@@ -83,9 +47,8 @@ impl Binance {
         service: &Service,
         symbol: &str,
     ) -> Result<Listing, VenueError> {
-        let url = join(self.url(&self.urls, service.market)?, "/dapi/v1/exchangeInfo");
-        let body = self.call(url).await?;
-        let found = Self::read(&body, |body| listing::listing(body, symbol))?;
+        let url = join(self.line.url(service.market)?, "/dapi/v1/exchangeInfo");
+        let found = self.line.call(url, |body| listing::listing(body, symbol)).await?;
         found.ok_or_else(|| {
             let message = format!("there is no symbol {symbol}");
             VenueError::new(NAME, VenueErrorKind::UnknownSymbol, message)
@@ -100,18 +63,18 @@ impl Venue<Candle> for Binance {
     }
 
     fn environment(&self) -> Environment {
-        self.options.environment()
+        self.line.environment()
     }
 
     fn paging(&self, key: &SeriesKey) -> Result<Paging, VenueError> {
         let service = Service::of(key)?;
         symbol(key, &service)?;
-        self.url(&self.urls, service.market)?;
+        self.line.url(service.market)?;
         Ok(Paging::new(service.page_slots(key.timeframe())))
     }
 
     fn limits(&self) -> Limits {
-        self.options.limits()
+        self.line.limits()
     }
 
     fn weight(&self, key: &SeriesKey, slots: Slots) -> u32 {
@@ -122,14 +85,14 @@ impl Venue<Candle> for Binance {
         let service = Service::of(key)?;
         let symbol = symbol(key, &service)?;
         let grid = self.grid(key);
-        let base = self.url(&self.urls, service.market)?;
+        let base = self.line.url(service.market)?;
         // The exchange knows no time before 1970, and refuses to speak of one.
         let asked = Slots::new(slots.start.max(grid.slot_from(Time::EPOCH)), slots.end);
         if asked.is_empty() {
             return Ok(Answer { rows: Vec::new(), reach: Reach::Whole });
         }
-        let body = self.call(request::klines(base, &service, &symbol, grid, asked)).await?;
-        let rows = Self::read(&body, |body| klines::klines(body, service.volume))?;
+        let url = request::klines(base, &service, &symbol, grid, asked);
+        let rows = self.line.call(url, |body| klines::klines(body, service.volume)).await?;
         let reach = request::reach(&service, grid, asked, &rows);
         Ok(Answer { rows, reach })
     }
@@ -146,24 +109,22 @@ impl Venue<Candle> for Binance {
                 _ => Ok(Listing::UNTOLD),
             };
         }
-        let base = self.url(&self.urls, service.market)?;
+        let base = self.line.url(service.market)?;
         let url = request::first_kline(base, &service, &symbol, self.grid(key));
-        let body = self.call(url).await?;
-        let rows = Self::read(&body, |body| klines::klines(body, service.volume))?;
+        let rows = self.line.call(url, |body| klines::klines(body, service.volume)).await?;
         Ok(rows.first().map_or(Listing::UNTOLD, |(time, _)| Listing::since(*time)))
     }
 
     /// What its clock showed while it answered; for how long that was on its way is for the caller
     /// to take off.
     async fn server_time(&self) -> Result<Option<Time>, VenueError> {
-        let Some((market, base)) = self.urls.first_key_value() else { return Ok(None) };
+        let Some((market, base)) = self.line.any_url() else { return Ok(None) };
         let path = match market {
             Market::Linear => "/fapi/v1/time",
             Market::Inverse => "/dapi/v1/time",
             _ => "/api/v3/time",
         };
-        let body = self.call(join(base, path)).await?;
-        Ok(Some(Self::read(&body, listing::server_time)?))
+        self.line.call(join(base, path), listing::server_time).await.map(Some)
     }
 
     async fn feed(&self, key: &SeriesKey) -> Result<FeedStream<Candle>, VenueError> {
@@ -174,13 +135,9 @@ impl Venue<Candle> for Binance {
         }
         let symbol = symbol(key, &service)?;
         let interval = key.timeframe().text();
-        let base = self.url(&self.feed_urls, service.market)?;
-        let source = Source {
-            url: join(base, &format!("/ws/{}@kline_{interval}", symbol.to_lowercase())),
-            socket: self.options.socket(service.market),
-            age_max: self.options.connection_age_max(),
-            tls: Arc::clone(&self.tls),
-        };
+        let base = self.line.feed_url(service.market)?;
+        let url = join(base, &format!("/ws/{}@kline_{interval}", symbol.to_lowercase()));
+        let source = self.line.source_with(url, self.options.socket(service.market));
         feed::open(source, Arc::new(Subject { symbol, interval, volume: service.volume })).await
     }
 }

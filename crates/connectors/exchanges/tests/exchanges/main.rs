@@ -8,5 +8,6 @@
 
 mod binance;
 mod bybit;
+mod coinbase;
 mod okx;
 mod suite;

@@ -22,6 +22,7 @@
 mod binance;
 mod bybit;
 mod call;
+mod coinbase;
 mod feed;
 mod okx;
 mod parameters;
@@ -46,6 +47,7 @@ pub(crate) fn router(inner: Arc<Inner>) -> Router {
     Router::new()
         .merge(binance::router())
         .merge(bybit::router())
+        .merge(coinbase::router())
         .merge(okx::router())
         .with_state(inner)
 }

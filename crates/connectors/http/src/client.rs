@@ -3,78 +3,122 @@ use std::time::Duration;
 use bytes::BytesMut;
 use reqwest::header::ACCEPT;
 use reqwest::redirect::Policy;
-use rustls::ClientConfig;
 use url::Url;
 
-use super::Reply;
-use super::reply::retry_after;
-use crate::OptionsError;
+use crate::reply::{cookies, date, retry_after};
+use crate::tls::ClientConfig;
+use crate::{Reply, SetupError};
 
 /// How calls are made.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct HttpOptions {
+pub struct HttpOptions {
     /// A call is given up after so long, with all of its reply.
-    pub(crate) timeout: Duration,
+    pub timeout: Duration,
     /// A connection is given up after so long.
-    pub(crate) connect_timeout: Duration,
+    pub connect_timeout: Duration,
     /// A reply with more bytes is given up.
-    pub(crate) body_bytes_max: usize,
+    pub body_bytes_max: usize,
+    /// Which kinds of content are asked for (the header `Accept`).
+    pub accept: &'static str,
     /// Whether proxies that the process's environment names are passed by.
-    pub(crate) direct: bool,
+    pub direct: bool,
 }
 
 /// Why there is no reply. Texts leave addresses out.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum HttpError {
+pub enum HttpError {
+    /// Nobody is there, or the connection could not be made, or ended before a reply began.
     #[error("it could not be reached")]
     Unreachable(#[source] reqwest::Error),
+    /// It took longer than it may.
     #[error("it did not answer in time")]
     Timeout(#[source] reqwest::Error),
+    /// The reply began and did not end.
     #[error("its reply broke off")]
     Cut(#[source] reqwest::Error),
+    /// The reply is larger than it may be.
     #[error("its reply has more than {bytes_max} bytes")]
-    TooLarge { bytes_max: usize },
+    TooLarge {
+        /// So many bytes it may have.
+        bytes_max: usize,
+    },
 }
 
-/// Calls of one exchange; connections are kept and used again.
+/// Calls of one service; connections are kept and used again. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(crate) struct HttpClient {
+pub struct HttpClient {
     client: reqwest::Client,
     body_bytes_max: usize,
+    accept: &'static str,
 }
 
 impl HttpClient {
-    pub(crate) fn new(options: HttpOptions, tls: ClientConfig) -> Result<Self, OptionsError> {
+    /// A client; nothing is connected yet.
+    ///
+    /// # Errors
+    /// [`SetupError::Client`] if it cannot be set up.
+    pub fn new(options: HttpOptions, tls: ClientConfig) -> Result<Self, SetupError> {
         let builder = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .timeout(options.timeout)
             .connect_timeout(options.connect_timeout)
-            // An exchange does not move while it is spoken with.
+            // A service does not move while it is spoken with; whom it has banned it sends
+            // elsewhere.
             .redirect(Policy::none())
             .user_agent(concat!("tiers/", env!("CARGO_PKG_VERSION")));
         let builder = if options.direct { builder.no_proxy() } else { builder };
-        let client = builder.build().map_err(|error| OptionsError::Client(error.into()))?;
-        Ok(Self { client, body_bytes_max: options.body_bytes_max })
+        let client = builder.build().map_err(SetupError::Client)?;
+        Ok(Self { client, body_bytes_max: options.body_bytes_max, accept: options.accept })
     }
 
     /// Makes one call. Whatever the status, a reply is a reply.
-    pub(crate) async fn get(&self, url: Url) -> Result<Reply, HttpError> {
+    ///
+    /// # Errors
+    /// [`HttpError`] if there is no whole reply.
+    pub async fn get(&self, url: Url) -> Result<Reply, HttpError> {
         self.get_with(url, &[]).await
     }
 
-    /// Makes one call with more in its head.
-    pub(crate) async fn get_with(
+    /// Makes one call with more in its head: names in small letters, and values.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub async fn get_with(
         &self,
         url: Url,
-        headers: &[(&'static str, &'static str)],
+        headers: &[(&'static str, &str)],
     ) -> Result<Reply, HttpError> {
-        let request = self.client.get(url).header(ACCEPT, "application/json");
+        Ok(self.call(url, headers).await?.0)
+    }
+
+    /// Makes one call with the cookies that an earlier reply set (`name=value; name=value`), and
+    /// answers those that this one sets besides.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub async fn get_in_session(
+        &self,
+        url: Url,
+        cookies: Option<&str>,
+    ) -> Result<(Reply, Option<String>), HttpError> {
+        match cookies {
+            Some(cookies) => self.call(url, &[("cookie", cookies)]).await,
+            None => self.call(url, &[]).await,
+        }
+    }
+
+    async fn call(
+        &self,
+        url: Url,
+        headers: &[(&'static str, &str)],
+    ) -> Result<(Reply, Option<String>), HttpError> {
+        let request = self.client.get(url).header(ACCEPT, self.accept);
         let request = headers.iter().fold(request, |it, (name, value)| it.header(*name, *value));
         let mut response = request.send().await.map_err(sending)?;
         let status = response.status().as_u16();
         let headers = response.headers();
-        let retry_after = retry_after(headers);
-        let date = super::reply::date(headers);
+        let (retry_after, date) = (retry_after(headers), date(headers));
+        let cookies = cookies(headers);
         let expected = response.content_length().unwrap_or(0);
         let too_large = HttpError::TooLarge { bytes_max: self.body_bytes_max };
         if usize::try_from(expected).map_or(true, |expected| expected > self.body_bytes_max) {
@@ -87,7 +131,7 @@ impl HttpClient {
             }
             body.extend_from_slice(&part);
         }
-        Ok(Reply { status, retry_after, date, body: body.freeze() })
+        Ok((Reply { status, retry_after, date, body: body.freeze() }, cookies))
     }
 }
 
