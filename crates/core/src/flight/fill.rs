@@ -158,14 +158,9 @@ impl<'a, N: Node> Fills<'a, N> {
         let _filling = match queue {
             Some(_) if cfg!(mutant = "queue_no_barrier") => None,
             Some(queue) if self.by_tier.iter().any(|writes| !writes.is_empty()) => {
-                if cfg!(mutant = "queue_checked_early") {
-                    self.leave_out_older();
-                }
                 // First: a batch that does not wait for this one was accepted before the look.
                 let filling = queue.filling.begin();
-                if !cfg!(mutant = "queue_checked_early") {
-                    self.leave_out_older();
-                }
+                self.leave_out_older();
                 Some(filling)
             }
             _ => None,
