@@ -105,9 +105,7 @@ pub(crate) async fn invalidate_announced(
     let mut done = invalidate_storages(shared, &reached, &selector, mode, announcement).await;
     done.unannounced = announcement.finish().await;
     if !cfg!(mutant = "memory_before_only") {
-        // What was accepted since is newer.
-        let heard = |queue: &dyn ErasedQueue| queue.heard(&selector, mark);
-        in_process_and(shared, reached.key_test.as_ref(), &selector, mode, heard);
+        heard_in_process(shared, reached.key_test.as_ref(), &selector, mode, mark);
     }
     shared.events.tell(EventKind::Invalidation, || CacheEvent::Invalidation {
         pending: done.pending.iter().map(|pending| pending.storage.clone()).collect(),
@@ -159,14 +157,16 @@ fn in_process(
 }
 
 /// The same for what somebody else has invalidated, or what began before: the storages decide whether
-/// they take what is queued of it, for that may be newer.
+/// they take what is queued of it, for that may be newer, and what was accepted after this mark of the
+/// fence is.
 pub(crate) fn heard_in_process(
     shared: &Shared,
     key_test: Option<&KeyTest>,
     selector: &Selector,
     mode: InvalidationMode,
-) {
-    in_process_and(shared, key_test, selector, mode, |queue| queue.heard(selector, u64::MAX));
+    mark: u64,
+) -> u64 {
+    in_process_and(shared, key_test, selector, mode, |queue| queue.heard(selector, mark))
 }
 
 /// Forgets all that the process has read, for it may have missed an invalidation. What is queued is
@@ -246,8 +246,8 @@ pub(crate) fn leave_to_replay(
     selector: &Selector,
     mode: InvalidationMode,
 ) {
-    let (selector, ends) = (selector.clone(), storage.all_expired_at());
-    if storage.pending.add(selector, mode, key_test.clone(), &shared.prefix, ends) {
+    let (selector, times) = (selector.clone(), (storage.all_expired_at(), shared.fence.stamp()));
+    if storage.pending.add(selector, mode, key_test.clone(), &shared.prefix, times) {
         shared.spawn_until_closing(replay(Arc::downgrade(shared), Arc::clone(storage)));
     }
 }
@@ -296,7 +296,8 @@ async fn land(shared: &Shared, storage: &Arc<Registered>, waiting: &Waiting) -> 
             let announcement = shared.announce(&waiting.selector, waiting.mode, Cause::Invalidated);
             let _ = announcement.finish().await;
         }
-        heard_in_process(shared, waiting.key_test.as_ref(), &waiting.selector, waiting.mode);
+        let Waiting { selector, mode, key_test, mark, .. } = waiting;
+        heard_in_process(shared, key_test.as_ref(), selector, *mode, *mark);
     }
     true
 }

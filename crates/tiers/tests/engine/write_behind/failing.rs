@@ -1,5 +1,7 @@
 //! Bounds, faults, closing, and callers that go away.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tiers::cache::CloseError;
@@ -139,6 +141,68 @@ async fn a_storage_that_is_left_alone_keeps_the_queue_within_its_bound() {
     assert_eq!(stage.stats().queued, 3);
     stage.pass_until(|stage| stage.stats().queued == 0).await;
     assert_eq!((stage.stats().written, stage.stats().given_up), (3, 0));
+}
+
+#[tokio::test]
+async fn what_is_not_sent_makes_no_other_tier_forget_anything() {
+    let stage = stage(storages());
+    stage.accept(1).await;
+    stage.far.fail_next(Operation::Write, 3, DOWN);
+    let opened = async || stage.cache.stats().await.storages[1].health.breaker_opened;
+    within(async {
+        while opened().await == 0 {
+            stage.clock.advance(Duration::from_millis(50));
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+    until(|| stage.stats().retried == 3).await;
+    let told = stage.near.calls().invalidate;
+    // The pause after the third failure is shorter than the time for which the breaker is open.
+    stage.clock.advance(Duration::from_millis(400));
+    until(|| stage.stats().retried == 4).await;
+    assert_eq!((stage.near.calls().invalidate, stage.far.calls().write), (told, 3));
+    stage.pass_until(|stage| stage.stats().queued == 0).await;
+    assert_eq!((stage.stats().written, stage.near.calls().invalidate), (1, told + 1));
+
+    // Likewise where an invalidation has not landed there yet.
+    stage.far.fail_next(Operation::Invalidate, 1000, DOWN);
+    assert!(!stage.users.invalidate(&user(1)).await.expect("is open").is_done());
+    stage.accept(2).await;
+    let (retried, writes) = (stage.stats().retried, stage.far.calls().write);
+    stage.pass_until(|stage| stage.stats().retried > retried).await;
+    assert_eq!(stage.far.calls().write, writes);
+}
+
+/// Stores one value after the other; of one of them it panics once.
+#[derive(Clone, Default)]
+struct Panicking(Arc<AtomicBool>);
+
+impl Source<UserNode> for Panicking {
+    async fn load(&self, _: &UserNode) -> Result<Loaded<User>, LoadError> {
+        Ok(Loaded::absent())
+    }
+
+    async fn store(&self, node: &UserNode, _: &User) -> Result<(), LoadError> {
+        assert!(node.id != 2 || self.0.swap(true, Ordering::SeqCst), "a panic that was asked for");
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_panics_fails_alone() {
+    let stage = stage(source());
+    let definition = NodeDefinition::new("other", "other:{id}").tier(TierDefinition::new("far"));
+    let definition = definition.write_behind(source());
+    let users = stage.cache.bind_as::<UserNode>(definition, Panicking::default()).expect("binds");
+    let values = (1..=3).map(|id| (user(id), User { id, version: 1 }));
+    assert!(users.write_behind_many(values).await.iter().all(Result::is_ok));
+    stage.clock.advance(DELAY);
+    let stats = || users.stats().write_behind;
+    until(|| stats().retried == 1).await;
+    assert_eq!((stats().written, stats().queued), (2, 1));
+    let flushed = within(users.flush()).await.expect("is open");
+    assert_eq!((flushed.written, flushed.given_up), (1, 0));
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use tiers::core::testing::Operation;
 use tiers::events::WriteLost;
 use tiers::handle::SetOptions;
 use tiers::prelude::*;
+use tiers::storage::StorageErrorKind;
 
 use super::stage::{DELAY, SECOND, source, stage, stage_with, storages, two_following, value, why};
 use crate::support::{User, until, user, within};
@@ -250,6 +251,26 @@ async fn what_is_accepted_while_an_invalidation_is_under_way_stays_readable() {
     gate.open();
     assert!(within(invalidating).await.expect("no panic").expect("is open").is_done());
     assert_eq!(stage.get().await, 5);
+}
+
+#[tokio::test]
+async fn what_is_accepted_before_an_earlier_invalidation_lands_stays_readable() {
+    let stage = stage_with(storages().delay(Duration::from_secs(3600)), true);
+    stage.rows.change(1, 1);
+    assert_eq!(stage.get().await, 1);
+    stage.near.fail_next(Operation::Invalidate, 1, StorageErrorKind::Unavailable);
+    assert!(!stage.users.invalidate(&user(1)).await.expect("is open").is_done());
+    stage.accept(5).await;
+    within(async {
+        while stage.cache.stats().await.storages[0].pending_invalidations > 0 {
+            stage.clock.advance(Duration::from_millis(10));
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+    assert_eq!((stage.near.calls().invalidate, stage.get().await), (2, 5));
+    let flushed = within(stage.users.flush()).await.expect("is open");
+    assert_eq!((flushed.written, stage.stored(&stage.far)), (1, Some(5)));
 }
 
 #[tokio::test]
