@@ -244,21 +244,31 @@ async fn of_a_batch_only_what_has_no_time_left_is_kept_out() {
 
 #[tokio::test]
 async fn a_load_past_the_queue_is_newer_than_what_waits_there() {
-    let (one, _other, log) = two_following(storages().delay(Duration::from_secs(3600))).await;
-    one.accept(5).await;
-    one.rows.change(1, 9);
-    // In silence nothing is read from the queue; the stamp of the load is that of the acceptance.
-    log.set_down(true);
-    within(async {
-        while one.get().await != 9 {
-            one.clock.advance(DELAY);
-            tokio::time::sleep(Duration::from_millis(1)).await;
+    for is_unchanged in [false, true] {
+        let (one, _other, log) = two_following(storages().delay(Duration::from_secs(3600))).await;
+        if is_unchanged {
+            // The load finds the copy that it goes by to be as good as new.
+            one.rows.compare();
+            one.rows.change(1, 9);
+            assert_eq!(one.get().await, 9);
+            assert!(one.users.expire(&user(1)).await.expect("is open").is_done());
         }
-    })
-    .await;
-    assert_eq!(one.stored(&one.far), Some(9));
-    let flushed = within(one.users.flush()).await.expect("is open");
-    assert_eq!((flushed.refused, one.stored(&one.far)), (1, Some(9)));
+        let loads = one.rows.loads();
+        one.accept(5).await;
+        one.rows.change(1, 9);
+        // In silence nothing is read from the queue; the stamp of the load is that of the acceptance.
+        log.set_down(true);
+        within(async {
+            while one.get().await != 9 {
+                one.clock.advance(DELAY);
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        })
+        .await;
+        assert_eq!((one.rows.loads() == loads, one.stored(&one.far)), (is_unchanged, Some(9)));
+        let flushed = within(one.users.flush()).await.expect("is open");
+        assert_eq!((flushed.refused, one.stored(&one.far)), (1, Some(9)), "{is_unchanged}");
+    }
 }
 
 #[tokio::test]
