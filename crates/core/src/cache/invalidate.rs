@@ -166,6 +166,14 @@ pub(crate) fn heard_in_process(
     mode: InvalidationMode,
     mark: u64,
 ) -> u64 {
+    // Of the two things that a message is for, mutants do one.
+    if cfg!(mutant = "bus_no_fence") {
+        remove(shared, key_test, selector, mode);
+        return shared.fence.stamp();
+    }
+    if cfg!(mutant = "bus_keeps") {
+        return raise(shared, selector);
+    }
     in_process_and(shared, key_test, selector, mode, |queue| queue.heard(selector, mark))
 }
 
@@ -177,6 +185,9 @@ pub(crate) fn forget_in_process(
     everything: &Selector,
 ) {
     const MODE: InvalidationMode = InvalidationMode::Remove;
+    if cfg!(mutant = "gap_no_fence") {
+        return remove(shared, key_test, everything, MODE);
+    }
     in_process_and(shared, key_test, everything, MODE, |queue| queue.distrust());
 }
 
@@ -187,18 +198,33 @@ fn in_process_and(
     mode: InvalidationMode,
     queued: impl Fn(&dyn ErasedQueue),
 ) -> u64 {
-    let mark = match selector.cells() {
-        _ if cfg!(mutant = "no_raise") => shared.fence.stamp(),
-        Some(cells) => shared.fence.raise(cells),
-        None => shared.fence.raise_floor(),
-    };
+    let mark = raise(shared, selector);
     // Before memory: what is accepted in between is taken out of there, and stays queued.
     if !cfg!(mutant = "queue_uninvalidated") {
         shared.queues.for_each(|queue| queued(&*queue));
     }
-    if cfg!(mutant = "no_remove") {
-        return mark;
+    if !cfg!(mutant = "no_remove") {
+        remove(shared, key_test, selector, mode);
     }
+    mark
+}
+
+/// Raises the process' fence; gives its mark.
+fn raise(shared: &Shared, selector: &Selector) -> u64 {
+    match selector.cells() {
+        _ if cfg!(mutant = "no_raise") => shared.fence.stamp(),
+        Some(cells) => shared.fence.raise(cells),
+        None => shared.fence.raise_floor(),
+    }
+}
+
+/// Removes from every memory, or expires there.
+fn remove(
+    shared: &Shared,
+    key_test: Option<&KeyTest>,
+    selector: &Selector,
+    mode: InvalidationMode,
+) {
     for memory in &shared.memories {
         let memory = &memory.engine;
         match selector {
@@ -224,7 +250,6 @@ fn in_process_and(
             },
         }
     }
-    mark
 }
 
 /// Invalidates in the process and leaves it pending in every storage, for an operation that is

@@ -10,7 +10,9 @@ use tiers::events::WriteLost;
 use tiers::policy::write_behind::WhenFull;
 use tiers::prelude::*;
 
-use super::stage::{DELAY, DOWN, SECOND, source, stage, stage_with, storages, value, why};
+use super::stage::{
+    DELAY, DOWN, SECOND, source, stage, stage_with, storages, two_following, value, why,
+};
 use crate::support::{User, UserNode, until, user, within};
 
 #[tokio::test]
@@ -302,6 +304,46 @@ async fn what_a_source_got_before_closing_gave_up_is_pending_in_the_storages() {
     let CloseError::Several { errors } = &error else { panic!("{error}") };
     let counts: Vec<(&str, usize)> = errors.iter().map(counted).collect();
     assert_eq!(counts, [("near", 1), ("far", 1), ("UserNode", 1)], "{error}");
+}
+
+#[tokio::test]
+async fn others_hear_of_what_a_source_got_before_closing_gave_up() {
+    let (one, other, log) = two_following(source()).await;
+    one.rows.change(1, 1);
+    assert_eq!(other.get().await, 1);
+    one.accept(2).await;
+    let gate = one.far.hold(Operation::Write);
+    let closing = tokio::spawn({
+        let cache = one.cache.clone();
+        async move { cache.close_within(SECOND).await }
+    });
+    gate.arrived(1).await;
+    one.clock.advance(SECOND);
+    within(closing).await.expect("no panic").expect_err("the storages are behind");
+    other.followed(&log).await;
+    // The storages were not reached; memory is not to serve on what they would no more.
+    one.near.lose_everything();
+    one.far.lose_everything();
+    assert_eq!(other.get().await, 2);
+}
+
+#[tokio::test]
+async fn closing_counts_nothing_as_lost_that_was_taken_back_on_its_way() {
+    let stage = stage(storages());
+    let mut lost = stage.lost();
+    stage.accept(1).await;
+    let gate = stage.far.hold(Operation::Write);
+    stage.clock.advance(DELAY);
+    gate.arrived(1).await;
+    assert!(stage.users.invalidate(&user(1)).await.expect("is open").is_done());
+    let closing = tokio::spawn({
+        let cache = stage.cache.clone();
+        async move { cache.close_within(SECOND).await }
+    });
+    until(|| stage.clock.sleepers() > 0).await;
+    stage.clock.advance(SECOND);
+    within(closing).await.expect("no panic").expect("nothing is lost");
+    assert_eq!(why(&mut lost), []);
 }
 
 #[tokio::test]
