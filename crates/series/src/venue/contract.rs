@@ -2,7 +2,7 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 
-use super::{FeedStream, Limits, Listing, VenueError, VenueErrorKind};
+use super::{FeedStream, Limits, Listing, UsedWeight, VenueError, VenueErrorKind};
 use crate::admit::Answer;
 use crate::key::{Environment, SeriesKey};
 use crate::plan::Paging;
@@ -76,6 +76,13 @@ pub trait Venue<R: Row>: Debug + Send + Sync + 'static {
     /// nothing is asked for then.
     fn paging(&self, key: &SeriesKey) -> Result<Paging, VenueError>;
 
+    /// How many of the newest slots of this series that are over the venue answers at all; `None` if
+    /// all there ever were. It is not asked for slots before them: to want one that is not known yet
+    /// is an error of kind [`VenueErrorKind::Unsupported`], and nothing is said of what is there.
+    fn depth(&self, _: &SeriesKey) -> Option<u64> {
+        None
+    }
+
     /// How fast and how many at once it may be asked.
     fn limits(&self) -> Limits {
         Limits::default()
@@ -84,6 +91,14 @@ pub trait Venue<R: Row>: Debug + Send + Sync + 'static {
     /// What a call for so many slots takes of the allowance in [`limits`](Self::limits).
     fn weight(&self, _: &SeriesKey, _: Slots) -> u32 {
         1
+    }
+
+    /// How much of the allowance in [`limits`](Self::limits) is used, as the venue said last with
+    /// whichever reply, in the measure of [`weight`](Self::weight); looked at after each call. Other
+    /// programs may use the same allowance, which the cache does not see otherwise. A venue that does
+    /// not tell is counted by the calls that are made here alone.
+    fn used_weight(&self) -> Option<UsedWeight> {
+        None
     }
 
     /// Asks for the rows of `slots`, in one call. They are never more than a
@@ -97,7 +112,8 @@ pub trait Venue<R: Row>: Debug + Send + Sync + 'static {
     async fn page(&self, key: &SeriesKey, slots: Slots) -> Result<Answer<R>, VenueError>;
 
     /// Since when the symbol is traded, and until when it was. Asked for rarely: where a request
-    /// cannot be answered without it, and where the venue had nothing before the first row.
+    /// cannot be answered without it, where the venue had nothing before the first row, and where a
+    /// request reaches beyond the end that was told.
     ///
     /// # Errors
     /// [`VenueErrorKind::UnknownSymbol`] for a symbol that the venue does not have;

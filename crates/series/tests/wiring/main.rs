@@ -9,9 +9,13 @@ mod clock;
 mod columns;
 #[cfg(any(feature = "csv", feature = "arrow"))]
 mod histories;
+mod depth;
 mod kill;
+mod known;
+mod listing;
 mod live;
 mod model;
+mod outages;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod reads;
