@@ -23,6 +23,7 @@
 //! | [`binance`] | spot, USD-M and COIN-M futures: klines of trades, mark, index and premium |
 //! | [`bybit`] | spot, linear and inverse contracts: klines of trades, mark, index and premium |
 //! | [`coinbase`] | spot: candles of trades |
+//! | [`kraken`] | spot: candles of trades, the newest 720 of each timeframe |
 //! | [`okx`] | spot, linear and inverse contracts: candles of trades, mark and index |
 //! | `line` | addresses, calls and feeds of one exchange |
 //! | `http` | one bounded GET, whichever exchange it is for |
@@ -39,6 +40,7 @@ pub mod coinbase;
 mod connection;
 mod feed;
 mod http;
+pub mod kraken;
 mod line;
 #[cfg(test)]
 mod mutation;

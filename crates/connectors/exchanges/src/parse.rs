@@ -3,6 +3,7 @@
 use cache_series::row::Candle;
 use cache_series::time::Time;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 /// Why a text is not what the exchange's documentation says.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +71,24 @@ pub(crate) fn decimal(text: &str) -> Option<f64> {
         |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     let is_decimal = text.len() <= NUMBER_BYTES_MAX && all_digits(whole) && all_digits(fraction);
     is_decimal.then(|| text.parse().ok()).flatten()
+}
+
+/// A number of JSON's own, of the row of a moment: exponents are allowed, and nothing else is.
+pub(crate) fn json_number(
+    name: &'static str,
+    time: Time,
+    value: &RawValue,
+) -> Result<f64, ParseError> {
+    let text = value.get();
+    // What JSON has beside numbers begins otherwise.
+    let is_number = text.len() <= NUMBER_BYTES_MAX
+        && text.starts_with(|first: char| first == '-' || first.is_ascii_digit());
+    let number: Option<f64> = is_number.then(|| text.parse().ok()).flatten();
+    number.filter(|number| number.is_finite()).ok_or_else(|| ParseError::Number {
+        name,
+        time,
+        text: text.chars().take(NUMBER_BYTES_MAX).collect(),
+    })
 }
 
 /// Reads the five numbers of a row.
@@ -174,6 +193,23 @@ mod tests {
         assert_eq!(read("2026-04-07T16:30:05+02:00"), Some(1_775_572_205_000));
         for text in ["", "1775572205123", "2026-04-07", "2026-04-07T14:30:05", "T", "yesterday"] {
             assert_eq!(read(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_of_json_is_one() {
+        let read = |text: &str| {
+            let value: &RawValue = serde_json::from_str(text).unwrap();
+            json_number("open", Time::EPOCH, value).ok()
+        };
+        for (text, expected) in
+            [("0", 0.0), ("-1.5", -1.5), ("1e-7", 0.0000001), ("106038.2", 106_038.2), ("2E3", 2e3)]
+        {
+            assert_eq!(read(text), Some(expected), "{text}");
+        }
+        let long = "1".repeat(65);
+        for text in [r#""1""#, "null", "true", "[1]", "{}", "1e999", &long] {
+            assert_eq!(read(text), None, "{text}");
         }
     }
 

@@ -1,7 +1,8 @@
 //! A venue on loopback: exchanges' candles by HTTP and WebSocket, over candles that were generated
 //! or recorded, with every fault on demand and every call counted. For tests and demos.
 //!
-//! It speaks as Binance, Bybit, Coinbase and OKX do, all at once and on one port: their paths differ.
+//! It speaks as Binance, Bybit, Coinbase, Kraken and OKX do, all at once and on one port: their paths
+//! differ.
 //!
 //! It shares no code with the cache that is tried against it, not even arithmetic of time, so that
 //! neither can be wrong in the other's way. Its clock stands still until it is told to move, so

@@ -137,6 +137,9 @@ impl<R: Row> PageCall<R> {
             if slots.is_empty() {
                 return Ok(slots);
             }
+            if let Some(error) = self.beyond(slots) {
+                return Err(error);
+            }
             let weight = self.connection.venue.weight(&self.state.key, slots);
             let now = self.shared.clock.monotonic();
             match self.connection.gate.pass(weight, now, wait_max) {
@@ -149,6 +152,21 @@ impl<R: Row> PageCall<R> {
                 }
             }
         }
+    }
+
+    /// Why the venue is not asked for slots that lie before all of which it answers.
+    fn beyond(&self, slots: Slots) -> Option<VenueError> {
+        let venue = &self.connection.venue;
+        let depth = venue.depth(&self.state.key)?;
+        let grid = self.state.grid;
+        let closed_end = self.state.rules.closed_end(grid, self.now());
+        let first = closed_end.saturating_sub(i64::try_from(depth).unwrap_or(i64::MAX));
+        if slots.end > first {
+            return None;
+        }
+        let first = grid.start_of(first);
+        let message = format!("it answers the newest {depth} rows, and none before {first}");
+        Some(VenueError::new(venue.name(), VenueErrorKind::Unsupported, message))
     }
 
     async fn call(&self, slots: Slots) -> Result<Answer<R>, VenueError> {

@@ -5,6 +5,7 @@
 mod bounds;
 mod bugs;
 mod clock;
+mod depth;
 mod kill;
 mod live;
 mod model;

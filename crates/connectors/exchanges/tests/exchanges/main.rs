@@ -9,5 +9,6 @@
 mod binance;
 mod bybit;
 mod coinbase;
+mod kraken;
 mod okx;
 mod suite;

@@ -24,6 +24,7 @@ mod bybit;
 mod call;
 mod coinbase;
 mod feed;
+mod kraken;
 mod okx;
 mod parameters;
 mod refusal;
@@ -48,6 +49,7 @@ pub(crate) fn router(inner: Arc<Inner>) -> Router {
         .merge(binance::router())
         .merge(bybit::router())
         .merge(coinbase::router())
+        .merge(kraken::router())
         .merge(okx::router())
         .with_state(inner)
 }
