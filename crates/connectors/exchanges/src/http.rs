@@ -1,6 +1,6 @@
 //! One bounded GET: what every exchange's calls have in common, and other connectors' too.
 
-pub(crate) use cache_connectors_http::{HttpClient, HttpError, HttpOptions, Reply};
+pub(crate) use cache_connectors_http::{HeaderMap, HttpClient, HttpError, HttpOptions, Reply};
 
 /// Longest preview of a body in a message.
 const PREVIEW_CHARACTERS_MAX: usize = 120;

@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::connection::Connection;
 use crate::feed::Source;
-use crate::http::{HttpClient, Reply};
+use crate::http::{HeaderMap, HttpClient, Reply};
 use crate::parse::ParseError;
 use crate::socket::SocketOptions;
 use crate::{OptionsError, refusal, tls};
@@ -95,7 +95,17 @@ impl Line {
         url: Url,
         parse: impl FnOnce(&[u8]) -> Result<T, ParseError> + Send,
     ) -> Result<T, VenueError> {
-        let reply = self.http.get_with(url, self.headers).await;
+        self.call_seeing(url, |_| (), parse).await
+    }
+
+    /// The same, with a look at the reply's head as it comes, be it an answer or a refusal.
+    pub(crate) async fn call_seeing<T>(
+        &self,
+        url: Url,
+        see: impl FnOnce(&HeaderMap) + Send,
+        parse: impl FnOnce(&[u8]) -> Result<T, ParseError> + Send,
+    ) -> Result<T, VenueError> {
+        let reply = self.http.get_seeing(url, self.headers, see).await;
         let reply = reply.map_err(|error| refusal::unreached(self.venue, error))?;
         let body = (self.answered)(reply)?.body;
         parse(&body).map_err(|error| refusal::malformed(self.venue, &body, error))

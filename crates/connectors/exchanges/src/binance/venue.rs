@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Instant;
 
 use async_trait::async_trait;
 use cache_series::admit::{Answer, Reach};
@@ -6,15 +7,21 @@ use cache_series::key::{Environment, Market, PriceType, SeriesKey};
 use cache_series::plan::Paging;
 use cache_series::row::Candle;
 use cache_series::time::{Grid, Slots, Time};
-use cache_series::venue::{FeedStream, Limits, Listing, Venue, VenueError, VenueErrorKind};
+use cache_series::venue::{
+    FeedStream, Limits, Listing, UsedWeight, Venue, VenueError, VenueErrorKind,
+};
+use url::Url;
 
+use super::limits::Used;
 use super::message::Subject;
 use super::refusal::answered;
 use super::service::{Service, Volume};
 use super::symbol::symbol;
 use super::{BinanceOptions, NAME, klines, limits, listing, request};
+use crate::http::HeaderMap;
 use crate::line::Line;
 use crate::options::join;
+use crate::parse::ParseError;
 use crate::{OptionsError, feed};
 
 /// Binance in one of its environments, with all of its markets.
@@ -24,6 +31,7 @@ use crate::{OptionsError, feed};
 pub struct Binance {
     options: BinanceOptions,
     line: Line,
+    used: Used,
 }
 
 impl Binance {
@@ -34,11 +42,39 @@ impl Binance {
     pub fn new(options: BinanceOptions) -> Result<Self, OptionsError> {
         let (urls, feed_urls) = (options.http_urls()?, options.socket_urls()?);
         let line = Line::new(NAME, answered, &options.connection, urls, feed_urls)?;
-        Ok(Self { options, line })
+        Ok(Self { options, line, used: Used::default() })
+    }
+
+    /// Makes a call to a market, and notes what is used of its allowance.
+    async fn call<T>(
+        &self,
+        market: Market,
+        url: Url,
+        parse: impl FnOnce(&[u8]) -> Result<T, ParseError> + Send,
+    ) -> Result<T, VenueError> {
+        let see = |headers: &HeaderMap| self.used.hear(market, headers, Instant::now());
+        self.line.call_seeing(url, see, parse).await
     }
 
     fn grid(&self, key: &SeriesKey) -> Grid {
         Grid::new(key.timeframe(), Venue::<Candle>::alignment(self, key))
+    }
+
+    /// What the clock of a market shows.
+    async fn clock(&self, market: Market) -> Result<Time, VenueError> {
+        let path = match market {
+            Market::Linear => "/fapi/v1/time",
+            Market::Inverse => "/dapi/v1/time",
+            _ => "/api/v3/time",
+        };
+        self.call(market, join(self.line.url(market)?, path), listing::server_time).await
+    }
+
+    /// When the row begins that a call for one answers, if there is one.
+    async fn time_of_one(&self, service: &Service, url: Url) -> Result<Option<Time>, VenueError> {
+        let parse = |body: &[u8]| klines::klines(body, service.volume);
+        let rows = self.call(service.market, url, parse).await?;
+        Ok(rows.first().map(|(time, _)| *time))
     }
 
     /// Since when a future is traded, of which only what tells of all of them knows.
@@ -48,7 +84,8 @@ impl Binance {
         symbol: &str,
     ) -> Result<Listing, VenueError> {
         let url = join(self.line.url(service.market)?, "/dapi/v1/exchangeInfo");
-        let found = self.line.call(url, |body| listing::listing(body, symbol)).await?;
+        let parse = |body: &[u8]| listing::listing(body, symbol);
+        let found = self.call(service.market, url, parse).await?;
         found.ok_or_else(|| {
             let message = format!("there is no symbol {symbol}");
             VenueError::new(NAME, VenueErrorKind::UnknownSymbol, message)
@@ -81,6 +118,10 @@ impl Venue<Candle> for Binance {
         Service::of(key).map_or(1, |service| limits::weight(&service, slots.len()))
     }
 
+    fn used_weight(&self) -> Option<UsedWeight> {
+        self.used.most(Instant::now())
+    }
+
     async fn page(&self, key: &SeriesKey, slots: Slots) -> Result<Answer<Candle>, VenueError> {
         let service = Service::of(key)?;
         let symbol = symbol(key, &service)?;
@@ -92,13 +133,15 @@ impl Venue<Candle> for Binance {
             return Ok(Answer { rows: Vec::new(), reach: Reach::Whole });
         }
         let url = request::klines(base, &service, &symbol, grid, asked);
-        let rows = self.line.call(url, |body| klines::klines(body, service.volume)).await?;
+        let parse = |body: &[u8]| klines::klines(body, service.volume);
+        let rows = self.call(service.market, url, parse).await?;
         let reach = request::reach(&service, grid, asked, &rows);
         Ok(Answer { rows, reach })
     }
 
-    /// Of spot and USD-M futures the begin of the first row there is; of COIN-M futures, where that
-    /// cannot be asked for, when the contract was taken up.
+    /// Of spot and USD-M futures the begin of the first row there is, and of the last where that is
+    /// long ago; of COIN-M futures, where that cannot be asked for, when the contract was taken up
+    /// and when it was delivered.
     async fn listing(&self, key: &SeriesKey) -> Result<Listing, VenueError> {
         let service = Service::of(key)?;
         let symbol = symbol(key, &service)?;
@@ -109,22 +152,28 @@ impl Venue<Candle> for Binance {
                 _ => Ok(Listing::UNTOLD),
             };
         }
-        let base = self.line.url(service.market)?;
-        let url = request::first_kline(base, &service, &symbol, self.grid(key));
-        let rows = self.line.call(url, |body| klines::klines(body, service.volume)).await?;
-        Ok(rows.first().map_or(Listing::UNTOLD, |(time, _)| Listing::since(*time)))
+        let (base, grid) = (self.line.url(service.market)?, self.grid(key));
+        let first = request::first_kline(base, &service, &symbol, grid);
+        let Some(first) = self.time_of_one(&service, first).await? else {
+            return Ok(Listing::UNTOLD);
+        };
+        let listing = Listing::since(first);
+        let last = request::last_kline(base, &service, &symbol, grid);
+        let Some(last) = self.time_of_one(&service, last).await? else { return Ok(listing) };
+        // By this machine's clock first, which may be wrong: there is another call only where it
+        // seems to be over.
+        if !listing::is_over(grid, last, listing::now()) {
+            return Ok(listing);
+        }
+        let now = self.clock(service.market).await?;
+        Ok(if listing::is_over(grid, last, now) { listing.until(last) } else { listing })
     }
 
     /// What its clock showed while it answered; for how long that was on its way is for the caller
     /// to take off.
     async fn server_time(&self) -> Result<Option<Time>, VenueError> {
-        let Some((market, base)) = self.line.any_url() else { return Ok(None) };
-        let path = match market {
-            Market::Linear => "/fapi/v1/time",
-            Market::Inverse => "/dapi/v1/time",
-            _ => "/api/v3/time",
-        };
-        self.line.call(join(base, path), listing::server_time).await.map(Some)
+        let Some((market, _)) = self.line.any_url() else { return Ok(None) };
+        self.clock(market).await.map(Some)
     }
 
     async fn feed(&self, key: &SeriesKey) -> Result<FeedStream<Candle>, VenueError> {

@@ -12,30 +12,27 @@ use crate::suite::Exchange;
 /// So many minutes there are, all of them over. Pages of 300 begin at the 240th, 540th and so on.
 pub(crate) const MINUTES: i64 = 5_000;
 
-pub(crate) static SPOT: Exchange = Exchange {
-    name: "okx",
-    market: Market::Spot,
-    symbol: "BTC/USDT",
-    listed: "BTC-USDT",
-    page_rows: 300,
-    minutes: MINUTES,
-    feed: (Timeframe::Minute1, "1m"),
-    // It says nothing, and counts calls over two seconds.
-    left_alone: Duration::from_secs(2),
-    connect: |venue| Arc::new(okx(venue)),
-};
+pub(crate) static SPOT: Exchange = exchange(Market::Spot, "BTC-USDT", MINUTES);
 
-pub(crate) static PERPETUAL: Exchange = Exchange {
-    name: "okx",
-    market: Market::Linear,
-    symbol: "BTC/USDT",
-    listed: "BTC-USDT-SWAP",
-    page_rows: 300,
-    minutes: MINUTES,
-    feed: (Timeframe::Minute1, "1m"),
-    left_alone: Duration::from_secs(2),
-    connect: |venue| Arc::new(okx(venue)),
-};
+/// For the suite's tests: so few minutes that nobody asks for the listing before the pages of a
+/// request, for which the exchange is asked for candles, too.
+pub(crate) static SPOT_OF_LATE: Exchange = exchange(Market::Spot, "BTC-USDT", 3_000);
+pub(crate) static PERPETUAL_OF_LATE: Exchange = exchange(Market::Linear, "BTC-USDT-SWAP", 3_000);
+
+const fn exchange(market: Market, listed: &'static str, minutes: i64) -> Exchange {
+    Exchange {
+        name: "okx",
+        market,
+        symbol: "BTC/USDT",
+        listed,
+        page_rows: 300,
+        minutes,
+        feed: (Timeframe::Minute1, "1m"),
+        // It says nothing, and counts calls over two seconds.
+        left_alone: Duration::from_secs(2),
+        connect: |venue| Arc::new(okx(venue)),
+    }
+}
 
 /// A connector whose clock shows what the venue's does now, and stands still there.
 pub(crate) fn okx(venue: &LocalVenue) -> Okx {
