@@ -39,6 +39,17 @@ pub(super) struct PageCall<R: Row> {
     pub(super) index: i64,
 }
 
+/// The first slot of which the venue answers at all, if it does not of all.
+pub(super) fn first_in_reach<R: Row>(
+    connection: &Connection<R>,
+    state: &State<R>,
+    now: Time,
+) -> Option<i64> {
+    let depth = connection.venue.depth(&state.key)?;
+    let closed_end = state.rules.closed_end(state.grid, now);
+    Some(closed_end.saturating_sub(i64::try_from(depth).unwrap_or(i64::MAX)))
+}
+
 type PageFlight = Flight<PageKey, Result<Fetched, SeriesError>>;
 
 impl<R: Row> PageCall<R> {
@@ -173,17 +184,13 @@ impl<R: Row> PageCall<R> {
 
     /// Why the venue is not asked for slots that lie before all of which it answers.
     fn beyond(&self, slots: Slots) -> Option<VenueError> {
-        let venue = &self.connection.venue;
-        let depth = venue.depth(&self.state.key)?;
-        let grid = self.state.grid;
-        let closed_end = self.state.rules.closed_end(grid, self.now());
-        let first = closed_end.saturating_sub(i64::try_from(depth).unwrap_or(i64::MAX));
+        let first = first_in_reach(&self.connection, &self.state, self.now())?;
         if slots.end > first {
             return None;
         }
-        let first = grid.start_of(first);
-        let message = format!("it answers the newest {depth} rows, and none before {first}");
-        Some(VenueError::new(venue.name(), VenueErrorKind::Unsupported, message))
+        let (name, first) = (self.connection.venue.name(), self.state.grid.start_of(first));
+        let message = format!("it answers its newest rows alone, and none before {first}");
+        Some(VenueError::new(name, VenueErrorKind::Unsupported, message))
     }
 
     async fn call(&self, slots: Slots) -> Result<Answer<R>, VenueError> {

@@ -64,8 +64,10 @@ pub(super) fn answer(
     let rows: Vec<_> = rows.into_iter().filter(is_wanted).collect();
     let reach = match (cut_before, cut_after) {
         (false, false) => Reach::Whole,
-        (true, false) if rows.is_empty() => return Err(too_old(grid.start_of(told_from))),
-        (true, false) => Reach::FromFirst,
+        (true, false) if slots.end <= told_from => {
+            return Err(too_old(grid.start_of(told_from)));
+        }
+        (true, false) => Reach::Since(grid.start_of(told_from)),
         (false, true) if !rows.is_empty() => Reach::UpToLast,
         (_, true) => return Err(not_over()),
     };
@@ -73,7 +75,7 @@ pub(super) fn answer(
 }
 
 fn too_old(first: Time) -> VenueError {
-    let message = format!("it answers the newest {ROWS_MAX} rows, and none before {first}");
+    let message = format!("it answers its newest rows alone, and none before {first}");
     VenueError::new(NAME, VenueErrorKind::Unsupported, message)
 }
 
@@ -148,7 +150,7 @@ mod tests {
         );
         assert_eq!(
             answered(Slots::new(720, 1_440), whole()),
-            Ok((slots(1_000, 1_440), Reach::FromFirst))
+            Ok((slots(1_000, 1_440), Reach::Since(MINUTES.start_of(1_000))))
         );
         for old in [Slots::new(0, 720), Slots::new(280, 1_000), Slots::new(999, 1_000)] {
             assert_eq!(answered(old, whole()), Err(VenueErrorKind::Unsupported), "{old:?}");
@@ -169,7 +171,13 @@ mod tests {
         // One further back than the newest 720 reach.
         let long = reply(1_010..1_721);
         let (rows, reach) = answered(Slots::new(1_000, 1_012), long).unwrap();
-        assert_eq!((rows, reach), (vec![1_010, 1_011], Reach::FromFirst));
+        let told_from = Reach::Since(MINUTES.start_of(1_001));
+        assert_eq!((rows, reach), (vec![1_010, 1_011], told_from));
+        // Not listed yet, or not traded for as long.
+        let late = || reply(1_400..1_721);
+        assert_eq!(answered(Slots::new(900, 1_100), late()), Ok((vec![], told_from)));
+        let old = answered(Slots::new(900, 1_001), late());
+        assert_eq!(old, Err(VenueErrorKind::Unsupported));
     }
 
     #[test]

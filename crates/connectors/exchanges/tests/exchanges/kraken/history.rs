@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cache_series::cache::{Retry, Source};
 use cache_series::request::{Completeness, Request};
-use cache_series::time::Time;
+use cache_series::time::{Time, Timeframe};
 use cache_series::venue::VenueErrorKind;
 use tiers_local_venue::{History, Interval};
 
@@ -24,7 +24,7 @@ async fn what_lies_before_the_newest_stays_missing() {
     assert!(!error.is_transient(), "{error}");
     let venue_error = error.venue_error().unwrap();
     assert_eq!(venue_error.kind(), VenueErrorKind::Unsupported, "{venue_error}");
-    assert!(venue_error.message().contains("the newest 720"), "{venue_error}");
+    assert!(venue_error.message().contains("its newest rows alone"), "{venue_error}");
 
     let all = range(0, 4_000).with_completeness(Completeness::BestEffort);
     let reading = series.read(all).await.unwrap();
@@ -84,20 +84,32 @@ async fn a_hole_is_flat_and_asked_for_once() {
     assert_eq!(world.venue.calls().klines, 1);
 }
 
-/// Before the fifteen days of the first trade there was nothing, and that is known.
+/// A pair that is younger than what the exchange reaches back to: its history is whole, however far
+/// back it is asked for.
 #[tokio::test]
 async fn what_lies_before_the_listing_is_told_apart() {
     let day = Interval::named("1d").unwrap();
-    let length_ms = day.next_after(0);
+    let day_ms = day.next_after(0);
     let world = World::start(&KRAKEN, |history| history).await;
-    world.venue.set_now(START_MS + 100 * length_ms);
     world.venue.list("XBTUSD", History::generated(day, START_MS, 200, 5));
-    world.clock.advance(Duration::from_millis((100 * length_ms - 700 * MINUTE_MS).unsigned_abs()));
-    let series =
-        world.cache(Retry::NEVER).series(&KRAKEN.key(cache_series::time::Timeframe::Day1)).unwrap();
-    let since = Time::from_unix_ms(START_MS - 400 * length_ms);
-    let now = Time::from_unix_ms(START_MS + 100 * length_ms);
-    let reading = series.read(Request::range(since, now)).await.unwrap();
-    // Its first fifteen days have none before the first trade, and all of its history is in reach.
-    assert_eq!((reading.len(), reading.report().missing_slots()), (100, 0));
+    world.pass(Duration::from_millis((100 * day_ms).unsigned_abs()));
+    let days = KRAKEN.key(Timeframe::Day1);
+    let read = async |days_before: i64| {
+        let series = world.cache(Retry::NEVER).series(&days).unwrap();
+        let since = Time::from_unix_ms(START_MS - days_before * day_ms);
+        let until = Time::from_unix_ms(START_MS + 100 * day_ms);
+        let reading = series.read(Request::range(since, until)).await.unwrap();
+        let report = reading.report();
+        assert_eq!((reading.len(), report.missing_slots()), (100, 0), "{days_before}");
+        (report.empty, report.before_listing)
+    };
+    // Within reach nothing was traded before, and nobody has to know why.
+    assert_eq!(read(500).await, (500, 0));
+    // Beyond it, it matters since when it is traded.
+    let (empty, before_listing) = read(3_000).await;
+    assert_eq!(empty + before_listing, 3_000);
+    assert!(before_listing > 2_000, "{before_listing}");
+    let calls = world.venue.calls().klines;
+    assert_eq!(read(2_000).await, (empty, before_listing - 1_000));
+    assert_eq!(world.venue.calls().klines, calls, "it is known");
 }
