@@ -25,6 +25,7 @@
 //! | [`coinbase`] | spot: candles of trades |
 //! | [`kraken`] | spot: candles of trades, the newest 720 of each timeframe |
 //! | [`okx`] | spot, linear and inverse contracts: candles of trades, mark and index |
+//! | `line` | addresses, calls and feeds of one exchange |
 //! | `http` | one bounded GET, whichever exchange it is for |
 //! | `parse`, `refusal` | decimals and moments; failures that say nothing of their own |
 //! | `feed` | the messages of a series, over connections that are replaced |
@@ -40,6 +41,7 @@ mod connection;
 mod feed;
 mod http;
 pub mod kraken;
+mod line;
 #[cfg(test)]
 mod mutation;
 pub mod okx;
@@ -47,6 +49,6 @@ mod options;
 mod parse;
 mod refusal;
 mod socket;
-mod tls;
 
+use cache_connectors_http::tls;
 pub use options::OptionsError;

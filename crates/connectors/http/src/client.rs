@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use bytes::BytesMut;
-use reqwest::header::ACCEPT;
+use reqwest::header::{ACCEPT, HeaderMap};
 use reqwest::redirect::Policy;
 use url::Url;
 
@@ -88,7 +88,20 @@ impl HttpClient {
         url: Url,
         headers: &[(&'static str, &str)],
     ) -> Result<Reply, HttpError> {
-        Ok(self.call(url, headers).await?.0)
+        self.get_seeing(url, headers, |_| ()).await
+    }
+
+    /// The same, with a look at the reply's head as it comes.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub async fn get_seeing(
+        &self,
+        url: Url,
+        headers: &[(&'static str, &str)],
+        see: impl FnOnce(&HeaderMap) + Send,
+    ) -> Result<Reply, HttpError> {
+        Ok(self.call(url, headers, see).await?.0)
     }
 
     /// Makes one call with the cookies that an earlier reply set (`name=value; name=value`), and
@@ -102,8 +115,8 @@ impl HttpClient {
         cookies: Option<&str>,
     ) -> Result<(Reply, Option<String>), HttpError> {
         match cookies {
-            Some(cookies) => self.call(url, &[("cookie", cookies)]).await,
-            None => self.call(url, &[]).await,
+            Some(cookies) => self.call(url, &[("cookie", cookies)], |_| ()).await,
+            None => self.call(url, &[], |_| ()).await,
         }
     }
 
@@ -111,12 +124,14 @@ impl HttpClient {
         &self,
         url: Url,
         headers: &[(&'static str, &str)],
+        see: impl FnOnce(&HeaderMap) + Send,
     ) -> Result<(Reply, Option<String>), HttpError> {
         let request = self.client.get(url).header(ACCEPT, self.accept);
         let request = headers.iter().fold(request, |it, (name, value)| it.header(*name, *value));
         let mut response = request.send().await.map_err(sending)?;
         let status = response.status().as_u16();
         let headers = response.headers();
+        see(headers);
         let (retry_after, date) = (retry_after(headers), date(headers));
         let cookies = cookies(headers);
         let expected = response.content_length().unwrap_or(0);

@@ -36,6 +36,7 @@ pub mod tls;
 pub use address::{address, is_loopback, join};
 pub use client::{HttpClient, HttpError, HttpOptions};
 pub use reply::{Reply, preview};
+pub use reqwest::header::HeaderMap;
 
 /// Why a client could not be set up.
 #[derive(Debug, thiserror::Error)]

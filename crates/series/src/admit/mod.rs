@@ -91,6 +91,7 @@ pub struct Admitted<R> {
     pub open: Option<(i64, R)>,
     /// Rows that were not taken.
     pub refused: Vec<Refused>,
+    misaligned: bool,
     grid: Grid,
     rules: Rules,
     now: Time,
@@ -137,6 +138,7 @@ pub fn admit<R: Row>(
         doubtful: Vec::new(),
         open: None,
         refused: Vec::new(),
+        misaligned: !answer.rows.is_empty(),
         grid,
         rules,
         now,
@@ -147,6 +149,7 @@ pub fn admit<R: Row>(
         let reason = if grid.start_of(slot) != time {
             Some(Reason::Unaligned)
         } else if slot >= closed_end {
+            admitted.misaligned = false;
             // Of several that are not over the newest is the open one.
             if admitted.open.as_ref().is_none_or(|(open, _)| *open <= slot) {
                 admitted.open = row.problem().is_none().then_some((slot, row));
@@ -160,6 +163,7 @@ pub fn admit<R: Row>(
         if asked.contains(slot) {
             seen = seen.hull(Slots::one(slot));
         }
+        admitted.misaligned &= reason == Some(Reason::Unaligned);
         match reason {
             Some(reason) => {
                 if matches!(reason, Reason::Impossible(_)) {
@@ -203,6 +207,12 @@ impl<R: Row> Admitted<R> {
         self.nothing.push(after.intersection(self.answered));
     }
 
+    /// Whether there were rows and all of them begin between the slots: the venue's slots lie
+    /// elsewhere than the connector says, and the answer proves nothing of these.
+    pub fn is_misaligned(&self) -> bool {
+        self.misaligned
+    }
+
     /// The rows of closed slots, in order.
     pub fn rows(&self) -> impl ExactSizeIterator<Item = (i64, &R)> + '_ {
         self.rows.iter().map(|(slot, row)| (*slot, row))
@@ -243,7 +253,7 @@ impl<R: Row> Admitted<R> {
                 known,
                 Slots::one(*slot).intersection(slots),
                 |part, span| {
-                    part.mark_failed(span, self.now, &self.rules.refused);
+                    part.mark_failed(span, self.now, &self.rules.refused, 1);
                 },
             );
         }

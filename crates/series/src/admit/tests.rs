@@ -183,6 +183,21 @@ fn rows_that_cannot_be_are_refused_and_asked_for_later() {
     );
 }
 
+/// Its days begin elsewhere than was believed: that says nothing of the slots that were asked for.
+#[test]
+fn an_answer_of_which_no_row_is_aligned_is_told_apart() {
+    let asked = Slots::new(0, 10);
+    let beside = |slot: i64| (MINUTES.start_of(slot).after(Duration::from_secs(30)), row(slot).1);
+    let is_misaligned = |rows: Vec<(Time, Candle)>, now: Time| {
+        admitted(asked, Answer { rows, reach: Reach::Whole }, now).is_misaligned()
+    };
+    assert!(is_misaligned((0..5).map(beside).collect(), LATER));
+    assert!(!is_misaligned(vec![beside(1), row(2)], LATER), "one of them is");
+    assert!(!is_misaligned(vec![beside(1), row(50)], LATER), "though it was not asked for");
+    assert!(!is_misaligned(vec![beside(1), row(7)], MINUTES.start_of(7)), "though it grows");
+    assert!(!is_misaligned(Vec::new(), LATER));
+}
+
 /// A venue over a plain map: pages of at most so many rows.
 struct Venue {
     rows: BTreeMap<i64, Candle>,

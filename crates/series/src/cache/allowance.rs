@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use cache_core::clock::Tick;
 
-use crate::venue::Allowance;
+use crate::venue::{Allowance, UsedWeight};
 
 /// What calls have weighed in the last span of an [`Allowance`]. Pure: time is passed in.
 #[derive(Debug)]
@@ -22,11 +22,7 @@ impl Spent {
     /// weighs more than is allowed waits until nothing else is in the span.
     pub(super) fn take(&mut self, weight: u32, now: Tick) -> Result<(), Duration> {
         let Some(Allowance { weight_max, per }) = self.allowance else { return Ok(()) };
-        while self.calls.front().is_some_and(|(at, _)| now.since(*at) >= per) {
-            if let Some((_, gone)) = self.calls.pop_front() {
-                self.weight -= u64::from(gone);
-            }
-        }
+        self.pass_by(now, per);
         let room = u64::from(weight_max).saturating_sub(u64::from(weight));
         if self.weight <= room || self.calls.is_empty() {
             self.calls.push_back((now, weight));
@@ -44,6 +40,31 @@ impl Spent {
         }
         // Never zero, so that whoever waits comes back later.
         Err(wait.max(Duration::from_millis(1)))
+    }
+
+    /// The venue says how much is used. What goes beyond the calls that were made here was used by
+    /// others, at the latest when it said so.
+    pub(super) fn hear(&mut self, used: UsedWeight, now: Tick) {
+        let Some(Allowance { per, .. }) = self.allowance else { return };
+        self.pass_by(now, per);
+        let others = u64::from(used.weight).saturating_sub(self.weight);
+        let said = now.before(used.age);
+        if others == 0 || now.since(said) >= per {
+            return;
+        }
+        let place = self.calls.partition_point(|(at, _)| *at <= said);
+        // No more than was said.
+        self.calls.insert(place, (said, u32::try_from(others).unwrap_or(u32::MAX)));
+        self.weight += others;
+    }
+
+    /// Forgets what lies before the span that ends now.
+    fn pass_by(&mut self, now: Tick, per: Duration) {
+        while self.calls.front().is_some_and(|(at, _)| now.since(*at) >= per) {
+            if let Some((_, gone)) = self.calls.pop_front() {
+                self.weight -= u64::from(gone);
+            }
+        }
     }
 }
 
@@ -66,6 +87,33 @@ mod tests {
         assert_eq!(spent.take(99, Tick::from_ms(1_500)), Err(Duration::from_millis(500)));
         let mut free = Spent::new(None);
         assert!((0..1_000).all(|_| free.take(1_000, Tick::from_ms(0)).is_ok()));
+    }
+
+    #[test]
+    fn what_others_have_used_is_counted_once_and_for_as_long_as_ones_own() {
+        let mut spent = spent(10, 1_000);
+        let at = Tick::from_ms;
+        let used = |weight, age_ms| UsedWeight::new(weight, Duration::from_millis(age_ms));
+        assert_eq!(spent.take(2, at(100)), Ok(()));
+        spent.hear(used(2, 0), at(150));
+        assert_eq!(spent.take(2, at(200)), Ok(()), "its own");
+        spent.hear(used(9, 0), at(300));
+        spent.hear(used(9, 20), at(320));
+        assert_eq!(
+            spent.take(2, at(400)),
+            Err(Duration::from_millis(700)),
+            "until the first has gone"
+        );
+        assert_eq!(spent.take(1, at(400)), Ok(()));
+        // What was said long ago says nothing any more.
+        spent.hear(used(10, 1_000), at(1_350));
+        assert_eq!(spent.take(9, at(1_350)), Ok(()));
+        spent.hear(used(u32::MAX, 0), at(1_360));
+        assert_eq!(spent.take(1, at(2_000)), Err(Duration::from_millis(360)));
+        assert_eq!(spent.take(1, at(2_360)), Ok(()));
+        let mut free = Spent::new(None);
+        free.hear(used(u32::MAX, 0), at(0));
+        assert_eq!(free.take(1, at(0)), Ok(()));
     }
 
     proptest! {

@@ -7,9 +7,10 @@ use parking_lot::Mutex;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::allowance::Spent;
+use super::outage::Outage;
 use crate::row::Row;
 use crate::time::Time;
-use crate::venue::{Limits, Venue, VenueError, VenueErrorKind};
+use crate::venue::{Limits, UsedWeight, Venue, VenueError, VenueErrorKind};
 
 /// The way to a venue: so many at once, so much in a span of time, and nobody while the venue wants
 /// to be left alone. One for all series of a venue and environment.
@@ -19,6 +20,7 @@ pub(super) struct Gate {
     calls_max: usize,
     spent: Mutex<Spent>,
     held: Mutex<Option<(Tick, VenueError)>>,
+    outage: Mutex<Outage>,
     /// How far the venue's clock is ahead of this machine's.
     offset_ms: AtomicI64,
     looked: Mutex<Looked>,
@@ -56,18 +58,20 @@ impl Looked {
 pub(super) enum Obstacle {
     /// It may go after so long.
     Wait(Duration),
-    /// The venue wants to be left alone for longer than anybody waits here; it said so by this.
+    /// The venue wants to be left alone for longer than anybody waits here, or does not answer; it
+    /// said so by this.
     Held(VenueError),
 }
 
 impl Gate {
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(super) fn new(limits: Limits, outage: Outage) -> Self {
         let calls_max = (limits.calls_max.max(1) as usize).min(Semaphore::MAX_PERMITS);
         Self {
             calls: Semaphore::new(calls_max),
             calls_max,
             spent: Mutex::new(Spent::new(limits.allowance)),
             held: Mutex::new(None),
+            outage: Mutex::new(outage),
             offset_ms: AtomicI64::new(0),
             looked: Mutex::default(),
             looking: Semaphore::new(1),
@@ -84,14 +88,15 @@ impl Gate {
         self.calls.acquire().await.ok()
     }
 
-    /// Takes `weight` of the allowance, if the call may go now.
+    /// Takes `weight` of the allowance, if the call may go now. For a venue that wants to be left
+    /// alone a call waits up to `wait_max`; for one that is out it does not.
     pub(super) fn pass(&self, weight: u32, now: Tick, wait_max: Duration) -> Result<(), Obstacle> {
         let mut held = self.held.lock();
         if let Some((until, error)) = held.as_ref() {
             let left = until.since(now);
             if !left.is_zero() {
                 let told = error.clone().with_retry_after(left);
-                return Err(if left > wait_max {
+                return Err(if left > wait_max || !error.kind().concerns_venue() {
                     Obstacle::Held(told)
                 } else {
                     Obstacle::Wait(left)
@@ -103,8 +108,45 @@ impl Gate {
         self.spent.lock().take(weight, now).map_err(Obstacle::Wait)
     }
 
-    /// The venue wants to be left alone until then.
-    pub(super) fn hold(&self, until: Tick, error: VenueError) {
+    /// What the venue says of its allowance, after a call.
+    pub(super) fn hear(&self, used: Option<UsedWeight>, now: Tick) {
+        if let Some(used) = used {
+            self.spent.lock().hear(used, now);
+        }
+    }
+
+    /// A call was answered.
+    pub(super) fn answered(&self) {
+        self.outage.lock().answered();
+    }
+
+    /// A call that began then failed at `now`, with this error. If that concerns all other calls, the
+    /// venue is left alone: for `pause` if it has asked for that, or for as long as it seems to be
+    /// out.
+    pub(super) fn failed(&self, error: &VenueError, pause: Duration, began: Tick, now: Tick) {
+        match error.kind() {
+            kind if kind.concerns_venue() => {
+                self.answered();
+                self.hold(now.after(pause), error.clone());
+            }
+            VenueErrorKind::Unavailable | VenueErrorKind::Timeout => {
+                if let Some(pause) = self.outage.lock().unanswered(began, now) {
+                    self.hold(now.after(pause), error.clone());
+                }
+            }
+            // It may be a proxy's word or its own.
+            VenueErrorKind::Malformed => {}
+            _ => self.answered(),
+        }
+    }
+
+    /// Whether the venue is left alone at `now` because it does not answer.
+    pub(super) fn is_out(&self, now: Tick) -> bool {
+        self.left_alone(now).is_some_and(|error| !error.kind().concerns_venue())
+    }
+
+    /// The venue is to be left alone until then.
+    fn hold(&self, until: Tick, error: VenueError) {
         let mut held = self.held.lock();
         if held.as_ref().is_none_or(|(known, _)| *known < until) {
             *held = Some((until, error));
@@ -165,20 +207,19 @@ impl Gate {
             }
         };
         let after = clock.monotonic();
+        self.hear(venue.used_weight(), after);
         let told = match answer {
             Ok(told) => told,
             // It never will.
             Err(error) if !error.is_transient() => None,
             Err(error) => {
-                if error.kind().concerns_venue() {
-                    let pause = error.retry_after().unwrap_or(CLOCK_PAUSE);
-                    self.hold(after.after(pause), error.clone());
-                }
+                self.failed(&error, error.retry_after().unwrap_or(CLOCK_PAUSE), now, after);
                 let mut looked = self.looked.lock();
                 looked.failed = Some((after, error));
                 return looked.result();
             }
         };
+        self.answered();
         if let Some(theirs) = told {
             // It was looked at about in the middle of the call.
             let here = wall.after(after.since(now) / 2);
@@ -207,10 +248,15 @@ const CLOCK_WEIGHT: u32 = 1;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::coverage::Backoff;
+
+    fn gate() -> Gate {
+        Gate::new(Limits::default(), Outage::new(2, Backoff::FAILED))
+    }
 
     #[test]
     fn a_venue_that_wants_to_be_left_alone_is() {
-        let gate = Gate::new(Limits::default());
+        let gate = gate();
         let error = VenueError::new("v", VenueErrorKind::RateLimited, "slowly");
         let (at, wait_max) = (Tick::from_ms, Duration::from_secs(10));
         gate.hold(at(5_000), error.clone());
@@ -221,5 +267,28 @@ mod tests {
         gate.hold(at(60_000), error);
         let Err(Obstacle::Held(told)) = pass(6_000) else { panic!("it waits") };
         assert_eq!(told.retry_after(), Some(Duration::from_secs(54)));
+    }
+
+    #[test]
+    fn nobody_waits_for_a_venue_that_does_not_answer() {
+        let gate = gate();
+        let at = Tick::from_ms;
+        let call = |kind, began: u64| {
+            let error = VenueError::new("v", kind, "on purpose");
+            gate.failed(&error, Duration::from_secs(5), at(began), at(began + 10));
+            gate.is_out(at(began + 10))
+        };
+        assert!(!call(VenueErrorKind::Timeout, 0));
+        assert!(!call(VenueErrorKind::UnknownSymbol, 100), "that is an answer");
+        assert!(!call(VenueErrorKind::Unavailable, 200));
+        assert!(!call(VenueErrorKind::Malformed, 300));
+        assert!(call(VenueErrorKind::Timeout, 400));
+        let pass = |now| gate.pass(1, at(now), Duration::from_secs(60));
+        assert!(matches!(pass(1_000), Err(Obstacle::Held(error)) if error.retry_after().is_some()));
+        assert!(pass(1_410).is_ok() && !gate.is_out(at(1_410)));
+        gate.answered();
+        assert!(!call(VenueErrorKind::Timeout, 2_000));
+        assert!(!call(VenueErrorKind::RateLimited, 2_100), "it speaks");
+        assert!(matches!(pass(2_110), Err(Obstacle::Wait(_))));
     }
 }

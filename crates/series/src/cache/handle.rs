@@ -18,12 +18,13 @@ use super::subscription::Subscription;
 use crate::coverage::State as Known;
 use crate::key::SeriesKey;
 use crate::live::Update;
-use crate::request::Request;
+use crate::request::{Request, RequestError};
 use crate::resample::ResampleRow;
 use crate::row::Row;
 use crate::time::{Grid, Slots, Time, Timeframe};
 use crate::transfer::{ImportError, Imported, OnDifference};
 use crate::venue::{VenueError, VenueErrorKind};
+use crate::view::Directory;
 
 /// One series of a [`SeriesCache`](super::SeriesCache); cheap to clone.
 #[derive(Debug)]
@@ -120,24 +121,26 @@ impl<R: Row> Series<R> {
         Subscription::begin(self.clone(), request).await
     }
 
-    /// What is known of `from..to` in memory and database: spans of one kind each, in order. Nobody
-    /// is asked for anything.
+    /// What is known of `from..to` in memory and database, as far as it is over: spans of one kind
+    /// each, in order. Nobody is asked for anything. What was not in memory is read from the
+    /// database, and stays as if a request had read it.
     ///
     /// # Errors
+    /// [`RequestError::TooLong`] for more than [`Request::SLOTS_MAX`] slots;
     /// [`SeriesError::Store`] if the database could not be asked.
     pub async fn known(&self, from: Time, to: Time) -> Result<Vec<Span>, SeriesError> {
-        let slots = self.grid().slots_in(from, to);
-        Ok(spans(&*self.stored(slots).await?, slots))
+        let (directory, slots) = self.stored(from, to).await?;
+        Ok(spans(&directory, slots))
     }
 
-    /// The spans of `from..to` that have no row although the symbol was traded and the market open,
-    /// and why. Nobody is asked for anything.
+    /// The spans of `from..to`, as far as it is over, that have no row although the symbol was traded
+    /// and the market open, and why. Nobody is asked for anything.
     ///
     /// # Errors
-    /// [`SeriesError::Store`] if the database could not be asked.
+    /// As [`known`](Self::known).
     pub async fn gaps(&self, from: Time, to: Time) -> Result<Vec<Gap>, SeriesError> {
-        let slots = self.grid().slots_in(from, to);
-        Ok(gaps(&*self.stored(slots).await?, slots))
+        let (directory, slots) = self.stored(from, to).await?;
+        Ok(gaps(&directory, slots))
     }
 
     /// Brings in rows that come from elsewhere, such as a file: they are stored as if the venue had
@@ -162,11 +165,36 @@ impl<R: Row> Series<R> {
         Ok(imported?)
     }
 
-    async fn stored(&self, slots: Slots) -> Result<Arc<crate::view::Directory<R>>, SeriesError> {
-        self.shared.open(&self.state).await?;
-        let _pin = self.state.pin(slots);
-        self.shared.load(&self.state, slots).await?;
-        Ok(self.state.directory())
+    /// What is in memory and database of those slots of `from..to` that count as over, and which
+    /// they are.
+    async fn stored(
+        &self,
+        from: Time,
+        to: Time,
+    ) -> Result<(Arc<Directory<R>>, Slots), SeriesError> {
+        let (shared, state, now) = (&self.shared, &self.state, self.now());
+        let over = Slots::new(i64::MIN, self.grid().closed_end(now));
+        let slots = self.grid().slots_in(from, to).intersection(over);
+        let (length, slots_max) = (slots.len(), Request::SLOTS_MAX);
+        if length > slots_max {
+            let error = RequestError::TooLong { slots: length, slots_max };
+            return Err(SeriesError::request(self.key(), error));
+        }
+        let directory = loop {
+            let epoch = state.epoch();
+            shared.open(state).await?;
+            let _pin = state.pin(slots);
+            shared.load(state, slots).await?;
+            let directory = state.directory();
+            // What was forgotten meanwhile is not in it.
+            if state.epoch() == epoch {
+                break directory;
+            }
+        };
+        shared.sweep_if_over();
+        // The last of them may not be final yet, unless a feed has told of it.
+        let end = over_end(&directory, &state.rules, now);
+        Ok((directory, slots.intersection(Slots::new(i64::MIN, end))))
     }
 
     /// Since when the symbol is traded and until when it was, as far as is known here.
@@ -174,8 +202,7 @@ impl<R: Row> Series<R> {
     /// # Errors
     /// [`SeriesError::Store`] if the database could not be asked.
     pub async fn listing(&self) -> Result<crate::venue::Listing, SeriesError> {
-        self.shared.open(&self.state).await?;
-        let directory = self.state.directory();
+        let directory = self.shared.open(&self.state).await?;
         let head = directory.head();
         Ok(crate::venue::Listing { first: head.listing(), last: head.last() })
     }

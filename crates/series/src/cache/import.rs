@@ -5,7 +5,7 @@ use parking_lot::Mutex;
 
 use super::error::SeriesError;
 use super::shared::Shared;
-use super::state::State;
+use super::state::{Epoch, State};
 use crate::admit::{Reason, Rules};
 use crate::chunk::Chunk;
 use crate::coverage::{Coverage, State as Known};
@@ -90,7 +90,7 @@ impl<R: Row> Shared<R> {
     async fn widen_listing(
         &self,
         state: &State<R>,
-        epoch: u64,
+        epoch: Epoch,
         slots: Slots,
     ) -> Result<(), SeriesError> {
         let grid = state.grid;

@@ -1,14 +1,38 @@
 use std::sync::Arc;
+use std::time::Duration;
+
+use cache_core::clock::Tick;
 
 use super::error::SeriesError;
 use super::gate::Obstacle;
 use super::shared::{Connection, Shared};
 use super::state::State;
 use super::stats::count;
+use crate::coverage::Backoff;
 use crate::head::Head;
 use crate::row::Row;
 use crate::time::Slots;
 use crate::venue::{Listing, VenueError, VenueErrorKind};
+
+/// When the listing was asked for.
+#[derive(Debug, Default)]
+pub(super) struct ListingAsked {
+    /// When the venue answered last.
+    answered: Option<Tick>,
+    /// When it failed, if it has since, and how often in a row.
+    failed: Option<(Tick, u8)>,
+}
+
+impl ListingAsked {
+    fn was_answered(&self, now: Tick, interval: Duration) -> bool {
+        self.answered.is_some_and(|answered| now.since(answered) < interval)
+    }
+
+    fn is_due(&self, now: Tick, interval: Duration, pauses: &Backoff) -> bool {
+        let is_early = |(at, count): (Tick, u8)| now.since(at) < pauses.delay(count);
+        !self.was_answered(now, interval) && !self.failed.is_some_and(is_early)
+    }
+}
 
 impl<R: Row> Shared<R> {
     /// Asks the venue since when the symbol is traded and until when it was, unless that was done
@@ -27,10 +51,18 @@ impl<R: Row> Shared<R> {
 
     /// Whether the listing is neither known nor was asked for of late.
     pub(super) fn may_ask_listing(&self, state: &State<R>) -> bool {
-        let now = self.clock.monotonic();
-        let interval = self.options.listing_interval;
-        state.directory().head().listing().is_none()
-            && state.listing_asked.lock().is_none_or(|asked| now.since(asked) >= interval)
+        state.directory().head().listing().is_none() && self.is_listing_due(state)
+    }
+
+    /// Whether the symbol is said to be traded no more, and that was not asked for of late: some are
+    /// traded again.
+    pub(super) fn may_ask_end(&self, state: &State<R>) -> bool {
+        state.directory().head().last().is_some() && self.is_listing_due(state)
+    }
+
+    fn is_listing_due(&self, state: &State<R>) -> bool {
+        let (now, options) = (self.clock.monotonic(), &self.options);
+        state.listing_asked.lock().is_due(now, options.listing_interval, &options.failed)
     }
 
     async fn learn_listing(
@@ -39,14 +71,26 @@ impl<R: Row> Shared<R> {
         connection: &Connection<R>,
     ) -> Result<(), SeriesError> {
         let interval = self.options.listing_interval;
-        let asked = *state.listing_asked.lock();
-        if asked.is_some_and(|asked| self.clock.monotonic().since(asked) < interval) {
+        if state.listing_asked.lock().was_answered(self.clock.monotonic(), interval) {
             return Ok(());
         }
         let epoch = state.epoch();
         let listing = self.call_listing(state, connection).await;
-        let listing = listing.map_err(|error| SeriesError::venue(&state.key, error))?;
-        *state.listing_asked.lock() = Some(self.clock.monotonic());
+        let now = self.clock.monotonic();
+        let listing = {
+            let mut asked = state.listing_asked.lock();
+            match listing {
+                Ok(listing) => {
+                    *asked = ListingAsked { answered: Some(now), failed: None };
+                    listing
+                }
+                Err(error) => {
+                    let count = asked.failed.map_or(0, |(_, count)| count);
+                    asked.failed = Some((now, count.saturating_add(1)));
+                    return Err(SeriesError::venue(&state.key, error));
+                }
+            }
+        };
         let Some(first) = listing.first else { return Ok(()) };
         let learned = |head: &Head| {
             let mut head = head.clone();
@@ -77,6 +121,7 @@ impl<R: Row> Shared<R> {
             }
         }
         count(&state.counters.listing_calls);
+        let began = self.clock.monotonic();
         let timeout = self.options.call_timeout;
         let listing = tokio::select! {
             listing = venue.listing(&state.key) => listing,
@@ -85,11 +130,14 @@ impl<R: Row> Shared<R> {
                 Err(VenueError::new(venue.name(), VenueErrorKind::Timeout, message))
             }
         };
-        if let Err(error) = &listing
-            && error.kind().concerns_venue()
-        {
-            let pause = error.retry_after().unwrap_or(self.options.retry.pause.first);
-            gate.hold(self.clock.monotonic().after(pause), error.clone());
+        let ended = self.clock.monotonic();
+        gate.hear(venue.used_weight(), ended);
+        match &listing {
+            Ok(_) => gate.answered(),
+            Err(error) => {
+                let pause = error.retry_after().unwrap_or(self.options.retry.pause.first);
+                gate.failed(error, pause, began, ended);
+            }
         }
         listing
     }

@@ -21,6 +21,7 @@ mod listing;
 mod memory;
 mod offline;
 mod options;
+mod outage;
 mod page;
 mod progress;
 mod read;
@@ -33,6 +34,7 @@ mod sources;
 mod state;
 mod stats;
 mod subscription;
+mod uses;
 mod write;
 
 pub use error::SeriesError;

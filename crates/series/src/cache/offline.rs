@@ -25,21 +25,32 @@ impl<R: Row> Read<'_, R> {
             Window::Range { .. } => None,
         };
         let counted = count.filter(|_| self.request.fill == Fill::None);
-        let slots = match counted {
-            Some(count) => self.count_stored(count).await?,
-            None => match self.select_stored(self.request.slots_max)? {
-                Selection::Slots(slots) | Selection::Ask(slots) => slots,
-            },
-        };
-        self.touch(slots);
-        let _pin = self.state.pin(slots);
-        self.load(slots).await?;
-        let directory = self.state.directory();
-        self.judge(&directory, slots, self.now())
+        loop {
+            let epoch = self.state.epoch();
+            let directory = self.shared.open(self.state).await?;
+            let slots = match counted {
+                Some(count) => self.count_stored(count).await?,
+                None => match self.select_stored(&directory)? {
+                    Selection::Slots(slots) | Selection::Ask(slots) => slots,
+                },
+            };
+            self.touch(slots);
+            let (directory, now) = (self.state.directory(), self.now());
+            if self.state.is_proven(&directory, slots, now) {
+                return Ok(self.finish(&directory, slots, now, None));
+            }
+            let _pin = self.state.pin(slots);
+            self.load(slots).await?;
+            let directory = self.state.directory();
+            // What was forgotten meanwhile is not in it.
+            if self.state.epoch() == epoch {
+                return self.judge(&directory, slots, self.now());
+            }
+        }
     }
 
-    fn select_stored(&self, slots_max: u64) -> Result<Selection, SeriesError> {
-        let selection = self.select_within(&self.state.directory(), slots_max);
+    fn select_stored(&self, directory: &Directory<R>) -> Result<Selection, SeriesError> {
+        let selection = self.select_within(directory, self.request.slots_max);
         selection.map_err(|error| SeriesError::request(&self.state.key, error))
     }
 

@@ -26,12 +26,25 @@ pub struct SeriesOptions {
     /// So many of the rows that closed last are asked for once more when their slots lie further
     /// back than that; at least for as long as [`Rules::settle`] says.
     pub revised_last: u32,
-    /// How often and after which pauses a call is made again that failed.
+    /// How often and after which pauses a call is made again that failed. One that only checks what
+    /// is known is not.
     pub retry: Retry,
-    /// When a page that failed in spite of that is asked for again by later requests.
+    /// When a page that failed in spite of that is asked for again by later requests, be it to be
+    /// checked only.
     pub failed: Backoff,
+    /// After so many calls in a row that a venue did not answer ([`Unavailable`] or [`Timeout`]), for
+    /// whichever series, it is left alone for the pauses of [`failed`](Self::failed); one call tries it
+    /// after each. Whoever needs it meanwhile gets the error at once. Calls that were under way
+    /// together count once.
+    ///
+    /// [`Unavailable`]: crate::venue::VenueErrorKind::Unavailable
+    /// [`Timeout`]: crate::venue::VenueErrorKind::Timeout
+    pub outage_after: u32,
     /// A call that takes longer has failed.
     pub call_timeout: Duration,
+    /// A request waits so long for a page that is known and only due to be checked, and then answers
+    /// with what is known. What the venue answers later is kept.
+    pub check_wait: Duration,
     /// A venue is asked for a symbol's listing once in so long at most.
     pub listing_interval: Duration,
     /// A request that counts rows asks for so many pages in a row that have none, and then counts as
@@ -45,6 +58,10 @@ pub struct SeriesOptions {
     pub clock_interval: Duration,
     /// What may be in memory of all series together.
     pub memory: MemoryBounds,
+    /// Once in so long the database is told which chunks were read from memory, for it sees nothing of
+    /// that, and a bound of its own is to take what nobody reads first. It is told by reading them,
+    /// beside the requests.
+    pub tell_uses: Duration,
     /// A subscriber that is behind by more updates reads what it has missed.
     pub updates_max: usize,
 }
@@ -108,6 +125,18 @@ impl SeriesOptions {
         self
     }
 
+    /// How many calls without an answer make an outage.
+    pub const fn with_outage_after(mut self, calls: u32) -> Self {
+        self.outage_after = calls;
+        self
+    }
+
+    /// How long a request waits for a check of what is known.
+    pub const fn with_check_wait(mut self, wait: Duration) -> Self {
+        self.check_wait = wait;
+        self
+    }
+
     /// How often a listing is asked for.
     pub const fn with_listing_interval(mut self, interval: Duration) -> Self {
         self.listing_interval = interval;
@@ -138,6 +167,12 @@ impl SeriesOptions {
         self
     }
 
+    /// How often the database is told what is read from memory.
+    pub const fn with_tell_uses(mut self, every: Duration) -> Self {
+        self.tell_uses = every;
+        self
+    }
+
     /// How far a subscriber may be behind; one update at least.
     pub const fn with_updates_max(mut self, updates: usize) -> Self {
         self.updates_max = updates;
@@ -161,12 +196,15 @@ impl Default for SeriesOptions {
             revised_last: 2,
             retry: Retry::default(),
             failed: Backoff::FAILED,
+            outage_after: 3,
             call_timeout: Duration::from_secs(30),
+            check_wait: Duration::from_secs(2),
             listing_interval: Duration::from_secs(86_400),
             pages_without_rows_max: 64,
             look_again: Duration::from_secs(1),
             clock_interval: Duration::from_secs(3_600),
             memory: MemoryBounds::rows(2_000_000).with_idle(Duration::from_secs(3_600)),
+            tell_uses: Duration::from_secs(600),
             updates_max: 1_024,
         }
     }

@@ -1,10 +1,11 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::error::SeriesError;
 use super::flights::Flight;
 use super::gate::Obstacle;
 use super::shared::{Connection, Shared};
-use super::state::State;
+use super::state::{Epoch, State};
 use super::stats::{add, count};
 use crate::admit::{Answer, admit};
 use crate::plan::{Paging, plan};
@@ -55,7 +56,7 @@ impl<R: Row> PageCall<R> {
     /// Joins the call for this page, or makes it.
     pub(super) async fn join(self) -> Result<Fetched, SeriesError> {
         let state = Arc::clone(&self.state);
-        let key = (self.paging.slots(), self.index);
+        let key = self.key();
         let begin = |flight: Arc<PageFlight>| async move { self.fly(&flight).await };
         let (landed, begun) = state.pages.join(key, begin).await;
         if !begun {
@@ -64,8 +65,13 @@ impl<R: Row> PageCall<R> {
         landed.unwrap_or_else(|| Err(SeriesError::stopped(&state.key)))
     }
 
-    /// Makes the call, again if it fails in passing. Until it is sent, it ends when nobody waits for
-    /// it any more; what was sent is paid for, and its answer is kept.
+    fn key(&self) -> PageKey {
+        (self.paging.slots(), self.index)
+    }
+
+    /// Makes the call, again if it fails in passing; one that only checks what is known is made once,
+    /// and waits for no venue that wants to be left alone. Until it is sent, it ends when nobody waits
+    /// for it any more; what was sent is paid for, and its answer is kept.
     async fn fly(&self, flight: &PageFlight) -> Result<Fetched, SeriesError> {
         let retry = self.shared.options.retry;
         let counters = &self.state.counters;
@@ -77,6 +83,8 @@ impl<R: Row> PageCall<R> {
         loop {
             attempt = attempt.saturating_add(1);
             let place = self.unless_abandoned(flight, self.connection.gate.place()).await?;
+            // Memory may have forgotten since.
+            self.unless_abandoned(flight, self.shared.open(&self.state)).await??;
             // Before that nobody knows which slots are over.
             let timed = self.unless_abandoned(flight, self.check_clock()).await?;
             let is_timed = timed.is_ok();
@@ -92,6 +100,7 @@ impl<R: Row> PageCall<R> {
                 return Ok(Fetched { answered: nothing, found, has_rows: false, unsaved: None });
             }
             let (epoch, now) = (self.state.epoch(), self.now());
+            let began = self.shared.clock.monotonic();
             let answer = match timed {
                 Ok(()) => self.call(slots).await,
                 Err(error) => Err(error),
@@ -99,17 +108,22 @@ impl<R: Row> PageCall<R> {
             // What follows needs no place, and may need another call.
             drop(place);
             let error = match answer {
-                Ok(answer) => return self.take(answer, slots, epoch, now).await,
+                Ok(answer) => {
+                    self.connection.gate.answered();
+                    return self.take(answer, slots, epoch, now).await;
+                }
                 Err(error) => error,
             };
             count(&counters.page_failures);
             let pause = error.retry_after().unwrap_or_else(|| retry.pause.delay(attempt));
-            if error.kind().concerns_venue() {
-                let until = self.shared.clock.monotonic().after(pause);
-                self.connection.gate.hold(until, error.clone());
+            let (gate, ended) = (&self.connection.gate, self.shared.clock.monotonic());
+            if is_timed {
+                // Otherwise that was done where the clock was looked at.
+                gate.failed(&error, pause, began, ended);
             }
-            let may_again = error.is_transient() && pause <= retry.wait_max;
-            if !may_again || u32::from(attempt) >= retry.attempts_max {
+            let attempts_max = if self.state.is_known(slots) { 1 } else { retry.attempts_max };
+            let may_again = error.is_transient() && pause <= retry.wait_max && !gate.is_out(ended);
+            if !may_again || u32::from(attempt) >= attempts_max {
                 if !is_timed {
                     // Nobody knows the time by which it is to be asked for again; the look at the
                     // clock has a pause of its own.
@@ -142,7 +156,6 @@ impl<R: Row> PageCall<R> {
 
     /// Waits until a call may go; answers for what. Others may have asked for it meanwhile.
     async fn pass(&self) -> Result<Slots, VenueError> {
-        let wait_max = self.shared.options.retry.wait_max;
         loop {
             let slots = self.wanted();
             if slots.is_empty() {
@@ -151,6 +164,10 @@ impl<R: Row> PageCall<R> {
             if let Some(error) = self.beyond(slots) {
                 return Err(error);
             }
+            let wait_max = match self.state.is_known(slots) {
+                true => Duration::ZERO,
+                false => self.shared.options.retry.wait_max,
+            };
             let weight = self.connection.venue.weight(&self.state.key, slots);
             let now = self.shared.clock.monotonic();
             match self.connection.gate.pass(weight, now, wait_max) {
@@ -180,13 +197,15 @@ impl<R: Row> PageCall<R> {
         count(&self.state.counters.page_calls);
         let venue = &self.connection.venue;
         let timeout = self.shared.options.call_timeout;
-        tokio::select! {
+        let answer = tokio::select! {
             answer = venue.page(&self.state.key, slots) => answer,
             () = self.shared.clock.sleep(timeout) => {
                 let message = format!("no answer within {timeout:?}");
                 Err(VenueError::new(venue.name(), VenueErrorKind::Timeout, message))
             }
-        }
+        };
+        self.connection.gate.hear(venue.used_weight(), self.shared.clock.monotonic());
+        answer
     }
 
     /// Keeps what an answer proves.
@@ -194,12 +213,18 @@ impl<R: Row> PageCall<R> {
         &self,
         answer: Answer<R>,
         slots: Slots,
-        epoch: u64,
+        epoch: Epoch,
         now: Time,
     ) -> Result<Fetched, SeriesError> {
         let (shared, state) = (&self.shared, &self.state);
         let admitted = admit(state.grid, slots, answer, state.rules, now);
         add(&state.counters.refused_rows, admitted.refused.len() as u64);
+        if admitted.is_misaligned() {
+            let rows = admitted.refused.len();
+            let message = format!("none of its {rows} rows begins where a slot does");
+            let (name, kind) = (self.connection.venue.name(), VenueErrorKind::Malformed);
+            return Err(self.failed(slots, VenueError::new(name, kind, message)));
+        }
         let mut unsaved = None;
         for index in admitted.chunks() {
             let changed = shared.change(state, epoch, index, |known| admitted.apply(known)).await;
@@ -222,6 +247,7 @@ impl<R: Row> PageCall<R> {
             let (name, kind) = (self.connection.venue.name(), VenueErrorKind::Malformed);
             return Err(self.failed(slots, VenueError::new(name, kind, message)));
         }
+        state.answered(self.key());
         let has_rows = admitted.rows().len() > 0;
         Ok(Fetched { answered, found: Slots::default(), has_rows, unsaved })
     }
@@ -241,7 +267,7 @@ impl<R: Row> PageCall<R> {
         let mut backoff = self.shared.options.failed;
         let pause = error.retry_after().unwrap_or_default();
         (backoff.first, backoff.max) = (backoff.first.max(pause), backoff.max.max(pause));
-        state.mark_failed(state.epoch(), slots, self.now(), &backoff);
+        state.mark_failed(state.epoch(), self.key(), slots, self.now(), &backoff);
         *state.failure.lock() = Some(error.clone());
         SeriesError::venue(&state.key, error)
     }

@@ -88,23 +88,38 @@ impl<'all, R: Row> Read<'all, R> {
             Err(_) => count(&counters.read_errors),
         }
         self.shared.sweep_if_over();
+        self.shared.tell_uses_if_due();
         result
     }
 
     async fn answer(&mut self) -> Result<Reading<R>, SeriesError> {
         let (shared, state) = (self.shared, self.state);
-        shared.open(state).await?;
         let Some(connection) = self.connection else { return self.answer_offline().await };
-        let every = shared.options.clock_interval;
-        // What is stored can be told without it; a page is not asked for before it is known.
-        let _ = connection.gate.check_clock(&connection.venue, &shared.clock, every).await;
+        if !self.is_past() {
+            let every = shared.options.clock_interval;
+            // What is stored can be told without it.
+            let _ = connection.gate.check_clock(&connection.venue, &shared.clock, every).await;
+        }
         let paging = connection.venue.paging(&state.key);
         let paging = paging.map_err(|error| SeriesError::venue(&state.key, error))?;
         // Each pin is held until the next one is, so that nothing goes in between.
         let mut _pin;
         loop {
+            // What was forgotten meanwhile is read again.
+            let directory = shared.open(state).await?;
             let now = shared.now(Some(connection));
-            let directory = state.directory();
+            if self.may_ask_end(&directory, now) {
+                self.has_asked_listing = true;
+                // What is known of it holds otherwise.
+                let is_told = tokio::select! {
+                    biased;
+                    told = shared.ask_listing(state, connection) => told.is_ok(),
+                    () = shared.clock.sleep(shared.options.check_wait) => false,
+                };
+                if is_told {
+                    continue;
+                }
+            }
             let selection = match self.select(&directory, now) {
                 Err(RequestError::ListingUnknown) if !self.has_asked_listing => {
                     self.has_asked_listing = true;
@@ -161,6 +176,18 @@ impl<'all, R: Row> Read<'all, R> {
     /// Up to when slots count as over for this request.
     fn time(&self, directory: &Directory<R>, now: Time) -> Time {
         over_time(directory, &self.state.rules, now)
+    }
+
+    /// Whether all that is meant is over as far as this machine knows, so that it need not be known
+    /// exactly what time it is: before a page is asked for it will be.
+    fn is_past(&self) -> bool {
+        let grid = self.state.grid;
+        match self.request.window {
+            Window::Range { to, .. } | Window::Until { to, .. } => {
+                grid.slot_from(to) <= self.state.rules.closed_end(grid, self.now())
+            }
+            Window::Last { .. } | Window::Since { .. } => false,
+        }
     }
 
     fn select(&self, directory: &Directory<R>, now: Time) -> Result<Selection, RequestError> {
@@ -239,6 +266,20 @@ impl<'all, R: Row> Read<'all, R> {
             && self.shared.may_ask_listing(self.state)
     }
 
+    /// Whether the request reaches beyond the symbol's end, so that it matters whether it still is.
+    fn may_ask_end(&self, directory: &Directory<R>, now: Time) -> bool {
+        if self.has_asked_listing || directory.head().last().is_none() {
+            return false;
+        }
+        let grid = self.state.grid;
+        let closed = grid.closed_end(self.time(directory, now));
+        let end = match self.request.window {
+            Window::Range { to, .. } | Window::Until { to, .. } => closed.min(grid.slot_from(to)),
+            Window::Last { .. } | Window::Since { .. } => closed,
+        };
+        end > directory.head().traded(grid).end && self.shared.may_ask_end(self.state)
+    }
+
     /// Asks for pages, a few at once. Of what has failed no page of this request is asked for again;
     /// a request that wants everything ends with the first.
     async fn fetch(
@@ -252,7 +293,11 @@ impl<'all, R: Row> Read<'all, R> {
         self.told.change(|progress| progress.pages = progress.pages_done + total);
         let at_once = connection.gate.calls_max().saturating_mul(2).clamp(1, 64);
         let (shared, state) = (self.shared, self.state);
+        let wait = shared.options.check_wait;
         let calls = pages.into_iter().map(|page| {
+            // Of what is wanted of it; the page may have more.
+            let wanted = page.slots.intersection(slots);
+            let is_check = !wanted.is_empty() && state.is_known(wanted);
             let call = PageCall {
                 shared: Arc::clone(shared),
                 state: Arc::clone(state),
@@ -260,12 +305,32 @@ impl<'all, R: Row> Read<'all, R> {
                 paging,
                 index: page.index,
             };
-            async move { (page, call.join().await) }
+            async move {
+                let answer = call.join();
+                if !is_check {
+                    return (page, is_check, answer.await.map(Some));
+                }
+                let result = tokio::select! {
+                    biased;
+                    fetched = answer => fetched.map(Some),
+                    () = shared.clock.sleep(wait) => Ok(None),
+                };
+                (page, is_check, result)
+            }
         });
         let mut calls = std::pin::pin!(stream::iter(calls).buffer_unordered(at_once));
-        while let Some((page, result)) = calls.next().await {
+        while let Some((page, is_check, result)) = calls.next().await {
             match result {
-                Ok(fetched) => {
+                // What is known will do, for this request and for a while. If it was sent, its answer
+                // is kept when it comes.
+                Ok(None) => {
+                    self.failed.insert(page.index);
+                    let (key, known) =
+                        ((paging.slots(), page.index), page.slots.intersection(slots));
+                    let backoff = &shared.options.failed;
+                    state.mark_failed(state.epoch(), key, known, self.now(), backoff);
+                }
+                Ok(Some(fetched)) => {
                     if !fetched.found.is_empty() {
                         self.trace.push((fetched.found, Source::Database));
                     }
@@ -280,7 +345,7 @@ impl<'all, R: Row> Read<'all, R> {
                 Err(SeriesError::Venue { source, .. }) => {
                     self.failed.insert(page.index);
                     self.failure = Some(source);
-                    let is_wanted = !page.slots.intersection(slots).is_empty();
+                    let is_wanted = !is_check && !page.slots.intersection(slots).is_empty();
                     if is_wanted && self.request.completeness == Completeness::Strict {
                         self.gave_up = true;
                         return Ok(());
@@ -312,13 +377,13 @@ impl<'all, R: Row> Read<'all, R> {
                 cause: self.failure.take(),
             });
         }
-        if report.missing_slots() == 0 && self.connection.is_some() {
-            self.state.prove(directory, slots, next_due(directory, slots));
+        if report.missing_slots() == 0 {
+            self.state.prove(directory, slots, now, next_due(directory, slots));
         }
         Ok(self.finish(directory, slots, now, Some(report)))
     }
 
-    fn finish(
+    pub(super) fn finish(
         &mut self,
         directory: &Arc<Directory<R>>,
         slots: Slots,

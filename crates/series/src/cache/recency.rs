@@ -27,10 +27,18 @@ impl Recency {
 
     /// When a chunk was last read; the clock's start if it never was.
     pub(super) fn of(&self, index: i64) -> Tick {
-        match self.spans.range(..=index).next_back() {
-            Some((_, (end, at))) if index < *end => *at,
-            _ => Tick::from_ms(0),
-        }
+        self.read_at(index).unwrap_or(Tick::from_ms(0))
+    }
+
+    /// When a chunk was last read, if it ever was.
+    pub(super) fn read_at(&self, index: i64) -> Option<Tick> {
+        let (_, (end, at)) = self.spans.range(..=index).next_back()?;
+        (index < *end).then_some(*at)
+    }
+
+    /// When any of them was last read.
+    pub(super) fn latest(&self) -> Option<Tick> {
+        self.spans.values().map(|(_, at)| *at).max()
     }
 
     /// Forgets when chunks outside of these indices were read, so that what is kept of them is no
@@ -86,7 +94,9 @@ mod tests {
                 for index in -25..40 {
                     let expected = plain.get(&index).copied().unwrap_or(Tick::from_ms(0));
                     prop_assert_eq!(recency.of(index), expected);
+                    prop_assert_eq!(recency.read_at(index), plain.get(&index).copied());
                 }
+                prop_assert_eq!(recency.latest(), plain.values().copied().max());
             }
         }
     }

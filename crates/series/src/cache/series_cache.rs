@@ -6,7 +6,7 @@ use super::error::SeriesError;
 use super::handle::Series;
 use super::options::SeriesOptions;
 use super::shared::Shared;
-use super::state::State;
+use super::state::{Reset, State};
 use super::stats::SeriesStats;
 use crate::key::SeriesKey;
 use crate::row::Row;
@@ -209,17 +209,21 @@ impl<R: Row> SeriesCache<R> {
     /// [`SeriesError::Store`] if it is not certain that they are gone from the database; from memory
     /// they are.
     pub async fn clear(&self, scope: &Scope) -> Result<Cleared, SeriesError> {
-        self.forget(scope);
+        self.reset(scope, Reset::History);
         let cleared = self.shared.store.clear(scope).await;
         // What was read while it was going.
-        self.forget(scope);
+        self.reset(scope, Reset::History);
         cleared.map_err(SeriesError::from)
     }
 
-    /// Takes what is meant out of memory; the database keeps it.
+    /// Takes what is meant out of memory; the database keeps it, and gets what is being fetched.
     pub fn forget(&self, scope: &Scope) {
+        self.reset(scope, Reset::Memory);
+    }
+
+    fn reset(&self, scope: &Scope, reset: Reset) {
         for state in self.selected(scope) {
-            state.reset(&self.shared.calendar(&state.key));
+            state.reset(&self.shared.calendar(&state.key), reset);
         }
     }
 

@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use cache_core::clock::{Clock, Tick};
 use parking_lot::Mutex;
@@ -8,6 +9,7 @@ use tokio::sync::Semaphore;
 use super::error::SeriesError;
 use super::gate::Gate;
 use super::options::SeriesOptions;
+use super::outage::Outage;
 use super::state::{Meeting, State, Totals};
 use super::stats::{add, count};
 use crate::chunk::Chunk;
@@ -17,6 +19,7 @@ use crate::session::SessionCalendar;
 use crate::store::{Scope, Store};
 use crate::time::{Alignment, Grid, Slots, Time};
 use crate::venue::{Venue, Venues};
+use crate::view::Directory;
 
 /// What all handles of a cache share.
 #[derive(Debug)]
@@ -30,6 +33,9 @@ pub(super) struct Shared<R: Row> {
     gates: Mutex<HashMap<(String, Environment), Arc<Gate>>>,
     pub(super) totals: Arc<Totals>,
     pub(super) swept: Mutex<Option<Tick>>,
+    /// From when on the database is told what is read from memory, in the clock's milliseconds; zero
+    /// before the first read.
+    pub(super) uses_due: AtomicU64,
 }
 
 /// A venue and the way to it.
@@ -67,6 +73,7 @@ impl<R: Row> Shared<R> {
             gates: Mutex::default(),
             totals: Arc::default(),
             swept: Mutex::default(),
+            uses_due: AtomicU64::new(0),
         }
     }
 
@@ -74,7 +81,10 @@ impl<R: Row> Shared<R> {
     pub(super) fn connect(&self, venue: Arc<dyn Venue<R>>) -> Connection<R> {
         let place = (venue.name().to_ascii_lowercase(), venue.environment());
         let mut gates = self.gates.lock();
-        let gate = gates.entry(place).or_insert_with(|| Arc::new(Gate::new(venue.limits())));
+        let gate = gates.entry(place).or_insert_with(|| {
+            let outage = Outage::new(self.options.outage_after, self.options.failed);
+            Arc::new(Gate::new(venue.limits(), outage))
+        });
         Connection { gate: Arc::clone(gate), venue }
     }
 
@@ -118,19 +128,24 @@ impl<R: Row> Shared<R> {
         }
     }
 
-    /// Reads what is stored of a series as a whole, unless it was.
-    pub(super) async fn open(&self, state: &State<R>) -> Result<(), SeriesError> {
-        while !state.is_open() {
+    /// What is known of a series, once what is stored of it as a whole was read.
+    pub(super) async fn open(&self, state: &State<R>) -> Result<Arc<Directory<R>>, SeriesError> {
+        loop {
+            let directory = state.directory();
+            // Looked at afterwards: it may have been forgotten before.
+            if state.is_open() {
+                return Ok(directory);
+            }
             // Closed by nobody.
             let _turn = state.heading.acquire().await.ok();
             if !state.is_open() {
                 let epoch = state.epoch();
                 let head = self.store.head(&state.key).await?;
                 state.publish_head(epoch, head);
+                state.uses.lock().saw_head(self.clock.monotonic());
                 state.opened(epoch);
             }
         }
-        Ok(())
     }
 
     /// Reads those chunks of `slots` from the database once more that were not looked at for long,
@@ -169,33 +184,40 @@ impl<R: Row> Shared<R> {
         add(&state.counters.chunks_loaded, found.len() as u64);
         let damaged = found.iter().filter(|stored| stored.damaged).count();
         add(&state.counters.damaged_chunks, damaged as u64);
-        state.saw(indices.iter().copied(), now);
+        state.saw(indices, now);
         Ok(found.into_iter().map(|stored| stored.chunk).collect())
     }
 
     /// Reads those chunks of `slots` from the database that are not in memory, and answers their
-    /// slots.
+    /// slots. Whoever calls this keeps them there by a pin.
     pub(super) async fn load(
         &self,
         state: &State<R>,
         slots: Slots,
     ) -> Result<Vec<Slots>, SeriesError> {
         let mut loaded = Vec::new();
-        if state.directory().absent_chunks(slots).is_empty() {
-            return Ok(loaded);
-        }
         loop {
-            // Whoever comes second finds loaded what both want.
-            let _turn = state.loading.acquire().await.ok();
             let epoch = state.epoch();
-            let mut absent = state.directory().absent_chunks(slots);
-            if absent.is_empty() {
+            // Looked for once, for that costs a look at each chunk.
+            let mut absent = state.directory().absent_chunks(slots).into_iter();
+            while state.epoch() == epoch && absent.len() > 0 {
+                // Others come in between, and whoever comes second finds loaded what both want.
+                let _turn = state.loading.acquire().await.ok();
+                let directory = state.directory();
+                let is_absent = |index: &i64| directory.chunk(*index).is_none();
+                let some: Vec<i64> =
+                    absent.by_ref().filter(is_absent).take(LOADED_AT_ONCE).collect();
+                if some.is_empty() {
+                    break;
+                }
+                let chunks = self.find(state, &some).await?;
+                state.publish(epoch, &chunks, Meeting::Keeps);
+                loaded.extend(chunks.iter().map(|chunk| chunk.slots().intersection(slots)));
+            }
+            // What was forgotten meanwhile is not in memory any more.
+            if state.epoch() == epoch {
                 return Ok(loaded);
             }
-            absent.truncate(LOADED_AT_ONCE);
-            let chunks = self.find(state, &absent).await?;
-            state.publish(epoch, &chunks, Meeting::Keeps);
-            loaded.extend(chunks.iter().map(|chunk| chunk.slots().intersection(slots)));
         }
     }
 }

@@ -10,11 +10,14 @@ use tokio::sync::{Semaphore, broadcast};
 use super::error::SeriesError;
 use super::feed::Following;
 use super::flights::Flights;
+use super::listing::ListingAsked;
 use super::page::{Fetched, PageKey};
 use super::recency::Recency;
 use super::stats::Counters;
+use super::uses::Uses;
 use crate::admit::Rules;
 use crate::chunk::Chunk;
+use crate::coverage::State as Known;
 use crate::head::Head;
 use crate::key::SeriesKey;
 use crate::live::{Feed, Update};
@@ -31,9 +34,12 @@ pub(super) struct State<R: Row> {
     pub(super) grid: Grid,
     pub(super) rules: Rules,
     directory: ArcSwap<Directory<R>>,
-    /// Counts the times that the history was cleared: what was begun before is not kept after.
-    epoch: AtomicU64,
-    /// One more than the epoch in which the head was read; zero until it is.
+    /// Counts the times that the history was cleared: what was begun before is not stored after.
+    cleared: AtomicU64,
+    /// Counts the times that memory forgot, a clearing among them: what was begun before is not
+    /// published after.
+    forgotten: AtomicU64,
+    /// One more than `forgotten` was when the head was read; zero until it is.
     opened: AtomicU64,
     pub(super) pages: Flights<PageKey, Result<Fetched, SeriesError>>,
     pub(super) listings: Flights<(), Result<(), SeriesError>>,
@@ -47,6 +53,7 @@ pub(super) struct State<R: Row> {
     writing: Mutex<HashMap<i64, Weak<Semaphore>>>,
     /// When chunks were read from the database or written to it last.
     seen: Mutex<HashMap<i64, Tick>>,
+    pub(super) uses: Mutex<Uses>,
     pub(super) feed: Mutex<Feed<R>>,
     pub(super) following: Mutex<Weak<Following>>,
     pub(super) updates: broadcast::Sender<Update<R>>,
@@ -54,9 +61,27 @@ pub(super) struct State<R: Row> {
     pub(super) recency: Mutex<Recency>,
     proven: ArcSwapOption<Proven<R>>,
     pub(super) failure: Mutex<Option<VenueError>>,
-    pub(super) listing_asked: Mutex<Option<Tick>>,
+    /// How often in a row the venue has failed to answer for a page.
+    failures: Mutex<HashMap<PageKey, u8>>,
+    pub(super) listing_asked: Mutex<ListingAsked>,
     pub(super) counters: Counters,
     totals: Arc<Totals>,
+}
+
+/// When something was begun: how often the history was cleared and memory had forgotten by then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Epoch {
+    cleared: u64,
+    forgotten: u64,
+}
+
+/// How much is reset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reset {
+    /// What is in memory: it is read from the database again, and what is under way is stored there.
+    Memory,
+    /// The history: what is under way is not kept at all.
+    History,
 }
 
 /// A span of a directory of which everything is known, and until when nothing of it is due to be
@@ -120,7 +145,8 @@ impl<R: Row> State<R> {
             grid,
             rules,
             directory: ArcSwap::from_pointee(Directory::new(grid, calendar)),
-            epoch: AtomicU64::new(0),
+            cleared: AtomicU64::new(0),
+            forgotten: AtomicU64::new(0),
             opened: AtomicU64::new(0),
             pages: Flights::default(),
             listings: Flights::default(),
@@ -128,6 +154,7 @@ impl<R: Row> State<R> {
             heading: Semaphore::new(1),
             writing: Mutex::default(),
             seen: Mutex::default(),
+            uses: Mutex::default(),
             feed: Mutex::new(Feed::new(grid, rules)),
             following: Mutex::default(),
             updates: broadcast::Sender::new(updates_max.max(1)),
@@ -135,6 +162,7 @@ impl<R: Row> State<R> {
             recency: Mutex::default(),
             proven: ArcSwapOption::empty(),
             failure: Mutex::default(),
+            failures: Mutex::default(),
             listing_asked: Mutex::default(),
             counters: Counters::default(),
             totals,
@@ -146,21 +174,34 @@ impl<R: Row> State<R> {
         self.directory.load_full()
     }
 
-    pub(super) fn epoch(&self) -> u64 {
-        self.epoch.load(Ordering::Acquire)
+    pub(super) fn epoch(&self) -> Epoch {
+        // In this order, and counted in the other: whoever sees that memory has forgotten by a
+        // clearing sees the clearing too.
+        let forgotten = self.forgotten.load(Ordering::Acquire);
+        Epoch { cleared: self.cleared.load(Ordering::Acquire), forgotten }
+    }
+
+    /// Whether what was begun then may be stored.
+    pub(super) fn keeps(&self, epoch: Epoch) -> bool {
+        self.cleared.load(Ordering::Acquire) == epoch.cleared
+    }
+
+    /// Whether what was begun then may be published.
+    fn shows(&self, epoch: Epoch) -> bool {
+        self.forgotten.load(Ordering::Acquire) == epoch.forgotten
     }
 
     /// Whether what is stored of the series as a whole was read, since it was forgotten last.
     pub(super) fn is_open(&self) -> bool {
-        self.opened.load(Ordering::Acquire) == self.epoch() + 1
+        self.opened.load(Ordering::Acquire) == self.forgotten.load(Ordering::Acquire) + 1
     }
 
-    pub(super) fn opened(&self, epoch: u64) {
-        self.opened.store(epoch + 1, Ordering::Release);
+    pub(super) fn opened(&self, epoch: Epoch) {
+        self.opened.store(epoch.forgotten + 1, Ordering::Release);
     }
 
-    /// Puts chunks among those that are here, unless the history was cleared since `epoch`.
-    pub(super) fn publish(&self, epoch: u64, chunks: &[Arc<Chunk<R>>], meeting: Meeting) {
+    /// Puts chunks among those that are here, unless memory has forgotten since `epoch`.
+    pub(super) fn publish(&self, epoch: Epoch, chunks: &[Arc<Chunk<R>>], meeting: Meeting) {
         let (mut rows, mut bytes) = (0, 0);
         self.directory.rcu(|directory| {
             (rows, bytes) = (0, 0);
@@ -179,9 +220,9 @@ impl<R: Row> State<R> {
                 bytes += new.bytes() as i64 - known.map_or(0, |known| known.bytes() as i64);
                 changed.push(new);
             }
-            // Looked at last: a clearing that comes after this replaces the directory, and all of
-            // this is done again.
-            if changed.is_empty() || self.epoch() != epoch {
+            // Looked at last: a reset that comes after this replaces the directory, and all of this is
+            // done again.
+            if changed.is_empty() || !self.shows(epoch) {
                 (rows, bytes) = (0, 0);
                 return Arc::clone(directory);
             }
@@ -190,36 +231,55 @@ impl<R: Row> State<R> {
         self.totals.add(rows, bytes);
     }
 
-    /// Says what is known of the series as a whole, unless it was cleared since `epoch`.
-    pub(super) fn publish_head(&self, epoch: u64, head: Head) {
+    /// Says what is known of the series as a whole, unless memory has forgotten since `epoch`.
+    pub(super) fn publish_head(&self, epoch: Epoch, head: Head) {
         let head = Arc::new(head);
         self.directory.rcu(|directory| {
-            if self.epoch() != epoch || directory.head() == &*head {
+            if !self.shows(epoch) || directory.head() == &*head {
                 return Arc::clone(directory);
             }
             Arc::new(directory.with_head(Arc::clone(&head)))
         });
     }
 
-    /// Says that the venue failed to answer for `slots`; kept in memory only.
+    /// Says that the venue failed to answer for `slots` of a page; kept in memory only.
     pub(super) fn mark_failed(
         &self,
-        epoch: u64,
+        epoch: Epoch,
+        page: PageKey,
         slots: Slots,
         now: Time,
         backoff: &crate::coverage::Backoff,
     ) {
+        let checks = {
+            let mut failures = self.failures.lock();
+            let count = failures.entry(page).or_default();
+            *count = count.saturating_add(1);
+            *count
+        };
         let directory = self.directory();
         let failed = Chunk::<R>::indices_of(slots).iter().filter_map(|index| {
             // Without the chunk it would look as if it were known.
             let known = directory.chunk(index)?;
             let span = slots.intersection(known.slots());
             let mut coverage = known.coverage().part(span);
-            coverage.mark_failed(span, now, backoff);
+            coverage.mark_failed(span, now, backoff, checks);
             Chunk::build(index, [], coverage).ok().map(Arc::new)
         });
         let failed: Vec<Arc<Chunk<R>>> = failed.collect();
         self.publish(epoch, &failed, Meeting::Merges);
+    }
+
+    /// Whether something is known of all of `slots`: they can be answered without the venue, which is
+    /// only asked to check them.
+    pub(super) fn is_known(&self, slots: Slots) -> bool {
+        let coverage = self.directory().coverage(slots);
+        coverage.select(slots, |state| !state.is_some_and(Known::is_known)).is_empty()
+    }
+
+    /// The venue has answered for a page.
+    pub(super) fn answered(&self, page: PageKey) {
+        self.failures.lock().remove(&page);
     }
 
     /// Takes chunks out of memory.
@@ -242,11 +302,14 @@ impl<R: Row> State<R> {
         for index in indices {
             seen.remove(index);
         }
+        drop(seen);
+        self.uses.lock().forget(indices);
     }
 
     /// Chunks were read from the database, or written to it, at `now`.
-    pub(super) fn saw(&self, indices: impl IntoIterator<Item = i64>, now: Tick) {
-        self.seen.lock().extend(indices.into_iter().map(|index| (index, now)));
+    pub(super) fn saw(&self, indices: &[i64], now: Tick) {
+        self.seen.lock().extend(indices.iter().map(|index| (*index, now)));
+        self.uses.lock().saw(indices.iter().copied(), now);
     }
 
     /// Those chunks of `slots` that were seen in the database before `since` last.
@@ -256,16 +319,21 @@ impl<R: Row> State<R> {
         Chunk::<R>::indices_of(slots).iter().filter(is_old).collect()
     }
 
-    /// Forgets everything, and lets nothing in that was begun before.
-    pub(super) fn reset(&self, calendar: &Arc<SessionCalendar>) {
-        self.epoch.fetch_add(1, Ordering::AcqRel);
+    /// Forgets everything that is in memory, and lets nothing in that was begun before.
+    pub(super) fn reset(&self, calendar: &Arc<SessionCalendar>, reset: Reset) {
+        if reset == Reset::History {
+            self.cleared.fetch_add(1, Ordering::AcqRel);
+        }
+        self.forgotten.fetch_add(1, Ordering::AcqRel);
         let empty = Arc::new(Directory::new(self.grid, Arc::clone(calendar)));
         let before = self.directory.swap(empty);
         self.totals.add(-(before.rows() as i64), -(before.bytes() as i64));
         self.proven.store(None);
         self.seen.lock().clear();
+        *self.uses.lock() = Uses::default();
         *self.failure.lock() = None;
-        *self.listing_asked.lock() = None;
+        self.failures.lock().clear();
+        *self.listing_asked.lock() = ListingAsked::default();
     }
 
     /// Waits for the others that change a chunk. What is answered is to be kept, and then the place
@@ -292,9 +360,25 @@ impl<R: Row> State<R> {
         })
     }
 
-    /// Says that all of `slots` is known in this directory, and none of it due before `until`.
-    pub(super) fn prove(&self, directory: &Arc<Directory<R>>, slots: Slots, until: Time) {
-        let proven = Proven { directory: Arc::clone(directory), slots, until };
+    /// Says at `now` that all of `slots` is known in this directory, and none of it due before
+    /// `until`. What was proven next to it stays proven.
+    pub(super) fn prove(
+        &self,
+        directory: &Arc<Directory<R>>,
+        slots: Slots,
+        now: Time,
+        until: Time,
+    ) {
+        let mut proven = Proven { directory: Arc::clone(directory), slots, until };
+        if let Some(before) = self.proven.load().as_deref()
+            && Arc::ptr_eq(&before.directory, directory)
+            && now < before.until
+            && before.slots.start <= slots.end
+            && slots.start <= before.slots.end
+        {
+            proven.slots = slots.hull(before.slots);
+            proven.until = until.min(before.until);
+        }
         self.proven.store(Some(Arc::new(proven)));
         // Of one that is not current any more nothing is asked, and it would hold what has gone. Looked
         // at last: whoever changes it after this forgets what was proven, or proves it anew.
@@ -330,7 +414,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::coverage::{Coverage, State as Known};
+    use crate::coverage::Coverage;
     use crate::row::Candle;
     use crate::time::{Alignment, Timeframe};
 
@@ -351,15 +435,35 @@ mod tests {
             (state.directory(), Arc::downgrade(&chunk))
         };
         let (directory, chunk) = publish();
-        state.prove(&directory, slots, later);
+        state.prove(&directory, slots, Time::EPOCH, later);
         assert!(state.is_proven(&directory, slots, Time::EPOCH));
         drop(directory);
         state.evict(&[0]);
         assert!(chunk.upgrade().is_none(), "proven before it went");
         let (directory, chunk) = publish();
         state.evict(&[0]);
-        state.prove(&directory, slots, later);
+        state.prove(&directory, slots, Time::EPOCH, later);
         drop(directory);
         assert!(chunk.upgrade().is_none(), "proven after it went");
+    }
+
+    /// Who reads on from where another stopped need not prove everything anew.
+    #[test]
+    fn proofs_side_by_side_are_one_until_the_first_of_them_ends() {
+        let key = SeriesKey::new("TEST", "BTC/USDT", Timeframe::Minute1).unwrap();
+        let grid = Grid::new(Timeframe::Minute1, Alignment::UTC);
+        let (calendar, totals) = (Arc::new(SessionCalendar::ALWAYS), Arc::default());
+        let state = State::<Candle>::new(key, grid, Rules::DEFAULT, calendar, 1, totals);
+        let at = |seconds| Time::EPOCH.after(Duration::from_secs(seconds));
+        let directory = state.directory();
+        let holds = |from, to, now| state.is_proven(&directory, Slots::new(from, to), at(now));
+        state.prove(&directory, Slots::new(0, 10), at(0), at(5));
+        state.prove(&directory, Slots::new(10, 20), at(1), at(9));
+        assert!(holds(0, 20, 4) && !holds(0, 20, 5) && !holds(0, 21, 4));
+        // What has ended is nothing to go on from, and neither is what lies elsewhere.
+        state.prove(&directory, Slots::new(20, 30), at(6), at(9));
+        assert!(holds(20, 30, 8) && !holds(19, 30, 6));
+        state.prove(&directory, Slots::new(40, 50), at(7), at(9));
+        assert!(holds(40, 50, 8) && !holds(20, 30, 8));
     }
 }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::shared::Shared;
-use super::state::{Meeting, State};
+use super::state::{Epoch, Meeting, State};
 use super::stats::count;
 use crate::chunk::Chunk;
 use crate::coverage::State as Known;
@@ -12,14 +12,14 @@ use crate::store::StoreError;
 
 impl<R: Row> Shared<R> {
     /// Changes a chunk in the database and then in memory. What was begun before the history was
-    /// cleared changes nothing.
+    /// cleared changes nothing; before memory has forgotten, the database alone.
     ///
     /// If the database fails, the change is made in memory alone, where the chunk is there; what it
     /// holds is asked for again after it has gone.
     pub(super) async fn change(
         &self,
         state: &State<R>,
-        epoch: u64,
+        epoch: Epoch,
         index: i64,
         change: impl Fn(&Chunk<R>) -> Chunk<R> + Send + Sync,
     ) -> Result<(), StoreError> {
@@ -27,13 +27,13 @@ impl<R: Row> Shared<R> {
         // Closed by nobody.
         let _turn = place.acquire().await.ok();
         let changed = |known: &Chunk<R>| {
-            if state.epoch() == epoch { change(known) } else { known.clone() }
+            if state.keeps(epoch) { change(known) } else { known.clone() }
         };
         let result = self.change_stored(state, epoch, index, &changed).await;
         match &result {
             Ok(chunk) => {
                 count(&state.counters.chunks_stored);
-                state.saw([index], self.clock.monotonic());
+                state.saw(&[index], self.clock.monotonic());
                 state.publish(epoch, std::slice::from_ref(chunk), Meeting::Merges);
             }
             Err(_) => {
@@ -50,7 +50,7 @@ impl<R: Row> Shared<R> {
     async fn change_stored(
         &self,
         state: &State<R>,
-        epoch: u64,
+        epoch: Epoch,
         index: i64,
         changed: &(impl Fn(&Chunk<R>) -> Chunk<R> + Send + Sync),
     ) -> Result<Arc<Chunk<R>>, StoreError> {
@@ -85,7 +85,7 @@ impl<R: Row> Shared<R> {
     async fn settle(
         &self,
         state: &State<R>,
-        epoch: u64,
+        epoch: Epoch,
         chunk: Chunk<R>,
         known: Known,
     ) -> Result<Arc<Chunk<R>>, StoreError> {
@@ -110,7 +110,7 @@ impl<R: Row> Shared<R> {
     async fn forget_in_head(
         &self,
         state: &State<R>,
-        epoch: u64,
+        epoch: Epoch,
         chunk: &Chunk<R>,
     ) -> Result<(), StoreError> {
         let forget = |head: &Head| {
@@ -125,12 +125,12 @@ impl<R: Row> Shared<R> {
     pub(super) async fn change_head(
         &self,
         state: &State<R>,
-        epoch: u64,
+        epoch: Epoch,
         change: impl Fn(&Head) -> Head + Send + Sync,
     ) -> Result<(), StoreError> {
         let _turn = state.heading.acquire().await.ok();
         let changed = |head: &Head| {
-            if state.epoch() == epoch { change(head) } else { head.clone() }
+            if state.keeps(epoch) { change(head) } else { head.clone() }
         };
         let head = self.store.change_head(&state.key, changed).await?;
         state.publish_head(epoch, head);

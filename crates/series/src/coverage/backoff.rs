@@ -60,17 +60,19 @@ impl Backoff {
     }
 
     /// What a slot becomes that was `before` and for which the venue failed at `now`: nothing that
-    /// is known is lost by a failure.
-    pub fn after_failure(&self, before: Option<State>, now: Time) -> State {
+    /// is known is lost by a failure. What was only due to be checked is so again later; `checks`
+    /// says how many checks in a row have failed, this one among them, for that stands in no state.
+    pub fn after_failure(&self, before: Option<State>, now: Time, checks: u8) -> State {
         let attempts = match before {
             Some(State::Failed { attempts, .. }) => attempts.saturating_add(1),
             None => 1,
             // It is asked again, but not at once.
             Some(State::Settling { .. }) => {
-                return State::Settling { check_at: now.after(self.delay(1)) };
+                return State::Settling { check_at: now.after(self.delay(checks)) };
             }
-            Some(State::Empty { checks, check_at: Some(_) }) => {
-                return State::Empty { checks, check_at: Some(now.after(self.delay(1))) };
+            Some(State::Empty { checks: had, check_at: Some(_) }) => {
+                let check_at = Some(now.after(self.delay(checks)));
+                return State::Empty { checks: had, check_at };
             }
             Some(known) => return known,
         };
@@ -95,10 +97,11 @@ impl Coverage {
         }
     }
 
-    /// Says that the venue failed to answer for `slots` at `now`.
-    pub fn mark_failed(&mut self, slots: Slots, now: Time, backoff: &Backoff) {
+    /// Says that the venue failed to answer for `slots` at `now`, the `checks`th time in a row where
+    /// they were only to be checked.
+    pub fn mark_failed(&mut self, slots: Slots, now: Time, backoff: &Backoff, checks: u8) {
         for (span, state) in self.spans_in(slots) {
-            self.mark(span, backoff.after_failure(state, now));
+            self.mark(span, backoff.after_failure(state, now, checks));
         }
     }
 }
@@ -133,7 +136,7 @@ mod tests {
         let mut now = Time::EPOCH;
         for attempts in 1..=12 {
             assert_eq!(coverage.missing(ALL, now), [ALL]);
-            coverage.mark_failed(ALL, now, &Backoff::FAILED);
+            coverage.mark_failed(ALL, now, &Backoff::FAILED, 1);
             let Some(State::Failed { attempts: counted, retry_at }) = coverage.at(3) else {
                 panic!("{coverage:?}");
             };
@@ -143,8 +146,27 @@ mod tests {
             now = retry_at;
         }
         coverage.mark(Slots::new(2, 4), State::Fetched);
-        coverage.mark_failed(ALL, now, &Backoff::FAILED);
+        coverage.mark_failed(ALL, now, &Backoff::FAILED, 1);
         assert_eq!(coverage.at(3), Some(State::Fetched), "a failure takes nothing away");
+    }
+
+    /// A venue that is away is not asked each second for what is only to be checked.
+    #[test]
+    fn checks_that_fail_are_made_again_less_and_less_often() {
+        let due = Time::EPOCH;
+        for before in
+            [State::Settling { check_at: due }, State::Empty { checks: 2, check_at: Some(due) }]
+        {
+            let mut coverage = Coverage::from_iter([(ALL, before)]);
+            for (checks, seconds) in [(1, 1), (2, 2), (3, 4), (8, 128), (9, 256), (200, 300)] {
+                coverage.mark_failed(ALL, due, &Backoff::FAILED, checks);
+                let again = due.after(Duration::from_secs(seconds));
+                let early = due.after(Duration::from_secs(seconds - 1));
+                assert_eq!(coverage.missing(ALL, early), [], "{checks} checks");
+                assert_eq!(coverage.missing(ALL, again), [ALL], "{checks} checks");
+            }
+            assert_eq!(coverage.at(0).map(|state| state.kind(true)), Some(before.kind(true)));
+        }
     }
 
     #[test]

@@ -90,10 +90,10 @@ fn apply(coverage: &mut Coverage, plain: &mut Plain, step: &Step) {
             }
         }
         Step::Fail(slots, hour) => {
-            coverage.mark_failed(*slots, at(*hour), &failed);
+            coverage.mark_failed(*slots, at(*hour), &failed, 2);
             for slot in slots.iter() {
                 let before = plain.get(&slot).copied();
-                plain.insert(slot, failed.after_failure(before, at(*hour)));
+                plain.insert(slot, failed.after_failure(before, at(*hour), 2));
             }
         }
         Step::Subtract(one, other) => {

@@ -34,7 +34,8 @@ impl Filled {
 }
 
 /// The rows of a view with its empty slots filled. The row to carry in is looked for before the
-/// view's span; nothing after the span is looked at.
+/// view's span; nothing after the span is looked at. Nothing is carried, and no line drawn, over
+/// slots of which nothing is known.
 pub fn fill<R: FillRow>(view: &View<R>, fill: Fill) -> Filled {
     let capacity = usize::try_from(view.len()).unwrap_or_default();
     let columns = Columns::with_capacity(R::SCHEMA, capacity);
@@ -48,15 +49,21 @@ pub fn fill<R: FillRow>(view: &View<R>, fill: Fill) -> Filled {
         (Fill::PreviousClose(_) | Fill::Linear, Seed::Row(slot, row)) => Some((slot, row)),
         _ => None,
     };
-    for (span, state) in view.coverage().spans_in(view.slots()) {
+    let spans = view.coverage().spans_in(view.slots());
+    let known_up_to = known_up_to(&spans);
+    for ((span, state), known_up_to) in spans.into_iter().zip(known_up_to) {
+        if !is_known(state) {
+            // There might be a row in it.
+            before = None;
+        }
         let may_fill =
             fill != Fill::None && state.is_some_and(|state| state.kind(false) == Kind::Empty);
         let mut next = span.start;
         while next < span.end {
             let slot = rows.peek().map_or(span.end, |(slot, _)| (*slot).min(span.end));
             let hole = Slots::new(next, slot);
-            let after = rows.peek();
-            let waits = after.is_none() && state.is_some_and(is_unsettled);
+            let waits = rows.peek().is_none() && state.is_some_and(is_unsettled);
+            let after = rows.peek().filter(|(slot, _)| *slot < known_up_to);
             if may_fill && !waits {
                 for empty in hole {
                     if let Some(row) = make(fill, before.as_ref(), after, empty) {
@@ -74,6 +81,29 @@ pub fn fill<R: FillRow>(view: &View<R>, fill: Fill) -> Filled {
         }
     }
     filled
+}
+
+fn is_known(state: Option<State>) -> bool {
+    state.is_some_and(State::is_known)
+}
+
+/// Of each span, up to where something is known of every slot from it on.
+fn known_up_to(spans: &[(Slots, Option<State>)]) -> Vec<i64> {
+    let mut end = i64::MIN;
+    let mut ends: Vec<i64> = spans
+        .iter()
+        .rev()
+        .map(|(span, state)| {
+            if !is_known(*state) {
+                end = i64::MIN;
+            } else if end == i64::MIN {
+                end = span.end;
+            }
+            end
+        })
+        .collect();
+    ends.reverse();
+    ends
 }
 
 /// The venue had nothing so far, and is to be asked again.

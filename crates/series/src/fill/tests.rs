@@ -33,17 +33,29 @@ fn any_fill() -> impl Strategy<Value = Fill> {
 fn carried(plain: &Plain, from: i64, slot: i64) -> Option<Candle> {
     let mut before = slot - 1;
     while before > -5_000 {
-        // Within the span the row before is carried over what is unknown; before it, it is not.
         if before < from && before < plain.head.traded(MINUTES).start {
             return None;
         }
         if plain.has(before) {
             return Some(row_of(before));
         }
-        if before < from && !plain.state(before).is_some_and(State::is_known) {
+        if !plain.state(before).is_some_and(State::is_known) {
             return None;
         }
         before -= 1;
+    }
+    None
+}
+
+/// The row that a line may be drawn to, slot by slot.
+fn reached(plain: &Plain, slots: Slots) -> Option<Candle> {
+    for slot in slots {
+        if plain.has(slot) {
+            return Some(row_of(slot));
+        }
+        if !plain.state(slot).is_some_and(State::is_known) {
+            return None;
+        }
     }
     None
 }
@@ -88,7 +100,7 @@ proptest! {
                     prop_assert!(found.is_none_or(|(row, made)| row.volume.is_nan() && *made));
                 }
                 Fill::Linear => {
-                    let after = plain.rows_in(Slots::new(slot, asked.end)).first().map(|slot| row_of(*slot));
+                    let after = reached(&plain, Slots::new(slot, asked.end));
                     prop_assert_eq!(found.is_some(), before.is_some() && after.is_some(), "{}", text);
                     if let (Some((row, made)), Some(before), Some(after)) = (found, before, after) {
                         let (low, high) = (before.close.min(after.open), before.close.max(after.open));
@@ -145,6 +157,23 @@ fn bug_4_a_fill_hides_no_hole() {
         assert!(!report.verdict.is_satisfied());
         assert!(filled.slots.iter().all(|slot| !(10..15).contains(slot)), "{how:?}");
         assert_eq!(filled.synthetic.iter().filter(|made| !**made).count(), 10);
+    }
+}
+
+/// Of slots that are unknown or have failed nobody knows whether the price has moved in them.
+#[test]
+fn nothing_is_made_up_over_a_hole_in_what_is_known() {
+    let failed = State::Failed { attempts: 1, retry_at: Time::EPOCH };
+    for hole in [None, Some(failed)] {
+        let mut plain = Plain::default();
+        plain.slots.extend((0..10).map(|slot| (slot, (State::Fetched, slot % 9 == 0))));
+        plain.slots.remove(&5);
+        plain.slots.extend(hole.map(|state| (5, (state, false))));
+        let directory = plain.directory();
+        let slots = |how| fill(&directory.view(Slots::new(0, 10)), how).slots;
+        assert_eq!(slots(Fill::PreviousClose(Volume::Zero)), [0, 1, 2, 3, 4, 9], "{hole:?}");
+        assert_eq!(slots(Fill::Linear), [0, 9], "{hole:?}");
+        assert_eq!(slots(Fill::Constant(1.0)), [0, 1, 2, 3, 4, 6, 7, 8, 9], "{hole:?}");
     }
 }
 

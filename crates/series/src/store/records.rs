@@ -114,6 +114,19 @@ impl Store {
         Ok(chunks)
     }
 
+    /// Tells the storage in one round trip that chunks of a series are in use, although they are read
+    /// from elsewhere: by reading them, and looking at nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the storage could not be asked.
+    pub async fn touch(&self, series: &SeriesKey, indices: &[i64]) -> Result<(), StoreError> {
+        let keys: Result<Vec<Key>, KeyError> =
+            indices.iter().map(|index| self.keys.chunk(series, *index)).collect();
+        let keys = keys.map_err(|source| key_error(series, source))?;
+        let touched = self.storage.get_many(&keys).await;
+        touched.map(drop).map_err(|source| StoreError::storage(series, source))
+    }
+
     /// Changes a chunk: `change` makes the new one of what is stored, and is called again with what
     /// is there then whenever another process was faster. Answers the chunk that is stored now.
     ///

@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 use std::io::Write;
 
 use super::CsvError;
-use super::csv_lines::TIME;
+use super::names::TIME;
 use super::number::write_float;
 use crate::row::{ColumnKind, Row};
 use crate::view::View;

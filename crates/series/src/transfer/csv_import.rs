@@ -1,15 +1,11 @@
-use std::collections::BTreeSet;
 use std::io::Read;
 
-use tokio::sync::mpsc;
-
-use super::csv_lines::{Line, Lines};
+use super::chunks::{Chunks, Take, bring_in};
+use super::csv_lines::Lines;
 use super::{CsvError, Imported, OnDifference};
-use crate::admit::Reason;
 use crate::cache::Series;
-use crate::chunk::Chunk;
-use crate::row::{Row, same_bits};
-use crate::time::{Grid, Time};
+use crate::row::Row;
+use crate::time::Grid;
 
 /// How CSV is brought in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,9 +33,6 @@ impl CsvImport {
         self
     }
 }
-
-/// So many chunks may be read ahead of the database.
-const READ_AHEAD: usize = 4;
 
 /// Brings the rows of a CSV into a series: they are stored as if the venue had answered with them,
 /// and nobody is asked for them. Of slots between them nothing is said: gaps stay gaps.
@@ -91,61 +84,22 @@ pub async fn import_csv<R: Row>(
 ) -> Result<Imported, CsvError> {
     let CsvImport { columns, on_difference } = how;
     let grid = series.grid();
-    let (to, mut batches) = mpsc::channel(READ_AHEAD);
-    let reading = tokio::task::spawn_blocking(move || {
-        let send = |rows| to.blocking_send(rows).is_ok();
-        read_batches(input, grid, columns.as_deref(), send)
-    });
-    let mut imported = Imported::default();
-    while let Some(rows) = batches.recv().await {
-        imported += series.import(rows, on_difference).await?;
-    }
-    match reading.await {
-        Ok(read) => read.map(|()| imported),
-        Err(_) => Err(CsvError::Stopped),
-    }
+    let read = move |take: Take<'_, R>| read_lines(input, grid, columns.as_deref(), take);
+    bring_in(series, on_difference, read, |_| CsvError::Stopped).await
 }
 
-/// Reads rows and sends those of a chunk together, until all are read or nobody takes them.
-fn read_batches<R: Row>(
+fn read_lines<R: Row>(
     input: impl Read,
     grid: Grid,
     columns: Option<&[String]>,
-    send: impl Fn(Vec<(Time, R)>) -> bool,
-) -> Result<(), CsvError> {
-    let mut batch: Vec<Line<R>> = Vec::new();
-    let mut sent = BTreeSet::new();
-    for line in Lines::new(input, grid, columns)? {
-        let line = line?;
-        let index = Chunk::<R>::index_of(line.slot);
-        let last = batch.last().map(|last| Chunk::<R>::index_of(last.slot));
-        if let Some(last) = last.filter(|last| *last != index) {
-            sent.insert(last);
-            if !send(rows(std::mem::take(&mut batch))?) {
-                return Ok(());
-            }
+    take: Take<'_, R>,
+) -> Result<u64, CsvError> {
+    let mut chunks = Chunks::new(take);
+    for row in Lines::new(input, grid, columns)? {
+        if !chunks.push(row?)? {
+            return Ok(0);
         }
-        if sent.contains(&index) {
-            return Err(CsvError::Order { line: line.line, time: line.time });
-        }
-        batch.push(line);
     }
-    if !batch.is_empty() {
-        send(rows(batch)?);
-    }
-    Ok(())
-}
-
-/// The rows of lines of one chunk; two of one slot must be the same.
-fn rows<R: Row>(mut lines: Vec<Line<R>>) -> Result<Vec<(Time, R)>, CsvError> {
-    // Stable: of one slot the later line comes later.
-    lines.sort_by_key(|line| line.slot);
-    let differ = |pair: &[Line<R>]| {
-        let [one, other] = pair else { return false };
-        one.slot == other.slot && !same_bits(&one.row, &other.row)
-    };
-    if let Some([_, Line { line, time, .. }]) = lines.windows(2).find(|pair| differ(pair)) {
-        return Err(CsvError::Row { line: *line, time: *time, reason: Reason::Repeated });
-    }
-    Ok(lines.into_iter().map(|line| (line.time, line.row)).collect())
+    chunks.end()?;
+    Ok(0)
 }

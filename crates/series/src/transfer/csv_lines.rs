@@ -4,22 +4,11 @@ use std::marker::PhantomData;
 use csv::{ReaderBuilder, StringRecord, Trim};
 
 use super::CsvError;
+use super::chunks::Placed;
+use super::names::TIME;
 use super::number::read_float;
-use crate::admit::Reason;
 use crate::row::{ColumnKind, Columns, Row};
 use crate::time::{Grid, Time};
-
-/// The name of the column of times.
-pub(super) const TIME: &str = "ts";
-
-/// A row with the line that it stood in.
-#[derive(Debug)]
-pub(super) struct Line<R> {
-    pub(super) line: u64,
-    pub(super) time: Time,
-    pub(super) slot: i64,
-    pub(super) row: R,
-}
 
 /// The rows of a CSV, one after the other, each looked at by itself.
 pub(super) struct Lines<R, In> {
@@ -68,7 +57,7 @@ impl<R: Row, In: Read> Lines<R, In> {
         })
     }
 
-    fn parse(&mut self) -> Result<Line<R>, CsvError> {
+    fn parse(&mut self) -> Result<Placed<R>, CsvError> {
         let line = self.record.position().map_or(0, csv::Position::line);
         let field = |place: usize, column: &str| {
             let missing = || {
@@ -101,17 +90,16 @@ impl<R: Row, In: Read> Lines<R, In> {
             }
         }
         let row = R::read(&self.columns, 0);
-        let refused = |reason| CsvError::Row { line, time, reason };
-        let slot = self.grid.exact_slot(time).ok_or_else(|| refused(Reason::Unaligned))?;
-        match row.problem() {
-            Some(problem) => Err(refused(Reason::Impossible(problem))),
-            None => Ok(Line { line, time, slot, row }),
-        }
+        Placed::new(line, time, self.grid, row).map_err(|reason| CsvError::Row {
+            line,
+            time,
+            reason,
+        })
     }
 }
 
 impl<R: Row, In: Read> Iterator for Lines<R, In> {
-    type Item = Result<Line<R>, CsvError>;
+    type Item = Result<Placed<R>, CsvError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         match self.reader.read_record(&mut self.record) {

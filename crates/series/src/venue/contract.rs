@@ -2,7 +2,7 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 
-use super::{FeedStream, Limits, Listing, VenueError, VenueErrorKind};
+use super::{FeedStream, Limits, Listing, UsedWeight, VenueError, VenueErrorKind};
 use crate::admit::Answer;
 use crate::key::{Environment, SeriesKey};
 use crate::plan::Paging;
@@ -93,6 +93,14 @@ pub trait Venue<R: Row>: Debug + Send + Sync + 'static {
         1
     }
 
+    /// How much of the allowance in [`limits`](Self::limits) is used, as the venue said last with
+    /// whichever reply, in the measure of [`weight`](Self::weight); looked at after each call. Other
+    /// programs may use the same allowance, which the cache does not see otherwise. A venue that does
+    /// not tell is counted by the calls that are made here alone.
+    fn used_weight(&self) -> Option<UsedWeight> {
+        None
+    }
+
     /// Asks for the rows of `slots`, in one call. They are never more than a
     /// [page](Self::paging) has, and are over by the venue's clock but for its lag.
     ///
@@ -104,7 +112,8 @@ pub trait Venue<R: Row>: Debug + Send + Sync + 'static {
     async fn page(&self, key: &SeriesKey, slots: Slots) -> Result<Answer<R>, VenueError>;
 
     /// Since when the symbol is traded, and until when it was. Asked for rarely: where a request
-    /// cannot be answered without it, and where the venue had nothing before the first row.
+    /// cannot be answered without it, where the venue had nothing before the first row, and where a
+    /// request reaches beyond the end that was told.
     ///
     /// # Errors
     /// [`VenueErrorKind::UnknownSymbol`] for a symbol that the venue does not have;

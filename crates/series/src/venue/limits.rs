@@ -19,6 +19,31 @@ pub struct Allowance {
     pub per: Duration,
 }
 
+/// What a venue says of its [`Allowance`]: so much of it is used, by whatever programs there are.
+///
+/// ```
+/// use std::time::Duration;
+/// use cache_series::venue::UsedWeight;
+///
+/// let used = UsedWeight::new(1_200, Duration::from_millis(40));
+/// assert_eq!((used.weight, used.age.as_millis()), (1_200, 40));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UsedWeight {
+    /// What all calls of the span weigh that the venue counts in, those of this program among them.
+    pub weight: u32,
+    /// How long ago it said so.
+    pub age: Duration,
+}
+
+impl UsedWeight {
+    /// So much is used, the venue said so long ago.
+    pub const fn new(weight: u32, age: Duration) -> Self {
+        Self { weight, age }
+    }
+}
+
 impl Limits {
     /// Up to so many calls at once, not held back otherwise.
     pub const fn calls(calls_max: u32) -> Self {

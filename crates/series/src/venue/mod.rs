@@ -10,6 +10,6 @@ mod registry;
 pub use contract::Venue;
 pub use error::{VenueError, VenueErrorKind};
 pub use feed::{FeedMessage, FeedStream};
-pub use limits::{Allowance, Limits};
+pub use limits::{Allowance, Limits, UsedWeight};
 pub use listing::Listing;
 pub use registry::{UnknownVenue, Venues};

@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
+use cache_core::storage::StorageErrorKind;
+use cache_core::testing::Operation;
 use cache_series::cache::{MemoryBounds, Source};
 use cache_series::key::SeriesKey;
 use cache_series::request::Request;
 use cache_series::store::Scope;
 use cache_series::time::{Slots, Timeframe};
+use cache_series::venue::Listing;
 
 use crate::venue::TestVenue;
-use crate::world::{NOW, World, key, plain_options, range};
+use crate::world::{NOW, World, at, key, plain_options, range};
 
 fn world(memory: MemoryBounds) -> World {
     let world = World::with(TestVenue::new(NOW - 60_000..NOW), plain_options().with_memory(memory));
@@ -128,6 +131,88 @@ async fn what_is_on_its_way_is_not_kept_after_a_clear() {
     // Its reader wants it still, and so asks once more.
     assert_eq!(reading.await.unwrap().unwrap().len(), 1_024);
     assert_eq!(world.venue.calls().len(), 2);
+}
+
+/// A bound of the database takes what was not used for longest: what is read from memory is used.
+#[tokio::test]
+async fn the_database_hears_of_what_is_read_from_memory() {
+    let world = world(MemoryBounds::NONE);
+    let series = world.series();
+    for back in [9, 5, 3] {
+        series.read(range(chunk(back))).await.unwrap();
+    }
+    let read = async |back: i64| {
+        let reading = world.series().read(range(chunk(back))).await.unwrap();
+        assert_eq!(reading.rows_from(Source::Memory), 1_024);
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        let calls = world.storage.calls();
+        (calls.get, calls.get_many, calls.get_many_keys)
+    };
+    world.storage.reset_calls();
+    for _ in 0..59 {
+        world.advance(10);
+        read(5).await;
+        assert_eq!(read(3).await, (0, 0, 0), "not on the way of a hit");
+    }
+    world.advance(10);
+    // The head, and two chunks of three.
+    assert_eq!(read(3).await, (1, 1, 2));
+    world.advance(590);
+    assert_eq!(read(3).await, (1, 1, 2), "not yet again");
+    world.advance(20);
+    assert_eq!(read(3).await, (2, 2, 3), "that which is read still");
+    // A database that fails is told the next time.
+    world.storage.fail_next(Operation::GetMany, 1, StorageErrorKind::Unavailable);
+    world.advance(600);
+    assert_eq!(read(3).await, (3, 3, 4));
+    world.advance(600);
+    assert_eq!(read(9).await, (4, 4, 6), "what was read meanwhile too");
+}
+
+/// What is on its way was paid for: memory forgets, and the database keeps it.
+#[tokio::test]
+async fn what_is_on_its_way_is_stored_when_memory_forgets() {
+    let mut world = world(MemoryBounds::NONE);
+    world.venue.change(|said| said.holds = true);
+    let series = world.series();
+    let reading = tokio::spawn(async move { series.read(range(chunk(2))).await });
+    while world.venue.look(|said| said.under_way) == 0 {
+        tokio::task::yield_now().await;
+    }
+    world.cache.forget(&Scope::all());
+    world.venue.release();
+    assert_eq!(reading.await.unwrap().unwrap().len(), 1_024);
+    world.restart();
+    let again = world.series().read(range(chunk(2))).await.unwrap();
+    assert_eq!(again.rows_from(Source::Database), 1_024);
+    assert_eq!(world.venue.calls().len(), 1);
+}
+
+/// A request during which memory forgets reads the head anew: where nothing was traded yet it asks for
+/// nothing.
+#[tokio::test]
+async fn what_is_known_of_the_series_is_read_again_after_memory_has_forgotten() {
+    let world = World::new(TestVenue::new(NOW - 5_000..NOW));
+    let listing = at(NOW - 5_000);
+    world.venue.change(|said| (said.page, said.listing) = (1_024, Listing::since(listing)));
+    world.series().read(Request::until(at(NOW - 4_900), None)).await.unwrap();
+    world.venue.calls();
+    world.venue.change(|said| said.holds = true);
+    let series = world.series();
+    let slots = Slots::new(NOW - 9_000, NOW - 100);
+    let reading = tokio::spawn(async move { series.read(range(slots)).await });
+    while world.venue.look(|said| said.under_way) == 0 {
+        tokio::task::yield_now().await;
+    }
+    world.cache.forget(&Scope::all());
+    world.venue.release();
+    let reading = reading.await.unwrap().unwrap();
+    assert_eq!((reading.len(), reading.report().before_listing), (4_900, 4_000));
+    let calls = world.venue.calls();
+    assert!(calls.iter().all(|asked| asked.start >= NOW - 5_000), "{calls:?}");
+    assert_eq!(world.venue.look(|said| said.listing_calls), 1);
 }
 
 /// Two processes over one database: what one has asked for the other need not, although it had looked

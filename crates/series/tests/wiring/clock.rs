@@ -73,6 +73,31 @@ async fn one_that_goes_away_leaves_the_look_to_the_next() {
     assert_eq!(world.venue.look(|said| said.clock_calls), 2);
 }
 
+/// What is over and known is read without the venue, though nobody has told the time.
+#[tokio::test]
+async fn it_is_not_looked_at_where_nothing_is_missing() {
+    let mut world = behind();
+    let past = range(Slots::new(NOW - 300, NOW - 200));
+    world.series().read(past).await.unwrap();
+    assert_eq!(world.venue.look(|said| said.clock_calls), 1, "before a page");
+    world.restart();
+    for _ in 0..2 {
+        assert_eq!(world.series().read(past).await.unwrap().len(), 100);
+        world.advance(7_200);
+    }
+    assert_eq!(world.venue.look(|said| said.clock_calls), 1);
+    // What is over by this machine's clock alone is not taken to be.
+    let theirs = at(NOW - 10).after(std::time::Duration::from_secs(14_400));
+    world.venue.change(|said| {
+        said.server_time = Some(theirs);
+        said.rows = (NOW - 500..NOW + 230).map(|slot| (slot, crate::venue::candle(slot))).collect();
+    });
+    let ahead = range(Slots::new(NOW + 220, NOW + 235));
+    let reading = world.series().read(ahead).await.unwrap();
+    assert_eq!(slots_of(&reading), (NOW + 220..NOW + 229).collect::<Vec<_>>());
+    assert!(world.venue.calls().iter().all(|slots| slots.end <= NOW + 229));
+}
+
 /// What was known stays if a later look fails.
 #[tokio::test]
 async fn a_later_look_that_fails_changes_nothing() {

@@ -14,7 +14,7 @@ use cache_series::venue::{Limits, VenueErrorKind};
 use proptest::prelude::*;
 
 use crate::venue::{TestVenue, candle};
-use crate::world::{MINUTES, NOW, World, at, range, rows};
+use crate::world::{MINUTES, NOW, World, at, plain_options, range, rows};
 
 const PAGE: i64 = 100;
 /// Where all of it happens.
@@ -80,6 +80,8 @@ type Slot = (State, Option<Candle>);
 struct Plain {
     stored: BTreeMap<i64, Slot>,
     failed: BTreeMap<i64, State>,
+    /// How often in a row a page has failed.
+    failures: BTreeMap<i64, u8>,
 }
 
 impl Plain {
@@ -100,6 +102,7 @@ impl Plain {
     }
 
     fn answered(&mut self, asked: Slots, venue: &BTreeMap<i64, Candle>, now: Time) {
+        self.failures.remove(&asked.start.div_euclid(PAGE));
         let settled = MINUTES.closed_end(now.before(RULES.settle));
         let last = asked.iter().rfind(|slot| venue.contains_key(slot));
         let first_nothing = last.map_or(asked.start, |last| last + 1);
@@ -153,9 +156,18 @@ impl Plain {
         }
     }
 
+    /// Memory alone is forgotten.
+    fn forget(&mut self) {
+        self.failed.clear();
+        self.failures.clear();
+    }
+
     fn failed(&mut self, asked: Slots, now: Time) {
+        let failures = self.failures.entry(asked.start.div_euclid(PAGE)).or_default();
+        *failures += 1;
+        let failures = *failures;
         for slot in asked {
-            let state = Backoff::FAILED.after_failure(self.state(slot), now);
+            let state = Backoff::FAILED.after_failure(self.state(slot), now, failures);
             if self.state(slot) != Some(state) {
                 self.failed.insert(slot, state);
             }
@@ -281,11 +293,11 @@ impl Run {
             Step::Restart => {
                 self.live = None;
                 self.world.restart();
-                self.plain.failed.clear();
+                self.plain.forget();
             }
             Step::Forget => {
                 self.world.cache.forget(&Scope::all());
-                self.plain.failed.clear();
+                self.plain.forget();
             }
             Step::Clear => {
                 self.world.cache.clear(&Scope::all()).await.unwrap();
@@ -323,8 +335,15 @@ impl Run {
 
     /// Every slot is in both what it is.
     async fn compare(&self) -> Result<(), TestCaseError> {
-        let (from, to) = (BEGIN - 2 * PAGE, NOW + 3_000);
-        let known = self.world.series().known(at(from), at(to)).await.unwrap();
+        let now = self.now();
+        let from = BEGIN - 2 * PAGE;
+        let known = self.world.series().known(at(from), at(NOW + 3_000)).await.unwrap();
+        // What is over, and beyond it what the feed has told to be closed.
+        let mut to = RULES.closed_end(MINUTES, now);
+        let is_told =
+            |slot: &i64| self.plain.stored.get(slot).is_some_and(|(state, _)| state.has_rows());
+        to += (to..MINUTES.closed_end(now)).take_while(is_told).count() as i64;
+        to = to.min(NOW + 3_000);
         let found: Vec<(i64, Kind)> =
             known.iter().flat_map(|span| span.slots.iter().map(|slot| (slot, span.kind))).collect();
         let expected: Vec<(i64, Kind)> =
@@ -354,7 +373,9 @@ proptest! {
             said.limits = Limits::calls(1);
             said.rows = (BEGIN..NOW + 3_000).filter(has).map(|slot| (slot, candle(slot))).collect();
         });
-        let world = World::new(venue);
+        // Each failure is one of its page, and of no other.
+        let options = plain_options().with_outage_after(u32::MAX);
+        let world = World::with(venue, options);
         let mut run = Run { world, plain: Plain::default(), live: None, failures: 0 };
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {

@@ -123,6 +123,22 @@ async fn an_answer_that_says_nothing_is_a_failure() {
     assert!(world.venue.calls().len() <= 2);
 }
 
+/// Rows that all begin between the slots say that the venue's slots lie elsewhere.
+#[tokio::test]
+async fn an_answer_without_an_aligned_row_is_a_failure() {
+    let world = World::new(TestVenue::new([]));
+    let time = at(NOW - 20).after(Duration::from_secs(7));
+    world.venue.change(|said| said.besides = Some((time, candle(0))));
+    let slots = Slots::new(NOW - 30, NOW - 10);
+    let error = world.series().read(range(slots)).await.unwrap_err();
+    assert_eq!(error.venue_error().map(|error| error.kind()), Some(VenueErrorKind::Malformed));
+    assert_eq!(error.report().map(|report| report.failed), Some(20));
+    // One that lies elsewhere among others does no harm.
+    world.venue.change(|said| said.rows.extend((NOW - 100..NOW).map(|slot| (slot, candle(slot)))));
+    world.advance(2);
+    assert_eq!(world.series().read(range(slots)).await.unwrap().len(), 20);
+}
+
 #[tokio::test]
 async fn counted_requests_reach_as_far_as_they_need() {
     let has = |slot: &i64| slot % 10 == 3;

@@ -10,7 +10,7 @@ use cache_series::plan::Paging;
 use cache_series::row::Candle;
 use cache_series::time::{Alignment, Grid, Slots, Time};
 use cache_series::venue::{
-    FeedMessage, FeedStream, Limits, Listing, Venue, VenueError, VenueErrorKind,
+    FeedMessage, FeedStream, Limits, Listing, UsedWeight, Venue, VenueError, VenueErrorKind,
 };
 use futures_util::StreamExt;
 use futures_util::stream;
@@ -42,7 +42,10 @@ pub(crate) struct Said {
     pub(crate) outage: Slots,
     pub(crate) listing: Listing,
     pub(crate) listing_calls: u64,
+    /// So many calls for it fail next.
+    pub(crate) listing_failures: u32,
     pub(crate) limits: Limits,
+    pub(crate) used_weight: Option<UsedWeight>,
     pub(crate) server_time: Option<Time>,
     /// So many looks at its clock fail next.
     pub(crate) clock_failures: u32,
@@ -69,7 +72,9 @@ impl TestVenue {
             outage: Slots::default(),
             listing: Listing::UNTOLD,
             listing_calls: 0,
+            listing_failures: 0,
             limits: Limits::default(),
+            used_weight: None,
             server_time: None,
             clock_failures: 0,
             clock_holds: false,
@@ -168,6 +173,10 @@ impl Venue<Candle> for TestVenue {
         self.look(|said| said.limits)
     }
 
+    fn used_weight(&self) -> Option<UsedWeight> {
+        self.look(|said| said.used_weight)
+    }
+
     async fn page(&self, key: &SeriesKey, slots: Slots) -> Result<Answer<Candle>, VenueError> {
         let grid = Grid::new(key.timeframe(), Alignment::UTC);
         assert_eq!((key.venue(), key.environment()), ("test", self.environment));
@@ -211,6 +220,10 @@ impl Venue<Candle> for TestVenue {
     async fn listing(&self, _: &SeriesKey) -> Result<Listing, VenueError> {
         let mut said = self.said.lock().unwrap();
         said.listing_calls += 1;
+        if said.listing_failures > 0 {
+            said.listing_failures -= 1;
+            return Err(VenueError::new(&self.name, VenueErrorKind::Unavailable, "no listing"));
+        }
         Ok(said.listing)
     }
 

@@ -1,4 +1,6 @@
-use cache_series::time::Time;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use cache_series::time::{Grid, Time};
 use cache_series::venue::Listing;
 use serde::Deserialize;
 
@@ -39,6 +41,25 @@ pub(super) fn listing(body: &[u8], symbol: &str) -> Result<Option<Listing>, Pars
     }))
 }
 
+/// A symbol without a row for so long is not traded any more. It is generous, for what is said to be
+/// over is not asked for, and halts for days have been: until then it costs an empty page now and
+/// then.
+const SILENCE: Duration = Duration::from_secs(14 * 86_400);
+/// And so many slots are to have passed without a row.
+const SILENT_SLOTS: i64 = 3;
+
+/// Whether a symbol whose last row begins at `last` is not traded any more at `now`.
+pub(super) fn is_over(grid: Grid, last: Time, now: Time) -> bool {
+    let slot = grid.slot_at(last);
+    now.since(grid.end_of(slot)) >= SILENCE && grid.slot_at(now) - slot > SILENT_SLOTS
+}
+
+/// What this machine's clock shows.
+pub(super) fn now() -> Time {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Time::EPOCH.after(since)
+}
+
 /// What the exchange's clock shows.
 pub(super) fn server_time(body: &[u8]) -> Result<Time, ParseError> {
     let time: ServerTime = json(body)?;
@@ -53,6 +74,8 @@ pub(super) fn server_time(body: &[u8]) -> Result<Time, ParseError> {
 
 #[cfg(test)]
 mod tests {
+    use cache_series::time::{Alignment, Timeframe};
+
     use super::*;
 
     #[test]
@@ -67,6 +90,21 @@ mod tests {
         assert_eq!(of("BTCUSD_200925"), Some(dated.until(Time::from_unix_ms(1_601_020_800_000))));
         assert_eq!(of("NOSUCH"), None);
         assert!(listing(b"{}", "X").is_err() && listing(b"[]", "X").is_err());
+    }
+
+    #[test]
+    fn what_has_no_row_for_long_is_over() {
+        let over = |timeframe, last: &str, now: &str| {
+            let grid = Grid::new(timeframe, Alignment::UTC);
+            is_over(grid, last.parse().unwrap(), now.parse().unwrap())
+        };
+        let last = "2024-03-01T00:00:00Z";
+        assert!(!over(Timeframe::Minute1, last, "2024-03-14T23:59:00Z"), "a halt");
+        assert!(over(Timeframe::Minute1, last, "2024-03-15T00:01:00Z"));
+        assert!(!over(Timeframe::Minute1, last, "2024-02-01T00:00:00Z"), "a clock that is wrong");
+        assert!(!over(Timeframe::Month1, last, "2024-06-30T00:00:00Z"));
+        assert!(over(Timeframe::Month1, last, "2024-07-01T00:00:00Z"));
+        assert!(now() > "2024-01-01T00:00:00Z".parse().unwrap());
     }
 
     #[test]

@@ -35,6 +35,16 @@ pub(super) fn first_kline(base: &Url, service: &Service, symbol: &str, grid: Gri
     url
 }
 
+/// The call for the newest row of a symbol, be it growing.
+pub(super) fn last_kline(base: &Url, service: &Service, symbol: &str, grid: Grid) -> Url {
+    let mut url = join(base, service.path);
+    url.query_pairs_mut()
+        .append_pair(service.named_by, symbol)
+        .append_pair("interval", grid.timeframe().text())
+        .append_pair("limit", "1");
+    url
+}
+
 fn rows_asked(service: &Service, slots: Slots) -> u64 {
     slots.len().clamp(1, u64::from(service.rows_max))
 }

@@ -1,11 +1,12 @@
 use std::borrow::Cow;
+use std::time::Duration;
 
 use cache_series::venue::{VenueError, VenueErrorKind};
 use serde::Deserialize;
 
 use super::NAME;
 use super::limits::WINDOW;
-use crate::http::{HttpError, Reply, preview};
+use crate::http::{Reply, preview};
 use crate::parse::ParseError;
 use crate::refusal;
 use crate::socket::SocketError;
@@ -19,6 +20,9 @@ struct Envelope<'text> {
     msg: Cow<'text, str>,
 }
 
+/// So long a firewall that has shut an address out is left alone; how long it does so is nowhere
+/// said.
+const SHUT_OUT: Duration = Duration::from_secs(300);
 /// The code of an answer.
 const GOOD: &str = "0";
 
@@ -90,10 +94,13 @@ fn refused(reply: &Reply, envelope: &Envelope<'_>) -> VenueError {
 }
 
 /// For how long the exchange is to be left alone: as it says, or for as long as it counts calls.
-/// For how long a firewall shuts out is nowhere said.
 fn left_alone(error: VenueError, reply: &Reply) -> VenueError {
-    let documented = (error.kind() == VenueErrorKind::RateLimited).then_some(WINDOW);
-    match reply.retry_after.or(documented) {
+    let unsaid = match error.kind() {
+        VenueErrorKind::Banned => Some(SHUT_OUT),
+        VenueErrorKind::RateLimited => Some(WINDOW),
+        _ => None,
+    };
+    match reply.retry_after.or(unsaid) {
         Some(retry_after) => error.with_retry_after(retry_after),
         None => error,
     }
@@ -121,11 +128,6 @@ pub(super) fn malformed(body: &[u8], error: ParseError) -> VenueError {
     refusal::malformed(NAME, body, error)
 }
 
-/// No reply.
-pub(super) fn unreached(error: HttpError) -> VenueError {
-    refusal::unreached(NAME, error)
-}
-
 /// No feed, or no more of it.
 pub(super) fn feed_lost(error: SocketError) -> VenueError {
     refusal::feed_lost(NAME, error, kind_of_status)
@@ -133,8 +135,6 @@ pub(super) fn feed_lost(error: SocketError) -> VenueError {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn reply(status: u16, body: &str) -> Reply {
@@ -192,7 +192,7 @@ mod tests {
         assert_eq!(wait(reply(429, "")), Some(2));
         let said = Reply { retry_after: Some(Duration::from_secs(7)), ..reply(429, "") };
         assert_eq!(wait(said), Some(7));
-        assert_eq!(wait(reply(403, "")), None);
+        assert_eq!(wait(reply(403, "")), Some(300));
         assert_eq!(wait(reply(500, "")), None);
     }
 

@@ -1,27 +1,21 @@
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use cache_series::admit::{Answer, Reach};
-use cache_series::key::{Environment, Market, PriceType, SeriesKey};
+use cache_series::key::{Environment, PriceType, SeriesKey};
 use cache_series::plan::Paging;
 use cache_series::row::Candle;
 use cache_series::time::{Grid, Slots, Time};
 use cache_series::venue::{FeedStream, Limits, Listing, Venue, VenueError, VenueErrorKind};
-use rustls::ClientConfig;
-use url::Url;
 
 use super::message::Subject;
-use super::refusal::{answered, malformed, unreached};
+use super::refusal::answered;
 use super::service::Service;
 use super::symbol::symbol;
 use super::{NAME, OkxOptions, klines, listing, request};
-use crate::feed::{self, Source};
-use crate::http::HttpClient;
+use crate::line::Line;
 use crate::options::join;
-use crate::parse::ParseError;
-use crate::{OptionsError, tls};
+use crate::{OptionsError, feed};
 
 /// OKX in one of its environments, with all of its markets.
 ///
@@ -29,10 +23,7 @@ use crate::{OptionsError, tls};
 #[derive(Clone, Debug)]
 pub struct Okx {
     options: OkxOptions,
-    urls: BTreeMap<Market, Url>,
-    feed_urls: BTreeMap<Market, Url>,
-    http: HttpClient,
-    tls: Arc<ClientConfig>,
+    line: Line,
 }
 
 impl Okx {
@@ -42,35 +33,8 @@ impl Okx {
     /// [`OptionsError`] for an address that is none, and if TLS cannot be set up.
     pub fn new(options: OkxOptions) -> Result<Self, OptionsError> {
         let (urls, feed_urls) = (options.http_urls()?, options.socket_urls()?);
-        let mut all = urls.values().chain(feed_urls.values());
-        let tls = tls::config(all.any(|url| ["https", "wss"].contains(&url.scheme())))?;
-        let http = HttpClient::new(options.connection.http(urls.values()), tls.clone())?;
-        Ok(Self { options, urls, feed_urls, http, tls: Arc::new(tls) })
-    }
-
-    fn url<'urls>(
-        &self,
-        urls: &'urls BTreeMap<Market, Url>,
-        market: Market,
-    ) -> Result<&'urls Url, VenueError> {
-        urls.get(&market).ok_or_else(|| {
-            let environment = self.options.connection.environment;
-            let message = format!("no address is known of market {market} in {environment}");
-            VenueError::new(NAME, VenueErrorKind::Unsupported, message)
-        })
-    }
-
-    /// Makes a call; what is answered is the body of an answer.
-    async fn call(&self, url: Url) -> Result<Bytes, VenueError> {
-        let reply = self.http.get_with(url, self.options.headers()).await.map_err(unreached)?;
-        Ok(answered(reply)?.body)
-    }
-
-    fn read<T>(
-        body: &Bytes,
-        parse: impl FnOnce(&[u8]) -> Result<T, ParseError>,
-    ) -> Result<T, VenueError> {
-        parse(body).map_err(|error| malformed(body, error))
+        let line = Line::new(NAME, answered, &options.connection, urls, feed_urls)?;
+        Ok(Self { line: line.with_headers(options.headers()), options })
     }
 
     fn now(&self) -> Time {
@@ -89,18 +53,18 @@ impl Venue<Candle> for Okx {
     }
 
     fn environment(&self) -> Environment {
-        self.options.connection.environment
+        self.line.environment()
     }
 
     fn paging(&self, key: &SeriesKey) -> Result<Paging, VenueError> {
         let service = Service::of(key)?;
         symbol(key)?;
-        self.url(&self.urls, service.market)?;
+        self.line.url(service.market)?;
         Ok(Paging::new(service.rows_max))
     }
 
     fn limits(&self) -> Limits {
-        self.options.connection.limits
+        self.line.limits()
     }
 
     fn weight(&self, key: &SeriesKey, slots: Slots) -> u32 {
@@ -113,7 +77,7 @@ impl Venue<Candle> for Okx {
         let service = Service::of(key)?;
         let symbol = symbol(key)?;
         let grid = self.grid(key);
-        let base = self.url(&self.urls, service.market)?;
+        let base = self.line.url(service.market)?;
         // There was nothing before 1970, and moments are written without a sign.
         let first = grid.slot_from(Time::from_unix_ms(1));
         let asked = Slots::new(slots.start.max(first), slots.end);
@@ -122,8 +86,7 @@ impl Venue<Candle> for Okx {
         }
         let candles = service.candles(grid, asked, self.now());
         let url = request::candles(base, candles, &service, &symbol, grid, asked);
-        let body = self.call(url).await?;
-        let rows = Self::read(&body, |body| klines::klines(body, service.volume))?;
+        let rows = self.line.call(url, |body| klines::klines(body, service.volume)).await?;
         let reach = request::reach(grid, &service, candles, asked, &rows);
         let growing = rows.iter().find(|row| !row.closed).map(|row| row.time);
         let rows: Vec<_> =
@@ -147,14 +110,12 @@ impl Venue<Candle> for Okx {
         if service.price != PriceType::Trade {
             return Ok(Listing::UNTOLD);
         }
-        let base = self.url(&self.urls, service.market)?;
-        let body = self.call(request::months(base, &service, &symbol)).await?;
-        let months = Self::read(&body, |body| klines::klines(body, service.volume))?;
-        let told = match self.call(request::instrument(base, &symbol)).await {
-            Ok(body) => {
-                let parse = |body: &[u8]| listing::instrument(body, &symbol.text, self.now());
-                Self::read(&body, parse)?
-            }
+        let base = self.line.url(service.market)?;
+        let url = request::months(base, &service, &symbol);
+        let months = self.line.call(url, |body| klines::klines(body, service.volume)).await?;
+        let instrument = |body: &[u8]| listing::instrument(body, &symbol.text, self.now());
+        let told = match self.line.call(request::instrument(base, &symbol), instrument).await {
+            Ok(told) => told,
             // Of what is traded no more there may be candles still.
             Err(error) if error.kind() == VenueErrorKind::UnknownSymbol && !months.is_empty() => {
                 Listing::UNTOLD
@@ -167,21 +128,15 @@ impl Venue<Candle> for Okx {
     /// What its clock showed while it answered; for how long that was on its way is for the caller
     /// to take off.
     async fn server_time(&self) -> Result<Option<Time>, VenueError> {
-        let Some(base) = self.urls.values().next() else { return Ok(None) };
-        let body = self.call(join(base, "/api/v5/public/time")).await?;
-        Ok(Some(Self::read(&body, listing::server_time)?))
+        let Some((_, base)) = self.line.any_url() else { return Ok(None) };
+        self.line.call(join(base, "/api/v5/public/time"), listing::server_time).await.map(Some)
     }
 
     async fn feed(&self, key: &SeriesKey) -> Result<FeedStream<Candle>, VenueError> {
         let service = Service::of(key)?;
         let symbol = symbol(key)?;
         let Service { bar, channel, volume, .. } = service;
-        let source = Source {
-            url: self.url(&self.feed_urls, service.market)?.clone(),
-            socket: self.options.connection.socket(),
-            age_max: self.options.connection.connection_age_max,
-            tls: Arc::clone(&self.tls),
-        };
+        let source = self.line.source(self.line.feed_url(service.market)?.clone());
         let channel = format!("{channel}{bar}");
         feed::open(source, Arc::new(Subject { channel, symbol: symbol.text, volume })).await
     }

@@ -10,4 +10,5 @@ mod binance;
 mod bybit;
 mod coinbase;
 mod kraken;
+mod okx;
 mod suite;

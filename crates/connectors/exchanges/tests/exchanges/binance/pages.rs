@@ -118,10 +118,30 @@ async fn the_listing_is_that_of_the_first_row() {
     let listing = binance.listing(&key(Timeframe::Minute1)).await.unwrap();
     let first = listing.first.unwrap().unix_ms();
     assert!((START_MS..START_MS + 10 * MINUTE_MS).contains(&first));
-    assert_eq!(venue.calls().rows, 1);
+    assert_eq!(listing.last, None);
+    // Its first row and its newest.
+    assert_eq!((venue.calls().klines, venue.calls().rows), (2, 2));
     let unknown = cache_series::key::SeriesKey::new("binance", "NOSUCH", Timeframe::Minute1);
     let error = binance.listing(&unknown.unwrap()).await.unwrap_err();
     assert_eq!(error.kind(), VenueErrorKind::UnknownSymbol);
+}
+
+/// The venue's clock says how long ago its last row is, and this machine's does not.
+#[tokio::test]
+async fn a_symbol_without_a_row_for_long_has_ended() {
+    let (venue, binance) = venue().await;
+    let rows = History::generated(Interval::MINUTE, START_MS, 2 * MINUTES as usize, 11).quiet(0.1);
+    let last = rows.candles().keys().next_back().copied().map(Time::from_unix_ms);
+    let end_ms = START_MS + 2 * MINUTES * MINUTE_MS;
+    for (days, ended) in [(0, None), (13, None), (15, last)] {
+        venue.set_now(end_ms + days * 86_400_000);
+        let listing = binance.listing(&key(Timeframe::Minute1)).await.unwrap();
+        assert_eq!(listing.last, ended, "after {days} days");
+        assert!(listing.first.is_some());
+    }
+    // By a timeframe in which only a few slots have passed it is not over.
+    let month = binance.listing(&key(Timeframe::Month1)).await.unwrap();
+    assert_eq!(month.last, None);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use cache_exchanges::binance::Binance;
 use cache_series::key::{Market, PriceType, SeriesKey};
+use cache_series::row::Candle;
 use cache_series::time::{Slots, Timeframe};
 use cache_series::venue::{Venue, VenueError, VenueErrorKind};
 use tiers_local_venue::Fault;
@@ -79,6 +80,23 @@ async fn an_allowance_that_is_used_up_says_how_long() {
     assert_eq!(kind, VenueErrorKind::Banned);
     venue.set_now(venue.now_ms() + 60_000);
     assert!(ask(&binance).await.is_ok());
+}
+
+#[tokio::test]
+async fn what_all_use_of_the_allowance_is_told() {
+    let (venue, binance) = venue().await;
+    let used = || Venue::<Candle>::used_weight(&binance).map(|used| used.weight);
+    assert_eq!(used(), None);
+    ask(&binance).await.unwrap();
+    assert_eq!(used(), Some(2));
+    // Another program at the same address.
+    let other = Binance::new(options(&venue)).unwrap();
+    for _ in 0..5 {
+        ask(&other).await.unwrap();
+    }
+    assert_eq!(used(), Some(2), "nothing was said here since");
+    ask(&binance.clone()).await.unwrap();
+    assert_eq!(used(), Some(14));
 }
 
 #[tokio::test]
