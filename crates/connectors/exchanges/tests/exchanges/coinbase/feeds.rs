@@ -1,16 +1,18 @@
 use std::time::Duration;
 
 use cache_exchanges::coinbase::Coinbase;
+use cache_series::cache::Retry;
 use cache_series::key::{Environment, SeriesKey};
+use cache_series::request::Request;
 use cache_series::row::Candle;
-use cache_series::time::{Slots, Timeframe};
+use cache_series::time::{Slots, Time, Timeframe};
 use cache_series::venue::{FeedMessage, FeedStream, Venue, VenueErrorKind};
 use futures_util::StreamExt;
 use tiers_local_venue::{History, Interval, LocalVenue};
 use tokio::time::timeout;
 
 use super::setup::{COINBASE, coinbase};
-use crate::suite::{MINUTE_MS, START_MS};
+use crate::suite::{MINUTE_MS, START_MS, World, rows};
 
 const FIVE_MINUTES_MS: i64 = 5 * MINUTE_MS;
 
@@ -71,6 +73,41 @@ async fn a_row_closes_once_the_next_begins() {
     answer.reverse();
     let told: Vec<_> = closed.iter().map(|message| (message.time, message.row)).collect();
     assert_eq!(told, answer);
+}
+
+/// Beneath the cache nothing of it is missing: what no next candle has closed is read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_quiet_time_is_read_and_the_candle_before_it() {
+    let minutes = |minute: i64| START_MS + (COINBASE.minutes + minute) * MINUTE_MS;
+    let world = World::start(&COINBASE, |history| history.without(minutes(10), minutes(30))).await;
+    let series = world.cache(Retry::NEVER).series(&key()).unwrap();
+    // The middle of a candle, so that the one before is final.
+    world.pass(Duration::from_secs(150));
+    let mut subscription = series.subscribe(Request::last(3)).await.unwrap();
+    let listens = async {
+        while world.venue.feeds() == 0 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    timeout(Duration::from_secs(30), listens).await.expect("the feed is there");
+    for _ in 0..9 {
+        world.go_on(five());
+    }
+    let mut told = Vec::new();
+    while told.len() < 5 {
+        let live = timeout(Duration::from_secs(30), subscription.next()).await.expect("a row");
+        let live = live.unwrap();
+        if live.closed {
+            let Candle { open, high, low, close, volume } = live.row;
+            told.push((live.time.unix_ms(), [open, high, low, close, volume]));
+        }
+    }
+    let times: Vec<i64> = told.iter().map(|(time, _)| *time).collect();
+    assert_eq!(times, [0, 5, 30, 35, 40].map(minutes));
+    let (from, to) = (minutes(0), minutes(45));
+    let (from, to) = (Time::from_unix_ms(from), Time::from_unix_ms(to));
+    let answer = series.read(Request::range(from, to)).await.unwrap();
+    assert_eq!(told, rows(&answer));
 }
 
 #[tokio::test]

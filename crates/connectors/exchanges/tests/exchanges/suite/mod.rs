@@ -16,7 +16,9 @@ pub(crate) use feeds::bug_11_a_feed_goes_on_after_a_lost_connection;
 pub(crate) use ranges::{
     bug_6_a_hole_is_asked_for_once, bug_9_a_hundred_readers_ask_for_each_page_once,
 };
-pub(crate) use world::{Exchange, MINUTE_MS, START_MS, World, at, range, row_of, rows, until};
+pub(crate) use world::{
+    Exchange, MINUTE_MS, START_MS, World, at, call, range, row_of, rows, until,
+};
 
 /// Runs these tests of the suite for an exchange.
 macro_rules! through_the_cache {

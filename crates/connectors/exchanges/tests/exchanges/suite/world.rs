@@ -10,7 +10,10 @@ use cache_series::row::Candle;
 use cache_series::store::Store;
 use cache_series::time::{Time, Timeframe};
 use cache_series::venue::Venue;
+use serde_json::Value;
 use tiers_local_venue::{History, Interval, LocalVenue};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 /// A Monday at midnight, where a minute, an hour, a day and a week begin.
 pub(crate) const START_MS: i64 = 1_699_833_600_000;
@@ -147,4 +150,17 @@ pub(crate) async fn until(what: &str, mut so: impl FnMut() -> bool) {
     };
     let waited = tokio::time::timeout(Duration::from_secs(60), waiting).await;
     assert!(waited.is_ok(), "waited in vain for {what}");
+}
+
+/// What the venue answers to a call that no connector makes: the status, and the body.
+pub(crate) async fn call(venue: &LocalVenue, path: &str) -> (u16, Value) {
+    let address = venue.url().replace("http://", "");
+    let mut stream = TcpStream::connect(&address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    let status = text.split(' ').nth(1).unwrap().parse().unwrap();
+    let (_, body) = text.split_once("\r\n\r\n").unwrap();
+    (status, serde_json::from_str(body).unwrap())
 }
