@@ -30,7 +30,7 @@
 //! | [`venue`] | what a connector has to do: pages, listings, feeds, limits, errors |
 //! | [`live`] | the row that is growing, rows that have just closed, and who has seen what |
 //! | [`cache`] | all of it put together: requests answered from memory, database and venue |
-//! | [`transfer`] | histories brought in from elsewhere, and taken out: rows, CSV by feature `csv` |
+//! | [`transfer`] | histories brought in from elsewhere, and taken out: rows; CSV, Arrow and Parquet by features |
 //! | [`fill`], [`resample`] | rows made of rows: in empty slots, and of a longer timeframe |
 
 pub mod admit;
@@ -38,6 +38,8 @@ pub mod cache;
 pub mod chunk;
 pub mod coverage;
 pub mod fill;
+#[cfg(doctest)]
+mod guide;
 pub mod head;
 pub mod key;
 pub mod live;

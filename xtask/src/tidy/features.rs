@@ -22,12 +22,28 @@ const STORAGES: [(&str, &[&str]); 7] = [
     ("filesystem", &["rusqlite"]),
 ];
 
+/// Formats of files, each with what it is known by among the crates that are built.
+const FORMATS: [&str; 4] = ["csv", "arrow-array", "parquet", "rust_decimal"];
+
+/// The features of `cache-series` that bring formats, and the crates that these need.
+const TRANSFERS: [(&str, &[&str]); 5] = [
+    ("", &[]),
+    ("csv", &["csv"]),
+    ("decimal", &["rust_decimal"]),
+    ("arrow", &["arrow-array"]),
+    ("parquet", &["arrow-array", "parquet"]),
+];
+
 /// The crates that a program with these features of the facade is built of.
 fn crates(workspace: &Workspace, features: &str) -> BTreeSet<String> {
+    crates_of(workspace, "tiers", features)
+}
+
+fn crates_of(workspace: &Workspace, package: &str, features: &str) -> BTreeSet<String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
         .current_dir(workspace.root())
-        .args(["tree", "--offline", "--package", "tiers", "--no-default-features"])
+        .args(["tree", "--offline", "--package", package, "--no-default-features"])
         .args(["--features", features, "--edges", "normal,build", "--prefix", "none"])
         .args(["--format", "{p}"])
         .output()
@@ -70,6 +86,22 @@ fn without_features_no_driver_is_built() {
     let drivers: Vec<_> = drivers.map(str::to_owned).collect();
     assert!(crates.contains("cache-core"), "{crates:?}");
     assert_none("Drivers come with features", &drivers);
+}
+
+#[test]
+fn a_format_brings_its_own_crates_alone() {
+    let workspace = Workspace::load().unwrap();
+    let mut offences = Vec::new();
+    for (feature, own) in TRANSFERS {
+        let crates = crates_of(&workspace, "cache-series", feature);
+        for format in FORMATS {
+            if crates.contains(format) != own.contains(&format) {
+                let is = if crates.contains(format) { "brings" } else { "does not bring" };
+                offences.push(format!("`{feature}` {is} {format}"));
+            }
+        }
+    }
+    assert_none("A format's feature brings its own crates, and no other's", &offences);
 }
 
 #[test]

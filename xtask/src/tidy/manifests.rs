@@ -65,6 +65,8 @@ enum Layer {
     Core,
     /// What the SQL storages share.
     SharedBySql,
+    /// What the connectors share, which knows nothing of caches.
+    SharedByConnectors,
     Storage,
     /// A storage that keeps its index in another one.
     Indexed,
@@ -86,6 +88,7 @@ fn layer(folder: &str) -> Option<Layer> {
         "crates/macros" => Layer::Macros,
         "crates/core" => Layer::Core,
         "crates/storages/sql" => Layer::SharedBySql,
+        "crates/connectors/http" => Layer::SharedByConnectors,
         "crates/storages/filesystem" => Layer::Indexed,
         "crates/series" => Layer::Series,
         "crates/tiers" => Layer::Facade,
@@ -103,11 +106,14 @@ fn layer(folder: &str) -> Option<Layer> {
 fn may_use(user: Layer, used: Layer) -> bool {
     match user {
         Layer::Servers | Layer::Traces | Layer::Macros | Layer::Core => false,
+        Layer::SharedByConnectors => false,
         // Storages and the range cache stand side by side on the core.
         Layer::SharedBySql | Layer::Series => used == Layer::Core,
         Layer::Storage => matches!(used, Layer::Core | Layer::SharedBySql),
         Layer::Indexed => matches!(used, Layer::Core | Layer::Storage),
-        Layer::Connector => matches!(used, Layer::Core | Layer::Series),
+        Layer::Connector => {
+            matches!(used, Layer::Core | Layer::Series | Layer::SharedByConnectors)
+        }
         Layer::Facade | Layer::Service | Layer::Face => {
             used < user && !matches!(used, Layer::Servers | Layer::Traces)
         }
@@ -195,6 +201,9 @@ fn every_place_among_the_crates_looks_down() {
     assert!(may_use(Layer::Service, Layer::Facade) && may_use(Layer::Service, Layer::Connector));
     assert!(!may_use(Layer::Facade, Layer::Service) && may_use(Layer::Example, Layer::Service));
     assert!(may_use(Layer::Connector, Layer::Series) && !may_use(Layer::Series, Layer::Connector));
+    assert!(may_use(Layer::Connector, Layer::SharedByConnectors));
+    assert!(!may_use(Layer::Storage, Layer::SharedByConnectors));
+    assert!(!may_use(Layer::SharedByConnectors, Layer::Core));
     assert!(may_use_in_tests(Layer::Macros, Layer::Core));
     assert!(may_use_in_tests(Layer::Connector, Layer::Servers));
     assert!(may_use_in_tests(Layer::Series, Layer::Storage));

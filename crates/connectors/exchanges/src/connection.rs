@@ -1,8 +1,10 @@
 //! What of an exchange's options is the same everywhere: addresses, times and limits.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use cache_core::clock::{Clock, SystemClock};
 use cache_series::key::{Environment, Market};
 use cache_series::venue::Limits;
 use url::Url;
@@ -23,13 +25,16 @@ pub(crate) struct Connection {
     pub(crate) feed_addresses: BTreeMap<Market, String>,
     pub(crate) timeout: Duration,
     pub(crate) connect_timeout: Duration,
-    pub(crate) silence_max: Duration,
+    /// After how long without a word a feed is lost, where a user says so.
+    pub(crate) silence_max: Option<Duration>,
     pub(crate) connection_age_max: Duration,
     pub(crate) limits: Limits,
+    /// What an exchange looks at that is asked elsewhere for what is new; its options say so.
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
-/// More than any reply of rows.
-const BODY_BYTES_MAX: usize = 8 << 20;
+/// More than any reply of rows; what tells of all symbols at once has some megabytes.
+const BODY_BYTES_MAX: usize = 32 << 20;
 /// A message of a few rows has a kilobyte.
 const MESSAGE_BYTES_MAX: usize = 256 << 10;
 
@@ -41,9 +46,10 @@ impl Connection {
             feed_addresses: BTreeMap::new(),
             timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(5),
-            silence_max: Duration::from_secs(60),
+            silence_max: None,
             connection_age_max: Duration::from_secs(24 * 3600 - 120),
             limits,
+            clock: Arc::new(SystemClock),
         }
     }
 
@@ -82,14 +88,21 @@ impl Connection {
             timeout: self.timeout,
             connect_timeout: self.connect_timeout,
             body_bytes_max: BODY_BYTES_MAX,
+            accept: "application/json",
             direct: urls.all(is_loopback),
         }
     }
 
+    /// How feeds are kept that are pinged, or ping, twice in a minute at least.
     pub(crate) fn socket(&self) -> SocketOptions {
+        self.socket_silent_for(Duration::from_secs(60))
+    }
+
+    /// How feeds are kept that may be silent for so long, unless a user says otherwise.
+    pub(crate) fn socket_silent_for(&self, silence_max: Duration) -> SocketOptions {
         SocketOptions {
             connect_timeout: self.connect_timeout,
-            silence_max: self.silence_max,
+            silence_max: self.silence_max.unwrap_or(silence_max),
             message_bytes_max: MESSAGE_BYTES_MAX,
         }
     }
@@ -155,10 +168,10 @@ macro_rules! connection_options {
                 self
             }
 
-            /// A feed on which nothing came for so long, not even the answer to a ping, is lost;
-            /// by default a minute.
+            /// A feed on which nothing came for so long, not even a ping or the answer to one, is
+            /// lost; by default a minute, and where the exchange pings more rarely, three pings.
             pub fn with_silence_max(mut self, silence_max: std::time::Duration) -> Self {
-                self.connection.silence_max = silence_max;
+                self.connection.silence_max = Some(silence_max);
                 self
             }
 

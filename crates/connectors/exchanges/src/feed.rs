@@ -38,8 +38,24 @@ pub(crate) trait Protocol: Send + Sync + 'static {
         None
     }
 
+    /// What is said besides, after the subscription, and of which no answer is waited for.
+    fn companion(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Whether the exchange never says that a row has closed: it has then once a later one begins.
+    fn closes_with_next(&self) -> bool {
+        false
+    }
+
     /// What is said to be let live, and how often, where the protocol's own pings are not enough.
     fn ping(&self) -> Option<(Duration, &'static str)> {
+        None
+    }
+
+    /// How long a row lasts, where only the next row closes one and none after that: what was not
+    /// heard in between may have changed it.
+    fn row_length(&self) -> Option<Duration> {
         None
     }
 
@@ -106,9 +122,24 @@ struct Told {
     closed: Option<Time>,
     /// The newest event.
     event_ms: i64,
+    /// The newest row as it was heard last, where a later one closes it.
+    growing: Option<Update>,
 }
 
 impl Told {
+    /// The row that is over because this one has begun after it, as it was heard last.
+    fn closed_by(&mut self, update: &Update) -> Option<Update> {
+        let begins = self.growing.is_none_or(|growing| growing.time < update.time);
+        // Of two connections the one that is behind says again what the row was before.
+        let is_newer =
+            |growing: Update| growing.time == update.time && growing.event_ms <= update.event_ms;
+        if !begins && !self.growing.is_some_and(is_newer) {
+            return None;
+        }
+        let former = self.growing.replace(*update).filter(|_| begins)?;
+        Some(Update { event_ms: update.event_ms, closed: true, ..former })
+    }
+
     /// Whether a row says something new.
     fn is_news(&mut self, update: &Update) -> bool {
         // Of a row that has closed nothing more is told; of a growing one nothing older.
@@ -175,7 +206,10 @@ impl Source {
             let mut socket = Box::new(connected.map_err(|error| protocol.lost(error))?);
             let Some(subscription) = protocol.subscription() else { return Ok(socket) };
             let subscribing = async {
-                socket.send(&subscription).await.map_err(|error| protocol.lost(error))?;
+                let said = [Some(subscription.as_str()), protocol.companion()];
+                for text in said.into_iter().flatten() {
+                    socket.send(text).await.map_err(|error| protocol.lost(error))?;
+                }
                 loop {
                     let closed = || Err(SocketError::Closed);
                     let text = socket.next().await.unwrap_or_else(closed);
@@ -263,14 +297,29 @@ impl Feed {
         self.current.send(text).await
     }
 
+    fn tell(&mut self, update: Update) {
+        if self.told.is_news(&update) {
+            let Update { time, candle, closed, .. } = update;
+            self.waiting.push_back(FeedMessage { time, row: candle, closed });
+        }
+    }
+
     fn read(&mut self, text: &str) -> Result<(), VenueError> {
         match self.protocol.read(text)? {
             Heard::Rows(updates) => {
                 for update in updates {
-                    if self.told.is_news(&update) {
-                        let Update { time, candle, closed, .. } = update;
-                        self.waiting.push_back(FeedMessage { time, row: candle, closed });
+                    if self.protocol.closes_with_next()
+                        && let Some(over) = self.told.closed_by(&update)
+                    {
+                        let length = self.protocol.row_length();
+                        if length.is_none_or(|length| over.time.after(length) == update.time) {
+                            self.tell(over);
+                        } else {
+                            // Whoever wants to know what became of it reads it.
+                            self.told.closed = self.told.closed.max(Some(over.time));
+                        }
                     }
+                    self.tell(update);
                 }
             }
             Heard::Leaving => self.renew_at = Instant::now(),
@@ -322,6 +371,21 @@ mod tests {
         assert!(!told.is_news(&update(1, 250, true)), "the other one says it too");
         assert!(!told.is_news(&update(1, 400, false)), "it has closed");
         assert!(told.is_news(&update(2, 300, false)));
+    }
+
+    #[test]
+    fn a_row_is_over_once_a_later_one_begins() {
+        let mut told = Told::default();
+        assert_eq!(told.closed_by(&update(1, 100, false)), None, "the first that is heard");
+        assert_eq!(told.closed_by(&update(1, 200, false)), None);
+        // The former connection, which is behind, with what the row was before.
+        let before = Update { candle: Candle::flat(9.0, 9.0), ..update(1, 150, false) };
+        assert_eq!(told.closed_by(&before), None);
+        // Nothing was traded in slot 2.
+        assert_eq!(told.closed_by(&update(3, 300, false)), Some(update(1, 300, true)));
+        assert_eq!(told.closed_by(&update(1, 250, false)), None, "it has closed");
+        assert_eq!(told.closed_by(&update(3, 310, false)), None);
+        assert_eq!(told.closed_by(&update(4, 400, false)), Some(update(3, 400, true)));
     }
 
     /// Wants a ping every ten milliseconds, and has one row to tell.

@@ -22,6 +22,10 @@
 //! |---|---|
 //! | [`binance`] | spot, USD-M and COIN-M futures: klines of trades, mark, index and premium |
 //! | [`bybit`] | spot, linear and inverse contracts: klines of trades, mark, index and premium |
+//! | [`coinbase`] | spot: candles of trades |
+//! | [`kraken`] | spot: candles of trades, the newest 720 of each timeframe |
+//! | [`okx`] | spot, linear and inverse contracts: candles of trades, mark and index |
+//! | `line` | addresses, calls and feeds of one exchange |
 //! | `http` | one bounded GET, whichever exchange it is for |
 //! | `parse`, `refusal` | decimals and moments; failures that say nothing of their own |
 //! | `feed` | the messages of a series, over connections that are replaced |
@@ -32,15 +36,19 @@
 
 pub mod binance;
 pub mod bybit;
+pub mod coinbase;
 mod connection;
 mod feed;
 mod http;
+pub mod kraken;
+mod line;
 #[cfg(test)]
 mod mutation;
+pub mod okx;
 mod options;
 mod parse;
 mod refusal;
 mod socket;
-mod tls;
 
+use cache_connectors_http::tls;
 pub use options::OptionsError;

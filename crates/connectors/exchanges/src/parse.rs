@@ -3,6 +3,7 @@
 use cache_series::row::Candle;
 use cache_series::time::Time;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 /// Why a text is not what the exchange's documentation says.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +27,15 @@ pub(crate) enum ParseError {
     /// A moment that is none.
     #[error("{text:?} is no moment in milliseconds since 1970")]
     Moment { text: String },
+    /// A moment in seconds that is none.
+    #[error("{text:?} is no moment in seconds since 1970")]
+    Seconds { text: String },
+    /// A moment in words that is none.
+    #[error("{text:?} is no moment of a date and a time")]
+    Instant { text: String },
+    /// A word that is none of those that there are.
+    #[error("{name} is {text:?}, which is nowhere documented")]
+    Word { name: &'static str, text: String },
     /// A part that no such reply is without.
     #[error("the reply has no {what}")]
     Missing { what: &'static str },
@@ -61,6 +71,24 @@ pub(crate) fn decimal(text: &str) -> Option<f64> {
         |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     let is_decimal = text.len() <= NUMBER_BYTES_MAX && all_digits(whole) && all_digits(fraction);
     is_decimal.then(|| text.parse().ok()).flatten()
+}
+
+/// A number of JSON's own, of the row of a moment: exponents are allowed, and nothing else is.
+pub(crate) fn json_number(
+    name: &'static str,
+    time: Time,
+    value: &RawValue,
+) -> Result<f64, ParseError> {
+    let text = value.get();
+    // What JSON has beside numbers begins otherwise.
+    let is_number = text.len() <= NUMBER_BYTES_MAX
+        && text.starts_with(|first: char| first == '-' || first.is_ascii_digit());
+    let number: Option<f64> = is_number.then(|| text.parse().ok()).flatten();
+    number.filter(|number| number.is_finite()).ok_or_else(|| ParseError::Number {
+        name,
+        time,
+        text: text.chars().take(NUMBER_BYTES_MAX).collect(),
+    })
 }
 
 /// Reads the five numbers of a row.
@@ -106,6 +134,24 @@ pub(crate) fn moment_text(text: &str) -> Result<Time, ParseError> {
     moment(ms)
 }
 
+/// A moment in whole seconds that is written as text: digits alone.
+pub(crate) fn seconds_text(text: &str) -> Result<Time, ParseError> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let ms =
+        text.parse().ok().filter(|_| digits).and_then(|seconds: i64| seconds.checked_mul(1_000));
+    let ms = ms.ok_or_else(|| ParseError::Seconds {
+        text: text.chars().take(NUMBER_BYTES_MAX).collect(),
+    })?;
+    moment(ms)
+}
+
+/// A moment that is written as a date and a time with its zone (RFC 3339).
+pub(crate) fn instant_text(text: &str) -> Result<Time, ParseError> {
+    // Digits alone would be read as milliseconds.
+    let read = text.parse().ok().filter(|_| text.contains('T'));
+    read.ok_or_else(|| ParseError::Instant { text: text.chars().take(NUMBER_BYTES_MAX).collect() })
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -133,6 +179,37 @@ mod tests {
         for text in ["", "+1", "-1", "1.0", "1e3", " 1", "99999999999999999999", "9999999999999999"]
         {
             assert!(moment_text(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_moment_may_be_seconds_or_a_date() {
+        assert_eq!(seconds_text("1712192400").unwrap().unix_ms(), 1_712_192_400_000);
+        for text in ["", "-1", "+1", "1.5", "1e9", "9223372036854775807", "999999999999"] {
+            assert!(seconds_text(text).is_err(), "{text:?}");
+        }
+        let read = |text| instant_text(text).map(Time::unix_ms).ok();
+        assert_eq!(read("2026-04-07T14:30:05.123456789Z"), Some(1_775_572_205_123));
+        assert_eq!(read("2026-04-07T16:30:05+02:00"), Some(1_775_572_205_000));
+        for text in ["", "1775572205123", "2026-04-07", "2026-04-07T14:30:05", "T", "yesterday"] {
+            assert_eq!(read(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_of_json_is_one() {
+        let read = |text: &str| {
+            let value: &RawValue = serde_json::from_str(text).unwrap();
+            json_number("open", Time::EPOCH, value).ok()
+        };
+        for (text, expected) in
+            [("0", 0.0), ("-1.5", -1.5), ("1e-7", 0.0000001), ("106038.2", 106_038.2), ("2E3", 2e3)]
+        {
+            assert_eq!(read(text), Some(expected), "{text}");
+        }
+        let long = "1".repeat(65);
+        for text in [r#""1""#, "null", "true", "[1]", "{}", "1e999", &long] {
+            assert_eq!(read(text), None, "{text}");
         }
     }
 

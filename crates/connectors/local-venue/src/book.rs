@@ -50,6 +50,10 @@ impl Book {
         self.histories.get(symbol)?.candles().keys().next().copied()
     }
 
+    pub(crate) fn lists(&self, symbol: &str) -> bool {
+        self.histories.contains_key(symbol)
+    }
+
     pub(crate) fn symbols(&self) -> impl Iterator<Item = &str> {
         self.histories.keys().map(String::as_str)
     }
@@ -76,7 +80,7 @@ impl Book {
         // Of the first candle all that is in it, though it begins before `from`.
         let first = if from < -62_000_000_000_000 { from } else { interval.start_of(from) };
         let end = interval.next_after(to).min(now_ms.saturating_add(1));
-        let mut joined: BTreeMap<i64, Candle> = BTreeMap::new();
+        let mut found: BTreeMap<i64, Vec<Candle>> = BTreeMap::new();
         let forward = query.from_ms.is_some() && !query.newest;
         let parts = history.candles().range(first..end);
         let parts: Box<dyn Iterator<Item = (&i64, &Candle)>> =
@@ -86,18 +90,19 @@ impl Book {
             if start < from || start > to {
                 continue;
             }
-            if !joined.contains_key(&start) && joined.len() == query.limit {
+            if !found.contains_key(&start) && found.len() == query.limit {
                 break;
             }
-            let candle = grown(own, *at, *candle, now_ms);
-            let sum = match joined.get(&start) {
-                Some(before) if forward => before.joined(candle),
-                Some(after) => candle.joined(*after),
-                None => candle,
-            };
-            joined.insert(start, sum);
+            found.entry(start).or_default().push(grown(own, *at, *candle, now_ms));
         }
-        Ok(joined.into_iter().collect())
+        // Forward in any case: the last digit of a sum of volumes depends on the order.
+        let joined = found.into_iter().filter_map(|(start, mut parts)| {
+            if !forward {
+                parts.reverse();
+            }
+            Some((start, parts.into_iter().reduce(Candle::joined)?))
+        });
+        Ok(joined.collect())
     }
 
     /// The candle that begins exactly then, as it is at `now_ms`.

@@ -3,7 +3,7 @@ use std::collections::VecDeque;
 /// What was asked, since the venue was started or since it was last reset.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Calls {
-    /// Calls for klines, with those that failed on demand.
+    /// Calls for candles, with those that failed on demand.
     pub klines: u64,
     /// Those of them that were answered with a fault or refused.
     pub failed: u64,
@@ -11,14 +11,16 @@ pub struct Calls {
     pub others: u64,
     /// Rows that were answered.
     pub rows: u64,
-    /// Feeds that were opened.
+    /// Feeds that were opened: connections that began to listen for something.
     pub feeds: u64,
+    /// Pings of text that came.
+    pub pings: u64,
     /// Pongs that came back for pings.
     pub pongs: u64,
 }
 
-/// A call for klines.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A call for candles.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Asked {
     /// Of which symbol.
     pub symbol: String,

@@ -1,17 +1,31 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// What goes wrong with a call for klines.
+use crate::dialects::Refusal;
+
+/// What goes wrong with a call for candles, whichever exchange's dialect it is in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// A status with a refusal as the exchange writes them.
+    /// Asked too often, in the exchange's own words.
+    RateLimited {
+        /// After so many seconds it answers again; told where the exchange tells it.
+        retry_after: u32,
+    },
+    /// Asked on after that, in the exchange's own words.
+    Banned {
+        /// After so many seconds it answers again; told where the exchange tells it.
+        retry_after: u32,
+    },
+    /// Overloaded, in the exchange's own words.
+    Unavailable,
+    /// A status with a refusal in the form in which the exchange writes them.
     Refusal {
         /// The status of HTTP.
         status: u16,
-        /// The exchange's own code.
+        /// The exchange's own code, where it has numbers for codes.
         code: i64,
-        /// What it says.
+        /// What it says, with its code where that is a word.
         message: String,
         /// The header of that name, in seconds.
         retry_after: Option<u32>,
@@ -36,34 +50,41 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// Asked too often: 429.
+    /// Asked too often: Binance says so with 429, Bybit and OKX with 200 and a code.
     pub fn rate_limited(retry_after: u32) -> Self {
-        Self::Refusal {
-            status: 429,
-            code: -1003,
-            message: "Too much request weight used.".to_owned(),
-            retry_after: Some(retry_after),
-        }
+        Self::RateLimited { retry_after }
     }
 
-    /// Asked on after that: 418.
+    /// Asked on after that: Binance says so with 418, Bybit and OKX with 403.
     pub fn banned(retry_after: u32) -> Self {
-        Self::Refusal {
-            status: 418,
-            code: -1003,
-            message: "Way too much request weight used; IP banned.".to_owned(),
-            retry_after: Some(retry_after),
-        }
+        Self::Banned { retry_after }
     }
 
-    /// Overloaded: 503.
+    /// Overloaded: Binance and OKX say so with 503, Bybit with 200 and a code.
     pub fn unavailable() -> Self {
-        Self::Refusal {
-            status: 503,
-            code: -1008,
-            message: "Server is currently overloaded.".to_owned(),
-            retry_after: None,
-        }
+        Self::Unavailable
+    }
+
+    /// What the exchange says for it in its own words, if it says anything.
+    pub(crate) fn refusal(&self) -> Option<Refusal> {
+        Some(match self {
+            Self::RateLimited { retry_after } => Refusal::RateLimited { retry_after: *retry_after },
+            Self::Banned { retry_after } => Refusal::Banned { retry_after: *retry_after },
+            Self::Unavailable => Refusal::Unavailable,
+            Self::Refusal { status, code, message, retry_after } => Refusal::Own {
+                status: *status,
+                code: *code,
+                message: message.clone(),
+                retry_after: *retry_after,
+            },
+            Self::Html { .. }
+            | Self::HalfReply
+            | Self::HalfText
+            | Self::Disconnect
+            | Self::Delay(_)
+            | Self::Silence
+            | Self::EmptyList => return None,
+        })
     }
 }
 

@@ -43,16 +43,17 @@ impl Interval {
     /// A minute.
     pub const MINUTE: Self = Self::ms("1m", MINUTE_MS);
 
-    const fn ms(text: &'static str, ms: i64) -> Self {
+    /// So many milliseconds, under a name; one that Binance does not have is known to dialects alone.
+    pub(crate) const fn ms(text: &'static str, ms: i64) -> Self {
         Self { text, length: Length::Ms(ms) }
     }
 
-    /// The interval that the exchange writes so: `1m` is a minute, `1M` a month.
+    /// The interval that Binance writes so: `1m` is a minute, `1M` a month.
     pub fn named(text: &str) -> Option<Self> {
         ALL.into_iter().find(|interval| interval.text == text)
     }
 
-    /// As the exchange writes it.
+    /// As Binance writes it.
     pub fn text(self) -> &'static str {
         self.text
     }

@@ -1,5 +1,8 @@
-//! A venue on loopback: Binance's klines by HTTP and WebSocket, over candles that were generated or
-//! recorded, with every fault on demand and every call counted. For tests and demos.
+//! A venue on loopback: exchanges' candles by HTTP and WebSocket, over candles that were generated
+//! or recorded, with every fault on demand and every call counted. For tests and demos.
+//!
+//! It speaks as Binance, Bybit, Coinbase, Kraken and OKX do, all at once and on one port: their paths
+//! differ.
 //!
 //! It shares no code with the cache that is tried against it, not even arithmetic of time, so that
 //! neither can be wrong in the other's way. Its clock stands still until it is told to move, so
@@ -24,18 +27,17 @@
 //! | `history`, `interval` | candles and when they begin |
 //! | `book` | what of which symbol is seen at a moment |
 //! | `fault` | what goes wrong, how often |
-//! | `routes`, `streams` | what is answered by HTTP, and told by WebSocket |
+//! | `dialects` | how each exchange is asked, answers, refuses and tells |
 //! | `wire` | connections that can be cut |
 //! | `stocks` | the same for Taiwan's stock markets: months, days and quotes |
 
 mod book;
 mod calls;
+mod dialects;
 mod fault;
 mod history;
 mod interval;
-mod routes;
 mod stocks;
-mod streams;
 mod venue;
 mod wire;
 

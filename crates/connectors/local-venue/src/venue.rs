@@ -1,19 +1,18 @@
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
-use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 
 use crate::book::Book;
 use crate::calls::{Asked, Calls, Log};
+use crate::dialects::{self, Refusal, Told, Topic};
 use crate::fault::Faults;
-use crate::streams::Told;
-use crate::wire::{Scissors, Wires};
-use crate::{Candle, Fault, History, Interval, routes};
+use crate::{Candle, Fault, History, Interval, wire};
 
 /// The venue. It stops when it is dropped.
 #[derive(Debug)]
@@ -29,6 +28,8 @@ pub(crate) struct Inner {
     pub(crate) faults: Mutex<Faults>,
     pub(crate) log: Mutex<Log>,
     pub(crate) orders: broadcast::Sender<Order>,
+    /// How many connections listen for something.
+    pub(crate) listening: AtomicUsize,
     now_ms: AtomicI64,
     allowance: Mutex<Allowance>,
     /// With which status feeds are refused.
@@ -45,13 +46,19 @@ pub(crate) enum Order {
     Close,
 }
 
-/// What calls may weigh in a minute of the venue's clock.
+/// What calls may weigh in a window of the venue's clock, whose length each exchange says.
 #[derive(Debug, Default)]
 struct Allowance {
     weight_max: Option<u64>,
-    minute: i64,
+    windows: BTreeMap<&'static str, Window>,
+}
+
+/// What was asked of an exchange in a window.
+#[derive(Debug, Default)]
+struct Window {
+    index: i64,
     used: u64,
-    /// Calls in this minute that were refused.
+    /// Calls that were refused.
     refused: u64,
 }
 
@@ -70,26 +77,34 @@ impl Inner {
         *self.feeds_refused.lock()
     }
 
-    /// Takes a call's weight: what is used of this minute, or a status with seconds to wait.
-    pub(crate) fn weight(&self, weight: u64) -> Result<u64, (u16, u32)> {
+    /// Takes the weight of a call of an exchange: what is used of this window, or how the call is
+    /// refused.
+    pub(crate) fn weigh(
+        &self,
+        exchange: &'static str,
+        weight: u64,
+        window_ms: i64,
+    ) -> Result<u64, Refusal> {
         let now_ms = self.now_ms();
         let mut allowance = self.allowance.lock();
-        if allowance.minute != now_ms.div_euclid(60_000) {
-            *allowance = Allowance {
-                weight_max: allowance.weight_max,
-                minute: now_ms.div_euclid(60_000),
-                used: 0,
-                refused: 0,
-            };
+        let weight_max = allowance.weight_max;
+        let window = allowance.windows.entry(exchange).or_default();
+        let index = now_ms.div_euclid(window_ms);
+        if window.index != index {
+            *window = Window { index, ..Window::default() };
         }
-        if allowance.weight_max.is_some_and(|weight_max| allowance.used + weight > weight_max) {
-            allowance.refused += 1;
-            let status = if allowance.refused > REFUSED_MAX { 418 } else { 429 };
-            let left_ms = 60_000 - now_ms.rem_euclid(60_000);
-            return Err((status, u32::try_from(left_ms.div_euclid(1_000) + 1).unwrap_or(60)));
+        if weight_max.is_some_and(|weight_max| window.used + weight > weight_max) {
+            window.refused += 1;
+            let left_ms = window_ms - now_ms.rem_euclid(window_ms);
+            let retry_after = u32::try_from(left_ms.div_euclid(1_000) + 1).unwrap_or(60);
+            return Err(if window.refused > REFUSED_MAX {
+                Refusal::Banned { retry_after }
+            } else {
+                Refusal::RateLimited { retry_after }
+            });
         }
-        allowance.used += weight;
-        Ok(allowance.used)
+        window.used += weight;
+        Ok(window.used)
     }
 }
 
@@ -99,23 +114,17 @@ impl LocalVenue {
     /// # Errors
     /// If there is no port to listen on.
     pub async fn start(now_ms: i64) -> io::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let address = listener.local_addr()?;
         let inner = Arc::new(Inner {
             book: Mutex::default(),
             faults: Mutex::default(),
             log: Mutex::default(),
             orders: broadcast::channel(ORDERS_MAX).0,
+            listening: AtomicUsize::new(0),
             now_ms: AtomicI64::new(now_ms),
             allowance: Mutex::default(),
             feeds_refused: Mutex::default(),
         });
-        let service =
-            routes::router(Arc::clone(&inner)).into_make_service_with_connect_info::<Scissors>();
-        let server = tokio::spawn(async move {
-            // It ends with this task and not before.
-            let _ = axum::serve(Wires(listener), service).await;
-        });
+        let (address, server) = wire::serve(dialects::router(Arc::clone(&inner))).await?;
         Ok(Self { inner, address, server })
     }
 
@@ -124,7 +133,8 @@ impl LocalVenue {
         format!("http://{}", self.address)
     }
 
-    /// Where its feeds are: `ws://127.0.0.1:12345`.
+    /// Where its feeds are: `ws://127.0.0.1:12345`, with an exchange's own path behind it where its
+    /// addresses have one (Bybit's `/v5/public/linear`).
     pub fn feed_url(&self) -> String {
         format!("ws://{}", self.address)
     }
@@ -174,8 +184,8 @@ impl LocalVenue {
         let candle = self.inner.book.lock().candle(symbol, interval, at_ms, event_ms);
         // Of a candle without a trade nothing is told.
         let Some(candle) = candle else { return };
-        let symbol = symbol.to_owned();
-        self.order(Order::Tell(Told { symbol, at_ms, candle, interval, closed, event_ms }));
+        let topic = Topic { symbol: symbol.to_owned(), interval };
+        self.order(Order::Tell(Told { topic, at_ms, candle, closed, event_ms }));
     }
 
     fn order(&self, order: Order) {
@@ -208,12 +218,13 @@ impl LocalVenue {
         *self.inner.feeds_refused.lock() = status;
     }
 
-    /// How many feeds are connected.
+    /// How many connections listen for something: where a subscription is said by a message, those
+    /// on which it was.
     pub fn feeds(&self) -> usize {
-        self.inner.orders.receiver_count()
+        self.inner.listening.load(Ordering::Acquire)
     }
 
-    /// This goes wrong with the next call for klines that nothing else goes wrong with.
+    /// This goes wrong with the next call for candles that nothing else goes wrong with.
     pub fn fail_next(&self, fault: Fault) {
         self.inner.faults.lock().push(fault);
     }
@@ -228,8 +239,10 @@ impl LocalVenue {
         self.inner.faults.lock().clear();
     }
 
-    /// Calls for klines weigh 2 each, and may weigh so much in a minute of the venue's clock:
-    /// those beyond it are refused with 429, and with 418 if they go on.
+    /// Calls for candles may weigh so much in a window of the venue's clock: those beyond it are
+    /// refused as asked too often, and as banned if they go on. At Binance a call weighs 2 and the
+    /// window is a minute, at Bybit 1 and five seconds, at OKX 1, or 2 of the history, and two seconds
+    /// for each of both; each exchange counts its own calls.
     pub fn limit_weight(&self, weight_max: Option<u64>) {
         self.inner.allowance.lock().weight_max = weight_max;
     }
@@ -239,7 +252,7 @@ impl LocalVenue {
         self.inner.log.lock().counts
     }
 
-    /// The last calls for klines, 10,000 at most.
+    /// The last calls for candles, 10,000 at most.
     pub fn asked(&self) -> Vec<Asked> {
         self.inner.log.lock().all()
     }

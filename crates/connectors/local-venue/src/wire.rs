@@ -1,15 +1,18 @@
-//! Connections that a reply can cut.
+//! Connections that a reply can cut, and the server of them.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
+use axum::Router;
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
 
 /// Cuts the connection that a call came by: nothing more is sent.
 #[derive(Clone, Debug, Default)]
@@ -35,7 +38,19 @@ pub(crate) struct Wire {
 
 /// Accepts them.
 #[derive(Debug)]
-pub(crate) struct Wires(pub(crate) TcpListener);
+struct Wires(TcpListener);
+
+/// Serves on a free port of loopback, until the task is ended.
+pub(crate) async fn serve(router: Router) -> io::Result<(SocketAddr, JoinHandle<()>)> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let address = listener.local_addr()?;
+    let service = router.into_make_service_with_connect_info::<Scissors>();
+    let server = tokio::spawn(async move {
+        // It ends with this task and not before.
+        let _ = axum::serve(Wires(listener), service).await;
+    });
+    Ok((address, server))
+}
 
 impl Listener for Wires {
     type Io = Wire;

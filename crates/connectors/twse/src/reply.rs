@@ -29,14 +29,9 @@ const SENTENCES: [(&str, TwseErrorKind); 16] = [
     ("維護", TwseErrorKind::Unavailable),
 ];
 
-/// The begin of a reply as it may stand in a message: one line without control characters.
+/// The begin of a reply as it may stand in a message.
 pub(crate) fn preview(body: &[u8]) -> String {
-    // A character of UTF-8 has four bytes at most.
-    let begin = &body[..body.len().min(4 * PREVIEW_CHARACTERS_MAX)];
-    let text = String::from_utf8_lossy(begin);
-    let words = text.split(|it: char| it.is_whitespace() || it.is_control());
-    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
-    words.join(" ").chars().take(PREVIEW_CHARACTERS_MAX).collect()
+    cache_connectors_http::preview(body, PREVIEW_CHARACTERS_MAX)
 }
 
 /// What a sentence in the place of an answer means.

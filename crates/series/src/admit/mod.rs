@@ -29,6 +29,9 @@ pub enum Reach {
     UpToLast,
     /// From the first row to its end: the venue's limit cut off what lies before.
     FromFirst,
+    /// From this moment to its end, whether or not there are rows: the venue says nothing of what lies
+    /// before.
+    Since(Time),
 }
 
 /// When an answer is believed.
@@ -184,6 +187,7 @@ pub fn admit<R: Row>(
         Reach::UpToLast => Slots::new(asked.start, seen.end),
         Reach::FromFirst if seen.is_empty() => Slots::default(),
         Reach::FromFirst => Slots::new(seen.start, asked.end),
+        Reach::Since(time) => asked.intersection(Slots::new(grid.slot_from(time), i64::MAX)),
     };
     admitted.answered = Slots::new(reach.start, reach.end.min(closed_end));
     admitted.find_nothing(seen);

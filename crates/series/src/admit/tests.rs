@@ -100,6 +100,26 @@ fn bug_8_a_cut_off_answer_proves_only_what_it_reaches() {
     assert!(matches!(empty.state(50), Some(State::Empty { checks: 1, check_at: Some(_) })));
 }
 
+/// A venue that answers its newest rows alone has nothing to say of what lies before them.
+#[test]
+fn what_lies_before_a_moment_is_not_spoken_of() {
+    let asked = Slots::new(0, 100);
+    let since = |slot| Reach::Since(MINUTES.start_of(slot));
+    let known = |slots: std::ops::Range<i64>, reach| {
+        let admitted = admitted(asked, answer(slots, reach), LATER);
+        (admitted.answered(), applied(&admitted))
+    };
+    // Nothing was traded at first, which is known of what is spoken of.
+    let (answered, chunk) = known(70..100, since(60));
+    assert_eq!((answered, chunk.len()), (Slots::new(60, 100), 30));
+    assert_eq!((chunk.state(59), chunk.state(60)), (None, Some(State::Fetched)));
+    let (answered, chunk) = known(0..0, since(60));
+    assert_eq!((answered, chunk.state(59)), (Slots::new(60, 100), None));
+    assert!(matches!(chunk.state(60), Some(State::Empty { checks: 1, check_at: Some(_) })));
+    assert_eq!(known(0..100, since(-5)).0, asked);
+    assert!(known(0..0, since(100)).0.is_empty() && known(0..0, since(500)).0.is_empty());
+}
+
 /// A venue that lags behind cuts its answer short, and does not say so.
 #[test]
 fn what_lies_after_the_last_row_is_asked_for_again_however_long_ago_it_is() {

@@ -39,6 +39,17 @@ pub(super) struct PageCall<R: Row> {
     pub(super) index: i64,
 }
 
+/// The first slot of which the venue answers at all, if it does not of all.
+pub(super) fn first_in_reach<R: Row>(
+    connection: &Connection<R>,
+    state: &State<R>,
+    now: Time,
+) -> Option<i64> {
+    let depth = connection.venue.depth(&state.key)?;
+    let closed_end = state.rules.closed_end(state.grid, now);
+    Some(closed_end.saturating_sub(i64::try_from(depth).unwrap_or(i64::MAX)))
+}
+
 type PageFlight = Flight<PageKey, Result<Fetched, SeriesError>>;
 
 impl<R: Row> PageCall<R> {
@@ -150,6 +161,9 @@ impl<R: Row> PageCall<R> {
             if slots.is_empty() {
                 return Ok(slots);
             }
+            if let Some(error) = self.beyond(slots) {
+                return Err(error);
+            }
             let wait_max = match self.state.is_known(slots) {
                 true => Duration::ZERO,
                 false => self.shared.options.retry.wait_max,
@@ -166,6 +180,17 @@ impl<R: Row> PageCall<R> {
                 }
             }
         }
+    }
+
+    /// Why the venue is not asked for slots that lie before all of which it answers.
+    fn beyond(&self, slots: Slots) -> Option<VenueError> {
+        let first = first_in_reach(&self.connection, &self.state, self.now())?;
+        if slots.end > first {
+            return None;
+        }
+        let (name, first) = (self.connection.venue.name(), self.state.grid.start_of(first));
+        let message = format!("it answers its newest rows alone, and none before {first}");
+        Some(VenueError::new(name, VenueErrorKind::Unsupported, message))
     }
 
     async fn call(&self, slots: Slots) -> Result<Answer<R>, VenueError> {

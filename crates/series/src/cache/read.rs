@@ -6,7 +6,7 @@ use futures_util::stream;
 
 use super::error::SeriesError;
 use super::options::over_time;
-use super::page::PageCall;
+use super::page::{PageCall, first_in_reach};
 use super::progress::Told;
 use super::reading::{Parts, Reading};
 use super::shared::{Connection, Shared};
@@ -257,8 +257,11 @@ impl<'all, R: Row> Read<'all, R> {
     }
 
     fn asks_listing_first(&self, directory: &Directory<R>, slots: Slots, pages: usize) -> bool {
+        // What the venue does not answer is missing only where the symbol was traded.
+        let first = self.connection.and_then(|venue| first_in_reach(venue, self.state, self.now()));
+        let reaches_beyond = first.is_some_and(|first| pages > 0 && slots.start < first);
         !self.has_asked_listing
-            && pages > PAGES_WITHOUT_LISTING
+            && (pages > PAGES_WITHOUT_LISTING || reaches_beyond)
             && directory.rows_before(slots.start) == 0
             && self.shared.may_ask_listing(self.state)
     }
@@ -374,13 +377,13 @@ impl<'all, R: Row> Read<'all, R> {
                 cause: self.failure.take(),
             });
         }
-        if report.missing_slots() == 0 && self.connection.is_some() {
-            self.state.prove(directory, slots, next_due(directory, slots));
+        if report.missing_slots() == 0 {
+            self.state.prove(directory, slots, now, next_due(directory, slots));
         }
         Ok(self.finish(directory, slots, now, Some(report)))
     }
 
-    fn finish(
+    pub(super) fn finish(
         &mut self,
         directory: &Arc<Directory<R>>,
         slots: Slots,

@@ -360,9 +360,25 @@ impl<R: Row> State<R> {
         })
     }
 
-    /// Says that all of `slots` is known in this directory, and none of it due before `until`.
-    pub(super) fn prove(&self, directory: &Arc<Directory<R>>, slots: Slots, until: Time) {
-        let proven = Proven { directory: Arc::clone(directory), slots, until };
+    /// Says at `now` that all of `slots` is known in this directory, and none of it due before
+    /// `until`. What was proven next to it stays proven.
+    pub(super) fn prove(
+        &self,
+        directory: &Arc<Directory<R>>,
+        slots: Slots,
+        now: Time,
+        until: Time,
+    ) {
+        let mut proven = Proven { directory: Arc::clone(directory), slots, until };
+        if let Some(before) = self.proven.load().as_deref()
+            && Arc::ptr_eq(&before.directory, directory)
+            && now < before.until
+            && before.slots.start <= slots.end
+            && slots.start <= before.slots.end
+        {
+            proven.slots = slots.hull(before.slots);
+            proven.until = until.min(before.until);
+        }
         self.proven.store(Some(Arc::new(proven)));
         // Of one that is not current any more nothing is asked, and it would hold what has gone. Looked
         // at last: whoever changes it after this forgets what was proven, or proves it anew.
@@ -419,15 +435,35 @@ mod tests {
             (state.directory(), Arc::downgrade(&chunk))
         };
         let (directory, chunk) = publish();
-        state.prove(&directory, slots, later);
+        state.prove(&directory, slots, Time::EPOCH, later);
         assert!(state.is_proven(&directory, slots, Time::EPOCH));
         drop(directory);
         state.evict(&[0]);
         assert!(chunk.upgrade().is_none(), "proven before it went");
         let (directory, chunk) = publish();
         state.evict(&[0]);
-        state.prove(&directory, slots, later);
+        state.prove(&directory, slots, Time::EPOCH, later);
         drop(directory);
         assert!(chunk.upgrade().is_none(), "proven after it went");
+    }
+
+    /// Who reads on from where another stopped need not prove everything anew.
+    #[test]
+    fn proofs_side_by_side_are_one_until_the_first_of_them_ends() {
+        let key = SeriesKey::new("TEST", "BTC/USDT", Timeframe::Minute1).unwrap();
+        let grid = Grid::new(Timeframe::Minute1, Alignment::UTC);
+        let (calendar, totals) = (Arc::new(SessionCalendar::ALWAYS), Arc::default());
+        let state = State::<Candle>::new(key, grid, Rules::DEFAULT, calendar, 1, totals);
+        let at = |seconds| Time::EPOCH.after(Duration::from_secs(seconds));
+        let directory = state.directory();
+        let holds = |from, to, now| state.is_proven(&directory, Slots::new(from, to), at(now));
+        state.prove(&directory, Slots::new(0, 10), at(0), at(5));
+        state.prove(&directory, Slots::new(10, 20), at(1), at(9));
+        assert!(holds(0, 20, 4) && !holds(0, 20, 5) && !holds(0, 21, 4));
+        // What has ended is nothing to go on from, and neither is what lies elsewhere.
+        state.prove(&directory, Slots::new(20, 30), at(6), at(9));
+        assert!(holds(20, 30, 8) && !holds(19, 30, 6));
+        state.prove(&directory, Slots::new(40, 50), at(7), at(9));
+        assert!(holds(40, 50, 8) && !holds(20, 30, 8));
     }
 }

@@ -2,9 +2,10 @@
 //! that are no such decimals apart; other floats as the bits in which they differ from the one before.
 
 use super::packing::{pack, unpack};
+use super::wholes::Wholes;
 use crate::record::{Reader, RecordError, Writer};
 use crate::row::scaled::{PLACES_END, float, mantissa, places};
-use crate::row::{Column, ColumnKind, Columns, Prediction, Schema};
+use crate::row::{Column, ColumnKind, Columns, Schema};
 
 /// A float that is no decimal costs about so many bits: itself, and where it stands.
 const APART_BITS: f64 = 80.0;
@@ -50,39 +51,6 @@ fn groups(schema: &Schema) -> Vec<u8> {
         }
     }
     groups
-}
-
-/// The whole numbers of a row and of the one before it, by which those of the next are expected.
-struct Row {
-    before: Vec<i64>,
-    now: Vec<i64>,
-}
-
-impl Row {
-    fn first(columns: usize) -> Self {
-        Self { before: vec![0; columns], now: vec![0; columns] }
-    }
-
-    /// What the value of a column is expected to be.
-    fn expected(&self, prediction: Prediction, column: usize) -> i64 {
-        let now = |column: u8| self.now.get(usize::from(column)).copied().unwrap_or(0);
-        match prediction {
-            Prediction::Zero => 0,
-            Prediction::Before => self.before[column],
-            Prediction::BeforeOf(other) => {
-                self.before.get(usize::from(other)).copied().unwrap_or(0)
-            }
-            Prediction::Same(other) => now(other),
-            Prediction::Larger(one, other) => now(one).max(now(other)),
-            Prediction::Smaller(one, other) => now(one).min(now(other)),
-        }
-    }
-
-    /// What stands in `now` beyond the column that is worked on is of the row before, in writing
-    /// as in reading.
-    fn end(&mut self) {
-        self.before.copy_from_slice(&self.now);
-    }
 }
 
 /// A column on its way into a record.
@@ -137,16 +105,16 @@ pub(super) fn write_columns(writer: &mut Writer, schema: &Schema, columns: &Colu
         .map(|(about, column)| Prepared::new(column, places[usize::from(about.group)]))
         .collect();
     let mut differences: Vec<Vec<i64>> = vec![Vec::with_capacity(rows); prepared.len()];
-    let mut wholes = Row::first(prepared.len());
+    let mut wholes = Wholes::new(schema, rows);
     for row in 0..rows {
-        for (column, (about, prepared)) in schema.columns.iter().zip(&prepared).enumerate() {
-            let expected = wholes.expected(about.prediction, column);
-            // What stands apart is taken as if it were as expected.
-            let whole = prepared.whole(row).unwrap_or(expected);
-            differences[column].push(whole.wrapping_sub(expected));
-            wholes.now[column] = whole;
+        for (column, (prepared, differences)) in prepared.iter().zip(&mut differences).enumerate() {
+            wholes.set(row, column, |expected| {
+                // What stands apart is taken as if it were as expected.
+                let whole = prepared.whole(row).unwrap_or(expected);
+                differences.push(whole.wrapping_sub(expected));
+                whole
+            });
         }
-        wholes.end();
     }
     for (column, (prepared, differences)) in prepared.iter().zip(differences).enumerate() {
         let values = columns.float(column);
@@ -212,16 +180,16 @@ pub(super) fn read_columns(
     }
     let wholes = restore(schema, &read, rows);
     let mut columns = Vec::with_capacity(schema.columns.len());
-    for ((about, stored), wholes) in schema.columns.iter().zip(read).zip(wholes) {
+    for (column, (about, stored)) in schema.columns.iter().zip(read).enumerate() {
         columns.push(match (about.kind, stored) {
             (ColumnKind::Integer, Stored::Scaled { apart, .. }) if !apart.is_empty() => {
                 return Err(DAMAGED);
             }
-            (ColumnKind::Integer, _) => Column::Integer(wholes),
+            (ColumnKind::Integer, _) => Column::Integer(wholes.column(column).collect()),
             (ColumnKind::Float, Stored::Scaled { apart, .. }) => {
                 let places = places[usize::from(about.group)];
                 let mut values: Vec<f64> =
-                    wholes.iter().map(|whole| float(*whole, places)).collect();
+                    wholes.column(column).map(|whole| float(whole, places)).collect();
                 apart.iter().for_each(|(row, value)| values[*row] = *value);
                 Column::Float(values)
             }
@@ -260,18 +228,17 @@ fn read_apart(reader: &mut Reader<'_>, rows: usize) -> Result<Vec<(usize, f64)>,
 }
 
 /// The whole numbers of all columns, from how they differ from what is expected.
-fn restore(schema: &Schema, stored: &[Stored], rows: usize) -> Vec<Vec<i64>> {
-    let mut columns: Vec<Vec<i64>> = vec![Vec::with_capacity(rows); stored.len()];
-    let mut wholes = Row::first(stored.len());
+fn restore(schema: &Schema, stored: &[Stored], rows: usize) -> Wholes {
+    let differences = stored.iter().enumerate().filter_map(|(column, stored)| match stored {
+        Stored::Scaled { differences, .. } => Some((column, differences.as_slice())),
+        Stored::Bits { .. } => None,
+    });
+    let differences: Vec<(usize, &[i64])> = differences.collect();
+    let mut wholes = Wholes::new(schema, rows);
     for row in 0..rows {
-        for (column, (about, stored)) in schema.columns.iter().zip(stored).enumerate() {
-            if let Stored::Scaled { differences, .. } = stored {
-                let expected = wholes.expected(about.prediction, column);
-                wholes.now[column] = expected.wrapping_add(differences[row]);
-            }
-            columns[column].push(wholes.now[column]);
+        for (column, differences) in &differences {
+            wholes.set(row, *column, |expected| expected.wrapping_add(differences[row]));
         }
-        wholes.end();
     }
-    columns
+    wholes
 }

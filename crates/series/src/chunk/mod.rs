@@ -8,6 +8,7 @@ mod presence;
 mod record;
 #[cfg(test)]
 mod tests;
+mod wholes;
 
 use std::marker::PhantomData;
 

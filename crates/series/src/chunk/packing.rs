@@ -1,7 +1,10 @@
 //! Packing of whole numbers: a symbol a number, which says its sign and length in bits and is
 //! compressed, and the bits below its highest one, which are stored as they are.
 
-use zstd::bulk;
+use std::cell::Cell;
+use std::io;
+
+use zstd::bulk::{Compressor, Decompressor};
 
 use crate::record::{Reader, RecordError, Writer};
 
@@ -9,6 +12,12 @@ const LEVEL: i32 = 3;
 
 const RAW: u8 = 0;
 const COMPRESSED: u8 = 1;
+
+thread_local! {
+    // Making one costs more than a column.
+    static COMPRESSOR: Cell<Option<Compressor<'static>>> = const { Cell::new(None) };
+    static DECOMPRESSOR: Cell<Option<Decompressor<'static>>> = const { Cell::new(None) };
+}
 
 const DAMAGED: RecordError = RecordError::Damaged("a column cannot be unpacked");
 
@@ -35,24 +44,23 @@ pub(super) fn unpack(reader: &mut Reader<'_>, count: usize) -> Result<Vec<i64>, 
     let mut numbers = Vec::with_capacity(count);
     for symbol in symbols {
         let length = u32::from(symbol >> 1);
-        let magnitude = match length {
-            0 => 0,
-            1..=64 => (1 << (length - 1)) | bits.take(length - 1).ok_or(DAMAGED)?,
-            _ => return Err(DAMAGED),
-        };
-        // The largest magnitude is that of the smallest number, which is its own negative.
-        numbers.push(if symbol & 1 == 1 {
-            (magnitude as i64).wrapping_neg()
-        } else {
-            magnitude as i64
-        });
+        if length > 64 {
+            return Err(DAMAGED);
+        }
+        let below = length.saturating_sub(1);
+        let highest = u64::from(length > 0) << below;
+        let magnitude = highest | bits.take(below).ok_or(DAMAGED)?;
+        // All bits where it is negative. The largest magnitude is that of the smallest number, which
+        // is its own negative.
+        let sign = (symbol & 1) as i64;
+        numbers.push((magnitude as i64 ^ -sign).wrapping_add(sign));
     }
     Ok(numbers)
 }
 
 /// Bytes, compressed where that makes them fewer.
 pub(super) fn write_symbols(writer: &mut Writer, symbols: &[u8]) {
-    let compressed = bulk::compress(symbols, LEVEL).ok();
+    let compressed = compress(symbols).ok();
     match compressed.filter(|compressed| compressed.len() < symbols.len()) {
         Some(compressed) => {
             writer.byte(COMPRESSED);
@@ -70,10 +78,30 @@ pub(super) fn read_symbols(reader: &mut Reader<'_>, count: usize) -> Result<Vec<
     let symbols = match reader.byte()? {
         RAW => reader.raw(count)?.to_vec(),
         // No more than this is decompressed, whatever the bytes claim.
-        COMPRESSED => bulk::decompress(reader.block()?, count).map_err(|_| DAMAGED)?,
+        COMPRESSED => decompress(reader.block()?, count).map_err(|_| DAMAGED)?,
         _ => return Err(DAMAGED),
     };
     if symbols.len() == count { Ok(symbols) } else { Err(DAMAGED) }
+}
+
+fn compress(bytes: &[u8]) -> io::Result<Vec<u8>> {
+    let mut compressor = match COMPRESSOR.take() {
+        Some(compressor) => compressor,
+        None => Compressor::new(LEVEL)?,
+    };
+    let compressed = compressor.compress(bytes);
+    COMPRESSOR.set(Some(compressor));
+    compressed
+}
+
+fn decompress(bytes: &[u8], count: usize) -> io::Result<Vec<u8>> {
+    let mut decompressor = match DECOMPRESSOR.take() {
+        Some(decompressor) => decompressor,
+        None => Decompressor::new()?,
+    };
+    let symbols = decompressor.decompress(bytes, count);
+    DECOMPRESSOR.set(Some(decompressor));
+    symbols
 }
 
 #[derive(Default)]
@@ -103,40 +131,35 @@ impl BitWriter {
 }
 
 struct BitReader<'bytes> {
-    rest: &'bytes [u8],
-    pending: u128,
-    pending_bits: u32,
+    bytes: &'bytes [u8],
+    /// The next bit.
+    place: usize,
 }
 
 impl<'bytes> BitReader<'bytes> {
-    fn new(rest: &'bytes [u8]) -> Self {
-        Self { rest, pending: 0, pending_bits: 0 }
+    fn new(bytes: &'bytes [u8]) -> Self {
+        Self { bytes, place: 0 }
     }
 
-    /// The next `count` bits, 64 at most.
+    /// The next `count` bits, 63 at most.
     fn take(&mut self, count: u32) -> Option<u64> {
-        if self.pending_bits < count {
-            self.refill();
-            if self.pending_bits < count {
-                return None;
+        let (byte, shift) = (self.place / 8, (self.place % 8) as u32);
+        let rest = self.bytes.get(byte..)?;
+        let bits = match rest.first_chunk::<8>() {
+            Some(word) if shift + count <= 64 => u64::from_le_bytes(*word) >> shift,
+            // Near the end, or over nine bytes.
+            _ => {
+                let mut word = [0; 16];
+                let there = rest.len().min(9);
+                word[..there].copy_from_slice(&rest[..there]);
+                if shift + count > there as u32 * 8 {
+                    return None;
+                }
+                (u128::from_le_bytes(word) >> shift) as u64
             }
-        }
-        let bits = (self.pending & ((1u128 << count) - 1)) as u64;
-        self.pending >>= count;
-        self.pending_bits -= count;
-        Some(bits)
-    }
-
-    fn refill(&mut self) {
-        if let Some((word, rest)) = self.rest.split_first_chunk::<8>() {
-            self.pending |= u128::from(u64::from_le_bytes(*word)) << self.pending_bits;
-            (self.pending_bits, self.rest) = (self.pending_bits + 64, rest);
-            return;
-        }
-        for byte in std::mem::take(&mut self.rest) {
-            self.pending |= u128::from(*byte) << self.pending_bits;
-            self.pending_bits += 8;
-        }
+        };
+        self.place += count as usize;
+        Some(bits & ((1 << count) - 1))
     }
 }
 

@@ -1,6 +1,7 @@
 use std::io;
 
 use super::ImportError;
+use super::chunks::Misplaced;
 use crate::admit::Reason;
 use crate::time::Time;
 
@@ -66,6 +67,17 @@ pub enum CsvError {
     /// The task that read the input was stopped with its runtime, or panicked.
     #[error("the task that read the CSV was stopped")]
     Stopped,
+}
+
+impl From<Misplaced> for CsvError {
+    fn from(misplaced: Misplaced) -> Self {
+        match misplaced {
+            Misplaced::Repeated { at, time } => {
+                Self::Row { line: at, time, reason: Reason::Repeated }
+            }
+            Misplaced::Order { at, time } => Self::Order { line: at, time },
+        }
+    }
 }
 
 /// No more of a field than that is shown.

@@ -1,15 +1,11 @@
-use std::collections::BTreeSet;
 use std::io::Read;
 
-use tokio::sync::mpsc;
-
-use super::csv_lines::{Line, Lines};
+use super::chunks::{Chunks, Take, bring_in};
+use super::csv_lines::Lines;
 use super::{CsvError, Imported, OnDifference};
-use crate::admit::Reason;
 use crate::cache::Series;
-use crate::chunk::Chunk;
-use crate::row::{Row, same_bits};
-use crate::time::{Grid, Time};
+use crate::row::Row;
+use crate::time::Grid;
 
 /// How CSV is brought in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,14 +34,12 @@ impl CsvImport {
     }
 }
 
-/// So many chunks may be read ahead of the database.
-const READ_AHEAD: usize = 4;
-
 /// Brings the rows of a CSV into a series: they are stored as if the venue had answered with them,
 /// and nobody is asked for them. Of slots between them nothing is said: gaps stay gaps.
 ///
 /// The input is read in a thread for blocking work, a chunk of rows at a time, so that its length
-/// does not matter. Lines stand in the order of time or in the reverse.
+/// does not matter. Lines stand in the order of time or in the reverse. Those of which a column `synthetic`
+/// says `true` were made by a fill, and are left out.
 ///
 /// Must be called within a Tokio runtime. A future that is dropped stops after the chunk at hand; the
 /// same import again does no harm.
@@ -91,61 +85,26 @@ pub async fn import_csv<R: Row>(
 ) -> Result<Imported, CsvError> {
     let CsvImport { columns, on_difference } = how;
     let grid = series.grid();
-    let (to, mut batches) = mpsc::channel(READ_AHEAD);
-    let reading = tokio::task::spawn_blocking(move || {
-        let send = |rows| to.blocking_send(rows).is_ok();
-        read_batches(input, grid, columns.as_deref(), send)
-    });
-    let mut imported = Imported::default();
-    while let Some(rows) = batches.recv().await {
-        imported += series.import(rows, on_difference).await?;
-    }
-    match reading.await {
-        Ok(read) => read.map(|()| imported),
-        Err(_) => Err(CsvError::Stopped),
-    }
+    let read = move |take: Take<'_, R>| read_lines(input, grid, columns.as_deref(), take);
+    bring_in(series, on_difference, read, |_| CsvError::Stopped).await
 }
 
-/// Reads rows and sends those of a chunk together, until all are read or nobody takes them.
-fn read_batches<R: Row>(
+fn read_lines<R: Row>(
     input: impl Read,
     grid: Grid,
     columns: Option<&[String]>,
-    send: impl Fn(Vec<(Time, R)>) -> bool,
-) -> Result<(), CsvError> {
-    let mut batch: Vec<Line<R>> = Vec::new();
-    let mut sent = BTreeSet::new();
-    for line in Lines::new(input, grid, columns)? {
-        let line = line?;
-        let index = Chunk::<R>::index_of(line.slot);
-        let last = batch.last().map(|last| Chunk::<R>::index_of(last.slot));
-        if let Some(last) = last.filter(|last| *last != index) {
-            sent.insert(last);
-            if !send(rows(std::mem::take(&mut batch))?) {
-                return Ok(());
-            }
+    take: Take<'_, R>,
+) -> Result<u64, CsvError> {
+    let (mut chunks, mut synthetic) = (Chunks::new(take), 0);
+    for row in Lines::new(input, grid, columns)? {
+        let Some(row) = row? else {
+            synthetic += 1;
+            continue;
+        };
+        if !chunks.push(row)? {
+            return Ok(synthetic);
         }
-        if sent.contains(&index) {
-            return Err(CsvError::Order { line: line.line, time: line.time });
-        }
-        batch.push(line);
     }
-    if !batch.is_empty() {
-        send(rows(batch)?);
-    }
-    Ok(())
-}
-
-/// The rows of lines of one chunk; two of one slot must be the same.
-fn rows<R: Row>(mut lines: Vec<Line<R>>) -> Result<Vec<(Time, R)>, CsvError> {
-    // Stable: of one slot the later line comes later.
-    lines.sort_by_key(|line| line.slot);
-    let differ = |pair: &[Line<R>]| {
-        let [one, other] = pair else { return false };
-        one.slot == other.slot && !same_bits(&one.row, &other.row)
-    };
-    if let Some([_, Line { line, time, .. }]) = lines.windows(2).find(|pair| differ(pair)) {
-        return Err(CsvError::Row { line: *line, time: *time, reason: Reason::Repeated });
-    }
-    Ok(lines.into_iter().map(|line| (line.time, line.row)).collect())
+    chunks.end()?;
+    Ok(synthetic)
 }

@@ -29,6 +29,8 @@ pub struct Imported {
     pub first_differing: Option<Time>,
     /// Rows of slots that are not over yet, which were left out.
     pub growing: u64,
+    /// Rows that a fill had made when they were taken out, which were left out.
+    pub synthetic: u64,
 }
 
 impl AddAssign for Imported {
@@ -39,6 +41,7 @@ impl AddAssign for Imported {
         let times = [self.first_differing, other.first_differing];
         self.first_differing = times.into_iter().flatten().min();
         self.growing += other.growing;
+        self.synthetic += other.synthetic;
     }
 }
 

@@ -76,6 +76,13 @@ pub trait Venue<R: Row>: Debug + Send + Sync + 'static {
     /// nothing is asked for then.
     fn paging(&self, key: &SeriesKey) -> Result<Paging, VenueError>;
 
+    /// How many of the newest slots of this series that are over the venue answers at all; `None` if
+    /// all there ever were. It is not asked for slots before them: to want one that is not known yet
+    /// is an error of kind [`VenueErrorKind::Unsupported`], and nothing is said of what is there.
+    fn depth(&self, _: &SeriesKey) -> Option<u64> {
+        None
+    }
+
     /// How fast and how many at once it may be asked.
     fn limits(&self) -> Limits {
         Limits::default()

@@ -5,12 +5,19 @@
 mod bounds;
 mod bugs;
 mod clock;
+#[cfg(feature = "arrow")]
+mod columns;
+mod depth;
+#[cfg(any(feature = "csv", feature = "arrow"))]
+mod histories;
 mod kill;
 mod known;
 mod listing;
 mod live;
 mod model;
 mod outages;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod reads;
 #[cfg(feature = "csv")]
 mod transfer;

@@ -1,18 +1,22 @@
-//! Histories brought in from files, and taken out again.
+//! Histories brought in from CSV, and taken out again.
 
-use std::collections::BTreeMap;
 use std::io::{self, Read};
 
 use cache_series::admit::Reason;
 use cache_series::coverage::Kind;
+use cache_series::fill::{Fill, Volume};
 use cache_series::row::Candle;
 use cache_series::time::Slots;
 use cache_series::transfer::{
     CsvError, CsvImport, ImportError, Imported, OnDifference, import_csv, write_csv,
+    write_csv_filled, write_known_csv,
 };
 use cache_series::venue::Listing;
 use proptest::prelude::*;
 
+use crate::histories::{
+    SPAN, any_history, assert_same, bits, block_on, holding, kinds, reading, stored,
+};
 use crate::venue::{TestVenue, candle};
 use crate::world::{NOW, World, at, range, rows};
 
@@ -38,18 +42,6 @@ async fn import_with(
     how: CsvImport,
 ) -> Result<Imported, CsvError> {
     import_csv(&world.series(), io::Cursor::new(file.into()), how).await
-}
-
-async fn kinds(world: &World, slots: Slots) -> Vec<(Slots, Kind)> {
-    let spans = world.series().known(at(slots.start), at(slots.end)).await.unwrap();
-    spans.iter().map(|span| (span.slots, span.kind)).collect()
-}
-
-/// The rows that are stored, by a process that has nothing in memory and asks nobody.
-async fn stored(world: &World, slots: Slots) -> Vec<(i64, Candle)> {
-    let request =
-        range(slots).offline().with_completeness(cache_series::request::Completeness::BestEffort);
-    rows(&world.beside().series().read(request).await.unwrap())
 }
 
 #[tokio::test]
@@ -204,6 +196,57 @@ async fn rows_from_elsewhere_are_all_looked_at_first() {
     assert_eq!(world.series().import(same, OnDifference::Keep).await.unwrap().added, 1);
 }
 
+/// What a fill has made is told apart, and is never brought in.
+#[tokio::test]
+async fn rows_that_a_fill_has_made_are_left_out() {
+    let slots = Slots::new(NOW - 400, NOW - 100);
+    let world = World::new(TestVenue::new(slots.iter().filter(|slot| slot % 3 != 0)));
+    let request = range(slots).with_fill(Fill::PreviousClose(Volume::Zero));
+    let read = world.series().read(request).await.unwrap();
+    let (filled, mut text) = (read.filled(), Vec::new());
+    assert_eq!(write_csv_filled(&read, &mut text).unwrap(), filled.len() as u64);
+    let text = String::from_utf8(text).unwrap();
+    assert!(text.starts_with("ts,open,close,high,low,volume,synthetic\n"), "{text}");
+    assert!(
+        text.lines()
+            .skip(1)
+            .zip(&filled.synthetic)
+            .all(|(line, made)| { line.ends_with(if *made { ",0,true" } else { ",2,false" }) })
+    );
+    let other = World::new(TestVenue::new([]));
+    let imported = import(&other, text.clone()).await.unwrap();
+    assert_eq!(
+        (imported.added, imported.added + imported.synthetic),
+        (read.len(), filled.len() as u64)
+    );
+    assert_eq!(stored(&other, slots).await, rows(&read));
+    let error = import(&other, text.replacen("false", "no", 1)).await.unwrap_err();
+    assert!(error.to_string().contains("\"no\" is not true or false"), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_known_is_written_as_it_is_told() {
+    let world = World::new(TestVenue::new(NOW - 200..NOW));
+    let (from, to) = (NOW - 150, NOW - 100);
+    import(&world, file((from..to).filter(|slot| *slot != from + 7))).await.unwrap();
+    let known = world.series().known(at(from), at(to)).await.unwrap();
+    let mut text = Vec::new();
+    assert_eq!(write_known_csv(known, &mut text).unwrap(), 3);
+    let ms = |slot: i64| at(slot).unix_ms();
+    let expected = format!(
+        "from,to,slots,kind\n{},{hole},7,present\n{hole},{after},1,unknown\n{after},{},42,present\n",
+        ms(from),
+        ms(to),
+        hole = ms(from + 7),
+        after = ms(from + 8),
+    );
+    assert_eq!(String::from_utf8(text).unwrap(), expected);
+    let gaps = world.series().gaps(at(from), at(to)).await.unwrap();
+    let mut text = Vec::new();
+    assert_eq!(write_known_csv(gaps, &mut text).unwrap(), 1);
+    assert!(String::from_utf8(text).unwrap().ends_with(",1,unknown\n"));
+}
+
 /// Fails after so many bytes.
 struct Torn(io::Cursor<String>);
 
@@ -230,44 +273,16 @@ proptest! {
 
     /// Out of one cache and into another: the same slots, the same bits.
     #[test]
-    fn a_history_comes_through_csv_bit_by_bit(
-        candles in proptest::collection::btree_map(
-            NOW - 6_000..NOW - 10,
-            (proptest::num::f64::NORMAL | proptest::num::f64::SUBNORMAL | proptest::num::f64::ZERO, any::<Option<f64>>()),
-            0..60,
-        ),
-    ) {
-        let candles: BTreeMap<i64, Candle> = candles
-            .into_iter()
-            .map(|(slot, (price, volume))| {
-                let volume = volume.map_or(f64::NAN, f64::abs);
-                let volume = if volume.is_infinite() { 0.0 } else { volume };
-                (slot, Candle::flat(price, volume))
-            })
-            .collect();
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(async {
-            let span = Slots::new(NOW - 6_000, NOW - 10);
-            let (one, other) = (World::new(TestVenue::new([])), World::new(TestVenue::new([])));
-            let given = candles.iter().map(|(slot, candle)| (at(*slot), *candle));
-            one.series().import(given, OnDifference::Keep).await.unwrap();
-            let request = range(span)
-                .offline()
-                .with_completeness(cache_series::request::Completeness::BestEffort);
+    fn a_history_comes_through_csv_bit_by_bit(candles in any_history()) {
+        block_on(async {
+            let (one, other) = (holding(&candles).await, World::new(TestVenue::new([])));
             let mut text = Vec::new();
-            let reading = one.series().read(request).await.unwrap();
+            let reading = reading(&one, SPAN).await;
             assert_eq!(write_csv(reading.view(), &mut text).unwrap(), candles.len() as u64);
             let text = String::from_utf8(text).unwrap();
             assert_eq!(import(&other, text).await.unwrap().added, candles.len() as u64);
-            let bits = |rows: Vec<(i64, Candle)>| -> Vec<(i64, [u64; 5])> {
-                let of = |Candle { open, high, low, close, volume }: Candle| {
-                    [open, high, low, close, volume].map(f64::to_bits)
-                };
-                rows.into_iter().map(|(slot, candle)| (slot, of(candle))).collect()
-            };
-            let expected = bits(candles.clone().into_iter().collect());
-            assert_eq!(bits(stored(&other, span).await), expected);
-            assert_eq!(kinds(&one, span).await, kinds(&other, span).await);
+            assert_eq!(bits(stored(&other, SPAN).await), bits(candles.clone()));
+            assert_same(&one, &other).await;
         });
     }
 }
@@ -283,9 +298,8 @@ fn an_output_that_fails_is_an_error() {
             Ok(())
         }
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let world = World::new(TestVenue::new([]));
-    let reading = runtime.block_on(async {
+    let reading = block_on(async {
         import(&world, file(NOW - 100..NOW - 50)).await.unwrap();
         world.series().read(range(Slots::new(NOW - 100, NOW - 50))).await.unwrap()
     });

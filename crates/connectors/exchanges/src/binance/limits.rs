@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use cache_series::key::Market;
 use cache_series::venue::{Limits, UsedWeight};
-use reqwest::header::HeaderMap;
 
 use super::service::Service;
+use crate::http::HeaderMap;
 
 /// What spot allows an address in a minute; the weights of all calls are counted in its measure.
 const SPOT_WEIGHT_MAX: u32 = 6_000;
@@ -101,10 +101,8 @@ mod tests {
     fn what_is_used_is_the_most_that_a_market_says() {
         let (used, now) = (Used::default(), Instant::now());
         let hear = |market, text: &str, seconds: u64| {
-            let headers = HeaderMap::from_iter([(
-                reqwest::header::HeaderName::from_static(USED_WEIGHT),
-                text.parse().unwrap(),
-            )]);
+            let mut headers = HeaderMap::new();
+            headers.insert(USED_WEIGHT, text.parse().unwrap());
             used.hear(market, &headers, now + Duration::from_secs(seconds));
         };
         let most = |seconds| used.most(now + Duration::from_secs(seconds));

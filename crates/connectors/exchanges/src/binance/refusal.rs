@@ -4,7 +4,7 @@ use cache_series::venue::{VenueError, VenueErrorKind};
 use serde::Deserialize;
 
 use super::NAME;
-use crate::http::{HttpError, Reply, preview};
+use crate::http::{Reply, preview};
 use crate::parse::ParseError;
 use crate::refusal;
 use crate::socket::SocketError;
@@ -106,11 +106,6 @@ fn failed(reply: &Reply) -> VenueError {
 /// An answer that could not be read.
 pub(super) fn malformed(body: &[u8], error: ParseError) -> VenueError {
     refusal::malformed(NAME, body, error)
-}
-
-/// No reply.
-pub(super) fn unreached(error: HttpError) -> VenueError {
-    refusal::unreached(NAME, error)
 }
 
 /// No feed, or no more of it.

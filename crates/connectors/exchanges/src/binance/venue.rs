@@ -1,9 +1,7 @@
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use cache_series::admit::{Answer, Reach};
 use cache_series::key::{Environment, Market, PriceType, SeriesKey};
 use cache_series::plan::Paging;
@@ -12,21 +10,19 @@ use cache_series::time::{Grid, Slots, Time};
 use cache_series::venue::{
     FeedStream, Limits, Listing, UsedWeight, Venue, VenueError, VenueErrorKind,
 };
-use reqwest::header::HeaderMap;
-use rustls::ClientConfig;
 use url::Url;
 
 use super::limits::Used;
 use super::message::Subject;
-use super::refusal::{answered, malformed, unreached};
+use super::refusal::answered;
 use super::service::{Service, Volume};
 use super::symbol::symbol;
 use super::{BinanceOptions, NAME, klines, limits, listing, request};
-use crate::feed::{self, Source};
-use crate::http::HttpClient;
+use crate::http::HeaderMap;
+use crate::line::Line;
 use crate::options::join;
 use crate::parse::ParseError;
-use crate::{OptionsError, tls};
+use crate::{OptionsError, feed};
 
 /// Binance in one of its environments, with all of its markets.
 ///
@@ -34,10 +30,7 @@ use crate::{OptionsError, tls};
 #[derive(Clone, Debug)]
 pub struct Binance {
     options: BinanceOptions,
-    urls: BTreeMap<Market, Url>,
-    feed_urls: BTreeMap<Market, Url>,
-    http: HttpClient,
-    tls: Arc<ClientConfig>,
+    line: Line,
     used: Used,
 }
 
@@ -48,37 +41,19 @@ impl Binance {
     /// [`OptionsError`] for an address that is none, and if TLS cannot be set up.
     pub fn new(options: BinanceOptions) -> Result<Self, OptionsError> {
         let (urls, feed_urls) = (options.http_urls()?, options.socket_urls()?);
-        let mut all = urls.values().chain(feed_urls.values());
-        let tls = tls::config(all.any(|url| ["https", "wss"].contains(&url.scheme())))?;
-        let http = HttpClient::new(options.http(urls.values()), tls.clone())?;
-        let (tls, used) = (Arc::new(tls), Used::default());
-        Ok(Self { options, urls, feed_urls, http, tls, used })
+        let line = Line::new(NAME, answered, &options.connection, urls, feed_urls)?;
+        Ok(Self { options, line, used: Used::default() })
     }
 
-    fn url<'urls>(
+    /// Makes a call to a market, and notes what is used of its allowance.
+    async fn call<T>(
         &self,
-        urls: &'urls BTreeMap<Market, Url>,
         market: Market,
-    ) -> Result<&'urls Url, VenueError> {
-        urls.get(&market).ok_or_else(|| {
-            let environment = self.options.environment();
-            let message = format!("no address is known of market {market} in {environment}");
-            VenueError::new(NAME, VenueErrorKind::Unsupported, message)
-        })
-    }
-
-    /// Makes a call to a market; what is answered is the body of an answer.
-    async fn call(&self, market: Market, url: Url) -> Result<Bytes, VenueError> {
-        let see = |headers: &HeaderMap| self.used.hear(market, headers, Instant::now());
-        let reply = self.http.get_seeing(url, see).await.map_err(unreached)?;
-        Ok(answered(reply)?.body)
-    }
-
-    fn read<T>(
-        body: &Bytes,
-        parse: impl FnOnce(&[u8]) -> Result<T, ParseError>,
+        url: Url,
+        parse: impl FnOnce(&[u8]) -> Result<T, ParseError> + Send,
     ) -> Result<T, VenueError> {
-        parse(body).map_err(|error| malformed(body, error))
+        let see = |headers: &HeaderMap| self.used.hear(market, headers, Instant::now());
+        self.line.call_seeing(url, see, parse).await
     }
 
     fn grid(&self, key: &SeriesKey) -> Grid {
@@ -92,14 +67,13 @@ impl Binance {
             Market::Inverse => "/dapi/v1/time",
             _ => "/api/v3/time",
         };
-        let body = self.call(market, join(self.url(&self.urls, market)?, path)).await?;
-        Self::read(&body, listing::server_time)
+        self.call(market, join(self.line.url(market)?, path), listing::server_time).await
     }
 
     /// When the row begins that a call for one answers, if there is one.
     async fn time_of_one(&self, service: &Service, url: Url) -> Result<Option<Time>, VenueError> {
-        let body = self.call(service.market, url).await?;
-        let rows = Self::read(&body, |body| klines::klines(body, service.volume))?;
+        let parse = |body: &[u8]| klines::klines(body, service.volume);
+        let rows = self.call(service.market, url, parse).await?;
         Ok(rows.first().map(|(time, _)| *time))
     }
 
@@ -109,9 +83,9 @@ impl Binance {
         service: &Service,
         symbol: &str,
     ) -> Result<Listing, VenueError> {
-        let url = join(self.url(&self.urls, service.market)?, "/dapi/v1/exchangeInfo");
-        let body = self.call(service.market, url).await?;
-        let found = Self::read(&body, |body| listing::listing(body, symbol))?;
+        let url = join(self.line.url(service.market)?, "/dapi/v1/exchangeInfo");
+        let parse = |body: &[u8]| listing::listing(body, symbol);
+        let found = self.call(service.market, url, parse).await?;
         found.ok_or_else(|| {
             let message = format!("there is no symbol {symbol}");
             VenueError::new(NAME, VenueErrorKind::UnknownSymbol, message)
@@ -126,18 +100,18 @@ impl Venue<Candle> for Binance {
     }
 
     fn environment(&self) -> Environment {
-        self.options.environment()
+        self.line.environment()
     }
 
     fn paging(&self, key: &SeriesKey) -> Result<Paging, VenueError> {
         let service = Service::of(key)?;
         symbol(key, &service)?;
-        self.url(&self.urls, service.market)?;
+        self.line.url(service.market)?;
         Ok(Paging::new(service.page_slots(key.timeframe())))
     }
 
     fn limits(&self) -> Limits {
-        self.options.limits()
+        self.line.limits()
     }
 
     fn weight(&self, key: &SeriesKey, slots: Slots) -> u32 {
@@ -152,15 +126,15 @@ impl Venue<Candle> for Binance {
         let service = Service::of(key)?;
         let symbol = symbol(key, &service)?;
         let grid = self.grid(key);
-        let base = self.url(&self.urls, service.market)?;
+        let base = self.line.url(service.market)?;
         // The exchange knows no time before 1970, and refuses to speak of one.
         let asked = Slots::new(slots.start.max(grid.slot_from(Time::EPOCH)), slots.end);
         if asked.is_empty() {
             return Ok(Answer { rows: Vec::new(), reach: Reach::Whole });
         }
         let url = request::klines(base, &service, &symbol, grid, asked);
-        let body = self.call(service.market, url).await?;
-        let rows = Self::read(&body, |body| klines::klines(body, service.volume))?;
+        let parse = |body: &[u8]| klines::klines(body, service.volume);
+        let rows = self.call(service.market, url, parse).await?;
         let reach = request::reach(&service, grid, asked, &rows);
         Ok(Answer { rows, reach })
     }
@@ -178,15 +152,13 @@ impl Venue<Candle> for Binance {
                 _ => Ok(Listing::UNTOLD),
             };
         }
-        let grid = self.grid(key);
-        let first =
-            request::first_kline(self.url(&self.urls, service.market)?, &service, &symbol, grid);
+        let (base, grid) = (self.line.url(service.market)?, self.grid(key));
+        let first = request::first_kline(base, &service, &symbol, grid);
         let Some(first) = self.time_of_one(&service, first).await? else {
             return Ok(Listing::UNTOLD);
         };
         let listing = Listing::since(first);
-        let last =
-            request::last_kline(self.url(&self.urls, service.market)?, &service, &symbol, grid);
+        let last = request::last_kline(base, &service, &symbol, grid);
         let Some(last) = self.time_of_one(&service, last).await? else { return Ok(listing) };
         // By this machine's clock first, which may be wrong: there is another call only where it
         // seems to be over.
@@ -200,8 +172,8 @@ impl Venue<Candle> for Binance {
     /// What its clock showed while it answered; for how long that was on its way is for the caller
     /// to take off.
     async fn server_time(&self) -> Result<Option<Time>, VenueError> {
-        let Some(market) = self.urls.keys().next() else { return Ok(None) };
-        self.clock(*market).await.map(Some)
+        let Some((market, _)) = self.line.any_url() else { return Ok(None) };
+        self.clock(market).await.map(Some)
     }
 
     async fn feed(&self, key: &SeriesKey) -> Result<FeedStream<Candle>, VenueError> {
@@ -212,13 +184,9 @@ impl Venue<Candle> for Binance {
         }
         let symbol = symbol(key, &service)?;
         let interval = key.timeframe().text();
-        let base = self.url(&self.feed_urls, service.market)?;
-        let source = Source {
-            url: join(base, &format!("/ws/{}@kline_{interval}", symbol.to_lowercase())),
-            socket: self.options.socket(service.market),
-            age_max: self.options.connection_age_max(),
-            tls: Arc::clone(&self.tls),
-        };
+        let base = self.line.feed_url(service.market)?;
+        let url = join(base, &format!("/ws/{}@kline_{interval}", symbol.to_lowercase()));
+        let source = self.line.source_with(url, self.options.socket(service.market));
         feed::open(source, Arc::new(Subject { symbol, interval, volume: service.volume })).await
     }
 }

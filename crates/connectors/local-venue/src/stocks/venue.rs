@@ -5,14 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::StockFault;
 use super::book::Book;
 use super::routes;
 use super::text::read_day;
-use crate::wire::{Scissors, Wires};
+use crate::wire;
 
 /// Both markets. It stops when it is dropped.
 ///
@@ -95,8 +94,6 @@ impl StockVenue {
     /// # Errors
     /// If there is no port to listen on.
     pub async fn start(now_ms: i64) -> io::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let address = listener.local_addr()?;
         let inner = Arc::new(Inner {
             book: Mutex::default(),
             faults: Mutex::default(),
@@ -104,12 +101,7 @@ impl StockVenue {
             session: AtomicU64::new(1),
             now_ms: AtomicI64::new(now_ms),
         });
-        let service =
-            routes::router(Arc::clone(&inner)).into_make_service_with_connect_info::<Scissors>();
-        let server = tokio::spawn(async move {
-            // It ends with this task and not before.
-            let _ = axum::serve(Wires(listener), service).await;
-        });
+        let (address, server) = wire::serve(routes::router(Arc::clone(&inner))).await?;
         Ok(Self { inner, address, server })
     }
 

@@ -1,14 +1,8 @@
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
-
-use bytes::{Bytes, BytesMut};
-use reqwest::header::{ACCEPT, COOKIE, DATE, HeaderMap, RETRY_AFTER, SET_COOKIE};
-use reqwest::redirect::Policy;
-use rustls::{ClientConfig, RootCertStore};
-use rustls_platform_verifier::BuilderVerifierExt;
+use bytes::Bytes;
+use cache_connectors_http::{HttpClient, HttpError, HttpOptions, is_loopback, tls};
 use url::Url;
 
-use super::options::{TwseOptions, TwseOptionsError, is_loopback};
+use super::options::{TwseOptions, TwseOptionsError};
 use crate::error::{TwseError, TwseErrorKind};
 use crate::reply;
 
@@ -17,9 +11,7 @@ const BODY_BYTES_MAX: usize = 16 << 20;
 
 /// Calls of the markets; connections are kept and used again.
 #[derive(Clone, Debug)]
-pub(super) struct Http {
-    client: reqwest::Client,
-}
+pub(super) struct Http(HttpClient);
 
 /// A reply with the status of an answer.
 #[derive(Debug)]
@@ -31,102 +23,31 @@ pub(super) struct Reply {
 
 impl Http {
     pub(super) fn new(options: &TwseOptions, urls: [&Url; 3]) -> Result<Self, TwseOptionsError> {
-        let builder = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls(urls.iter().any(|url| url.scheme() == "https"))?)
-            .timeout(options.timeout)
-            .connect_timeout(options.connect_timeout)
-            // Whom a market has banned it sends elsewhere.
-            .redirect(Policy::none())
-            .user_agent(concat!("tiers/", env!("CARGO_PKG_VERSION")));
-        let direct = urls.into_iter().all(is_loopback);
-        let builder = if direct { builder.no_proxy() } else { builder };
-        let client = builder.build().map_err(|error| TwseOptionsError::Client(error.into()))?;
-        Ok(Self { client })
+        let http = HttpOptions {
+            timeout: options.timeout,
+            connect_timeout: options.connect_timeout,
+            body_bytes_max: BODY_BYTES_MAX,
+            accept: "application/json, text/html",
+            direct: urls.into_iter().all(is_loopback),
+        };
+        let tls = tls::config(urls.iter().any(|url| url.scheme() == "https"))?;
+        Ok(Self(HttpClient::new(http, tls)?))
     }
 
     /// Makes one call.
     pub(super) async fn get(&self, url: Url, cookies: Option<&str>) -> Result<Reply, TwseError> {
-        let mut request = self.client.get(url).header(ACCEPT, "application/json, text/html");
-        if let Some(cookies) = cookies {
-            request = request.header(COOKIE, cookies);
-        }
-        let mut response =
-            request.send().await.map_err(|error| failed(error, TwseErrorKind::Unavailable))?;
-        let status = response.status().as_u16();
-        let pause = retry_after(response.headers());
-        let cookies = cookies_of(response.headers());
-        let mut body = BytesMut::new();
-        loop {
-            let part = response.chunk().await;
-            let part = part.map_err(|error| failed(error, TwseErrorKind::Truncated))?;
-            let Some(part) = part else { break };
-            if body.len() + part.len() > BODY_BYTES_MAX {
-                return Err(TwseError::malformed(format!("more than {BODY_BYTES_MAX} bytes")));
-            }
-            body.extend_from_slice(&part);
-        }
-        reply::status(status, pause, &body)?;
-        Ok(Reply { body: body.freeze(), cookies })
+        let (reply, cookies) = self.0.get_in_session(url, cookies).await.map_err(failed)?;
+        reply::status(reply.status, reply.retry_after, &reply.body)?;
+        Ok(Reply { body: reply.body, cookies })
     }
 }
 
-fn failed(error: reqwest::Error, otherwise: TwseErrorKind) -> TwseError {
-    // Addresses stay out of messages.
-    let error = error.without_url();
-    let kind = if error.is_timeout() { TwseErrorKind::Timeout } else { otherwise };
+fn failed(error: HttpError) -> TwseError {
+    let kind = match &error {
+        HttpError::Unreachable(_) => TwseErrorKind::Unavailable,
+        HttpError::Timeout(_) => TwseErrorKind::Timeout,
+        HttpError::Cut(_) => TwseErrorKind::Truncated,
+        HttpError::TooLarge { .. } => TwseErrorKind::Malformed,
+    };
     TwseError::new(kind, error.to_string()).with_source(error)
-}
-
-/// How servers are trusted: by the machine's roots, checked by ring; by none where no address is of
-/// a service with TLS.
-fn tls(needed: bool) -> Result<ClientConfig, TwseOptionsError> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| TwseOptionsError::Tls(error.into()))?;
-    if !needed {
-        return Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth());
-    }
-    let builder =
-        builder.with_platform_verifier().map_err(|error| TwseOptionsError::Tls(error.into()))?;
-    Ok(builder.with_no_client_auth())
-}
-
-/// `Retry-After`: seconds, or a date from which on (RFC 9110, 10.2.3).
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let after = text(RETRY_AFTER)?.trim();
-    if let Ok(seconds) = after.parse::<u32>() {
-        return Some(Duration::from_secs(u64::from(seconds)));
-    }
-    let until = httpdate::parse_http_date(after).ok()?;
-    let now = text(DATE).and_then(|date| httpdate::parse_http_date(date).ok());
-    Some(until.duration_since(now.unwrap_or_else(SystemTime::now)).unwrap_or_default())
-}
-
-/// The cookies that a reply sets, without their attributes.
-fn cookies_of(headers: &HeaderMap) -> Option<String> {
-    let set = headers.get_all(SET_COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let pairs = set.filter_map(|text| text.split(';').next());
-    let pairs: Vec<&str> = pairs.map(str::trim).filter(|pair| pair.contains('=')).collect();
-    (!pairs.is_empty()).then(|| pairs.join("; "))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn headers_are_read() {
-        let mut headers = HeaderMap::new();
-        assert_eq!((retry_after(&headers), cookies_of(&headers)), (None, None));
-        headers.append(SET_COOKIE, "JSESSIONID=A1; Path=/; HttpOnly".parse().unwrap());
-        headers.append(SET_COOKIE, "route=7".parse().unwrap());
-        assert_eq!(cookies_of(&headers).as_deref(), Some("JSESSIONID=A1; route=7"));
-        headers.insert(RETRY_AFTER, "17".parse().unwrap());
-        assert_eq!(retry_after(&headers), Some(Duration::from_secs(17)));
-        headers.insert(DATE, "Wed, 21 Oct 2015 07:28:00 GMT".parse().unwrap());
-        headers.insert(RETRY_AFTER, "Wed, 21 Oct 2015 07:29:30 GMT".parse().unwrap());
-        assert_eq!(retry_after(&headers), Some(Duration::from_secs(90)));
-    }
 }

@@ -2,8 +2,9 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cache_connectors_http::SetupError;
 use cache_core::clock::{Clock, SystemClock};
-use url::{Host, Url};
+use url::Url;
 
 use crate::limiter::Limiter;
 use crate::listing::Listings;
@@ -126,28 +127,23 @@ impl Default for TwseOptions {
     }
 }
 
-pub(super) fn address(text: &str) -> Result<Url, TwseOptionsError> {
-    let refused = || TwseOptionsError::Address { text: text.to_owned() };
-    let url: Url = text.parse().map_err(|_| refused())?;
-    let plain = url.query().is_none() && url.fragment().is_none();
-    let http = matches!(url.scheme(), "http" | "https") && url.host().is_some();
-    if plain && http { Ok(url) } else { Err(refused()) }
+impl From<SetupError> for TwseOptionsError {
+    fn from(error: SetupError) -> Self {
+        match error {
+            SetupError::Tls(error) => Self::Tls(error.into()),
+            SetupError::Client(error) => Self::Client(error.into()),
+        }
+    }
 }
 
-/// Whether an address is that of this machine.
-pub(super) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
-    }
+pub(super) fn address(text: &str) -> Result<Url, TwseOptionsError> {
+    let url = cache_connectors_http::address(text, &["http", "https"]);
+    url.ok_or_else(|| TwseOptionsError::Address { text: text.to_owned() })
 }
 
 /// An address with a path behind what path it has, and a query.
 pub(super) fn join(base: &Url, path: &str, query: &[(&str, &str)]) -> Url {
-    let mut url = base.clone();
-    url.set_path(&format!("{}{path}", base.path().trim_end_matches('/')));
+    let mut url = cache_connectors_http::join(base, path);
     if !query.is_empty() {
         url.query_pairs_mut().extend_pairs(query);
     }
@@ -166,6 +162,5 @@ mod tests {
         let base = address("http://localhost:1/proxy/").unwrap();
         let url = join(&base, "/a", &[("ex_ch", "tse_2330.tw|otc_6488.tw")]);
         assert_eq!(url.as_str(), "http://localhost:1/proxy/a?ex_ch=tse_2330.tw%7Cotc_6488.tw");
-        assert!(is_loopback(&base) && !is_loopback(&address("https://mis.twse.com.tw").unwrap()));
     }
 }

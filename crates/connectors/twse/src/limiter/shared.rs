@@ -104,16 +104,25 @@ impl Limiter {
         let Ok(_turn) = turn.acquire().await else {
             return Err(TwseError::new(TwseErrorKind::Unavailable, "the limiter is closed"));
         };
-        if let Some(host) = host {
-            // Where nobody knows, the process goes by its own window.
-            while let Ok(Some(pause)) = host.take().await {
-                self.wait(pause, end).await?;
-            }
-        }
         loop {
+            // What the host shares is taken once the process' own window has a place, and used at
+            // once: whoever took it and waited would go together with others that did.
+            let own = self.inner.state.lock().window.look(clock.monotonic());
+            if let Turn::Wait(pause) = own {
+                self.wait(pause, end).await?;
+                continue;
+            }
+            // Where nobody knows, the process goes by its own window.
+            if let Some(host) = host
+                && let Ok(Some(pause)) = host.take().await
+            {
+                self.wait(pause, end).await?;
+                continue;
+            }
             let turn = self.inner.state.lock().window.take(clock.monotonic());
             match turn {
                 Turn::Go => return Ok(()),
+                // The market has just said to somebody else that it is asked too often.
                 Turn::Wait(pause) => self.wait(pause, end).await?,
             }
         }

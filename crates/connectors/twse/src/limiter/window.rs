@@ -42,6 +42,15 @@ impl SlidingWindow {
 
     /// Asks for one call to go now.
     pub fn take(&mut self, now: Tick) -> Turn {
+        let turn = self.look(now);
+        if turn == Turn::Go {
+            self.gone.push_back(now);
+        }
+        turn
+    }
+
+    /// What [`take`](Self::take) would decide; nothing is counted.
+    pub fn look(&mut self, now: Tick) -> Turn {
         if let Some(rest) = self.held(now) {
             return Turn::Wait(rest);
         }
@@ -54,10 +63,7 @@ impl SlidingWindow {
             Some(oldest) if self.gone.len() >= self.calls_max => {
                 Turn::Wait(oldest.after(self.per).after(one).since(now))
             }
-            _ => {
-                self.gone.push_back(now);
-                Turn::Go
-            }
+            _ => Turn::Go,
         }
     }
 

@@ -65,9 +65,16 @@ impl Condition {
                 "SELECT e.key, {matches} AND {older} AS meant FROM {entries} e \
                  WHERE {found} ORDER BY e.key LIMIT $2::bigint"
             ),
-            _ => format!(
+            Self::Keys => format!(
                 "SELECT e.key, true AS meant FROM {entries} e WHERE {found} AND {older} \
                  ORDER BY e.key LIMIT $2::bigint"
+            ),
+            // A plan that knows neither the tags nor the limit expects so many entries with them
+            // that it would go through all in the order of their keys, were it not told to find them
+            // first.
+            Self::AnyTag | Self::AllTags => format!(
+                "SELECT f.key, true AS meant FROM (SELECT e.key FROM {entries} e \
+                 WHERE {found} AND {older} OFFSET 0) f ORDER BY f.key LIMIT $2::bigint"
             ),
         }
     }

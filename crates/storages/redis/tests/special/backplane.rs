@@ -13,7 +13,7 @@ use cache_core::source::{LoadError, source_fn};
 use cache_core::storage::Reach;
 use cache_core::testing::TestStorage;
 use cache_redis::RedisOptions;
-use tiers_servers::{RedisSentinel, RedisTls};
+use tiers_servers::{Redis, RedisSentinel, RedisTls};
 
 use crate::common::{ask, blocking, connection, eventually, options};
 
@@ -141,13 +141,20 @@ async fn invalidations_are_heard_whoever_is_the_master() {
     eventually("it has taken over", || async {
         let port = group.data()[0].port();
         group.master().is_some_and(|master| master.port() == port)
+            // What the other still takes as a master is lost, which is a gap.
+            && follows(&group.data()[1])
             && is_named(&mut sentinel.clone(), port).await
     })
     .await;
+    let received = there.backplane().await.received;
     eventually("both follow it", || async {
         let done = here.invalidate(20).await.unwrap();
         let backplane = there.backplane().await;
-        done.is_done() && done.unannounced.is_none() && backplane.joined && backplane.trusted
+        done.is_done()
+            && done.unannounced.is_none()
+            && backplane.joined
+            && backplane.trusted
+            && backplane.received > received
     })
     .await;
     hear_of_each_other(&here, &there, 21).await;
@@ -155,6 +162,12 @@ async fn invalidations_are_heard_whoever_is_the_master() {
     for process in [here, there] {
         process.cache.close().await.unwrap();
     }
+}
+
+/// Whether a server follows another, and has all of it.
+fn follows(server: &Redis) -> bool {
+    let info = server.ask("INFO replication").unwrap_or_default();
+    info.contains("role:slave") && info.contains("master_link_status:up")
 }
 
 /// Whether the sentinels name the server on this port.

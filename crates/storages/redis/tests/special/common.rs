@@ -38,7 +38,7 @@ pub(crate) async fn opened(server: &Server) -> Redis {
 }
 
 /// How long a test waits for an answer that has to come.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A connection of the test's own, as an administrator has one.
 pub(crate) async fn connection(port: u16) -> MultiplexedConnection {

@@ -226,3 +226,61 @@ impl Statements {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::Connection;
+
+    use super::*;
+    use crate::schema::schema_script;
+
+    /// Bugs 2 and 3 of the stock system that came before: each change counted all rows, and tags
+    /// stood in one text that was searched through, so that no index helped.
+    #[test]
+    fn stock_bugs_2_and_3_what_is_run_on_the_way_of_a_call_goes_through_no_table() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(&schema_script("cache").unwrap()).unwrap();
+        let statements = Statements::new("cache", Place::Inside);
+        let plan = |sql: &str| -> Vec<String> {
+            let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let mut rows = statement.raw_query();
+            let mut plan = Vec::new();
+            while let Some(row) = rows.next().unwrap() {
+                plan.push(row.get(3).unwrap());
+            }
+            plan
+        };
+        for sql in [
+            &statements.get,
+            &statements.get_entry,
+            &statements.stamp,
+            &statements.meta,
+            &statements.meta_update,
+            &statements.cell,
+            &statements.cell_raise,
+            &statements.old,
+            &statements.insert,
+            &statements.replace,
+            &statements.touch,
+            &statements.delete,
+            &statements.delete_expired,
+            &statements.tag_insert,
+            &statements.tag_delete,
+            &statements.page_by_id,
+            &statements.page_by_key,
+            &statements.page_by_tag,
+            &statements.due,
+            &statements.accessed,
+            &statements.atomic,
+            &statements.atomic_put,
+            &statements.atomic_delete,
+        ] {
+            let plan = plan(sql);
+            assert!(!plan.iter().any(|step| step.contains("SCAN")), "{sql}: {plan:?}");
+        }
+        // By the tag itself, and from there to each entry.
+        let by_tag = plan(&statements.page_by_tag).concat();
+        assert!(by_tag.contains("SEARCH t") && by_tag.contains("tag=?"), "{by_tag}");
+        assert!(plan(&statements.totals).concat().contains("SCAN"), "a plan tells");
+    }
+}

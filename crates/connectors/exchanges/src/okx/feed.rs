@@ -1,0 +1,36 @@
+use std::time::Duration;
+
+use cache_series::venue::VenueError;
+
+use super::message::{MessageError, Subject, message};
+use super::refusal::{feed_lost, malformed, subscription_refused};
+use crate::feed::{Heard, Protocol};
+use crate::socket::SocketError;
+
+/// The exchange ends a connection on which nothing was said for thirty seconds.
+const PING_EVERY: Duration = Duration::from_secs(20);
+
+impl Protocol for Subject {
+    fn subscription(&self) -> Option<String> {
+        // Both are letters, digits, hyphens and underscores, none of which JSON escapes.
+        let Self { channel, symbol, .. } = self;
+        Some(format!(
+            r#"{{"op":"subscribe","args":[{{"channel":"{channel}","instId":"{symbol}"}}]}}"#
+        ))
+    }
+
+    fn ping(&self) -> Option<(Duration, &'static str)> {
+        Some((PING_EVERY, "ping"))
+    }
+
+    fn read(&self, text: &str) -> Result<Heard, VenueError> {
+        message(text, self).map_err(|error| match error {
+            MessageError::Parse(error) => malformed(text.as_bytes(), error),
+            MessageError::Refused { code, text } => subscription_refused(&code, &text),
+        })
+    }
+
+    fn lost(&self, error: SocketError) -> VenueError {
+        feed_lost(error)
+    }
+}

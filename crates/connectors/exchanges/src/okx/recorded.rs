@@ -1,0 +1,170 @@
+//! The parsers against replies of the documented form, with values that were taken down by hand,
+//! and against what becomes of them on a bad way.
+
+use std::path::PathBuf;
+
+use cache_series::row::Candle;
+use cache_series::time::Time;
+use cache_series::venue::{VenueError, VenueErrorKind};
+use proptest::prelude::*;
+
+use super::klines::{Row, klines};
+use super::message::{Subject, message};
+use super::refusal::{answered, malformed};
+use super::service::Volume;
+use crate::feed::{Heard, Update};
+use crate::http::Reply;
+use crate::mutation::{mutate, mutation};
+
+const SWAP: &str = r#"{"code":"0","msg":"","data":[["1747094040000","102806.1","102820.4","102806.1","102819.9","1040.37","10.4037","1069603.34883","0"],["1747093980000","102806","102820.5","102783.1","102806.1","7164.04","71.6404","7364701.57952","1"]]}"#;
+const MARK: &str = r#"{"code":"0","msg":"","data":[["1597026360000","3.721","3.743","3.677","3.708","0"],["1597026300000","3.731","3.799","3.494","3.72","1"]]}"#;
+const FEED: &str = r#"{"arg":{"channel":"candle1m","instId":"BTC-USDT-SWAP"},"data":[["1747093980000","102806","102820.5","102783.1","102806.1","7164.04","71.6404","7364701.57952","1"]]}"#;
+const REFUSAL: &str = r#"{"code":"51001","msg":"Instrument ID doesn't exist","data":[]}"#;
+
+fn row(ms: i64, [open, high, low, close, volume]: [f64; 5], closed: bool) -> Row {
+    let time = Time::from_unix_ms(ms);
+    Row { time, candle: Candle { open, high, low, close, volume }, closed }
+}
+
+/// What a call makes of a reply.
+fn read(status: u16, body: &[u8], volume: Volume) -> Result<Vec<Row>, VenueError> {
+    let body = body.to_vec().into();
+    let reply = answered(Reply { status, retry_after: None, date: None, body })?;
+    klines(&reply.body, volume).map_err(|error| malformed(&reply.body, error))
+}
+
+fn swap(status: u16, body: &[u8]) -> Result<Vec<Row>, VenueError> {
+    read(status, body, Volume::Currency)
+}
+
+fn subject(channel: &str, symbol: &str, volume: Volume) -> Subject {
+    Subject { channel: channel.to_owned(), symbol: symbol.to_owned(), volume }
+}
+
+fn minutes() -> Subject {
+    subject("candle1m", "BTC-USDT-SWAP", Volume::Currency)
+}
+
+#[test]
+fn documented_replies_are_read() {
+    let growing = [102_806.1, 102_820.4, 102_806.1, 102_819.9, 10.4037];
+    let closed = [102_806.0, 102_820.5, 102_783.1, 102_806.1, 71.6404];
+    let rows = [row(1_747_094_040_000, growing, false), row(1_747_093_980_000, closed, true)];
+    assert_eq!(swap(200, SWAP.as_bytes()).unwrap(), rows);
+    // The same columns are others where there are no contracts.
+    let spot = read(200, SWAP.as_bytes(), Volume::Own).unwrap();
+    assert_eq!(spot[1].candle.volume, 7_164.04);
+
+    let mark = read(200, MARK.as_bytes(), Volume::None).unwrap();
+    let times: Vec<_> = mark.iter().map(|row| (row.time.unix_ms(), row.closed)).collect();
+    assert_eq!(times, [(1_597_026_360_000, false), (1_597_026_300_000, true)]);
+    let Candle { open, high, low, close, volume } = mark[1].candle;
+    assert_eq!([open, high, low, close], [3.731, 3.799, 3.494, 3.72]);
+    assert!(volume.is_nan());
+    // Rows of the one are none of the other.
+    for (body, volume) in [(MARK, Volume::Own), (MARK, Volume::Currency), (SWAP, Volume::None)] {
+        let error = read(200, body.as_bytes(), volume).unwrap_err();
+        assert_eq!(error.kind(), VenueErrorKind::Malformed, "{body}");
+    }
+    assert_eq!(swap(200, br#"{"code":"0","msg":"","data":[]}"#).unwrap(), []);
+    // Neither over nor growing.
+    let strange = SWAP.replace(r#""0"],"#, r#""2"],"#);
+    assert_eq!(swap(200, strange.as_bytes()).unwrap_err().kind(), VenueErrorKind::Malformed);
+}
+
+#[test]
+fn a_documented_message_is_read() {
+    let closed = [102_806.0, 102_820.5, 102_783.1, 102_806.1, 71.6404];
+    let Row { time, candle, .. } = row(1_747_093_980_000, closed, true);
+    let update = Update { event_ms: 1_747_093_980_000, time, candle, closed: true };
+    assert_eq!(message(FEED, &minutes()).unwrap(), Heard::Rows(vec![update]));
+    let growing = FEED.replace(r#""1"]"#, r#""0"]"#);
+    let growing = message(&growing, &minutes()).unwrap();
+    assert_eq!(growing, Heard::Rows(vec![Update { closed: false, ..update }]));
+}
+
+/// Recordings are not part of the project; where a folder with them is named, they are read.
+#[test]
+fn a_recorded_reply_is_read() {
+    let Some(folder) = std::env::var_os("TIERS_RECORDED_REPLIES").map(PathBuf::from) else {
+        return;
+    };
+    let recorded = |name: &str| std::fs::read(folder.join(name)).unwrap();
+    let full = swap(200, &recorded("nautilus_okx_http_get_candlesticks_full.json")).unwrap();
+    let expected = [
+        row(1_747_094_040_000, [102_806.1, 102_820.4, 102_806.1, 102_820.4, 10.4037], true),
+        row(1_747_093_980_000, [102_806.0, 102_820.5, 102_783.1, 102_806.1, 71.6404], true),
+    ];
+    assert_eq!(full, expected);
+    // Of an earlier time, with the one column of volume, and neither row over.
+    let early = recorded("nautilus_okx_http_get_candlesticks.json");
+    let expected = [
+        row(1_625_097_600_000, [33_528.6, 33_870.0, 33_528.6, 33_783.9, 778.838], false),
+        row(1_625_097_660_000, [33_783.9, 33_783.9, 33_782.1, 33_782.1, 0.123], false),
+    ];
+    assert_eq!(read(200, &early, Volume::Own).unwrap(), expected);
+    let text = String::from_utf8(recorded("nautilus_okx_ws_candle.json")).unwrap();
+    let days = subject("candle1D", "BTC-USDT", Volume::Own);
+    let Row { time, candle, .. } =
+        row(1_597_026_383_085, [8_533.02, 8_553.74, 8_527.17, 8_548.26, 45_247.0], true);
+    let update = Update { event_ms: 1_597_026_383_085, time, candle, closed: true };
+    assert_eq!(message(&text, &days).unwrap(), Heard::Rows(vec![update]));
+}
+
+fn is_finite(candle: Candle) -> bool {
+    let Candle { open, high, low, close, volume } = candle;
+    [open, high, low, close, volume].iter().all(|it| it.is_finite())
+}
+
+proptest! {
+    #[test]
+    fn a_mutated_reply_is_an_error_or_rows(mutations in prop::collection::vec(mutation(), 1..3)) {
+        let mut body = SWAP.as_bytes().to_vec();
+        for mutation in &mutations {
+            if !body.is_empty() {
+                body = mutate(&body, mutation);
+            }
+        }
+        match swap(200, &body) {
+            Ok(rows) => {
+                let text = String::from_utf8_lossy(&body).replace(char::is_whitespace, "");
+                prop_assert!(!rows.is_empty() || text.contains(r#""data":[]"#), "{text}");
+                prop_assert!(rows.iter().all(|row| is_finite(row.candle)));
+                prop_assert!(rows.iter().all(|row| row.time.unix_ms() >= 0));
+            }
+            Err(error) => prop_assert!(error.to_string().len() < 1_000),
+        }
+    }
+
+    #[test]
+    fn a_reply_that_was_cut_off_is_an_error(at in any::<prop::sample::Index>()) {
+        let error = swap(200, &SWAP.as_bytes()[..at.index(SWAP.len())]).unwrap_err();
+        prop_assert_eq!(error.kind(), VenueErrorKind::Malformed);
+        prop_assert!(error.is_transient());
+    }
+
+    /// Bug 8 of the model: an error was as good as an empty list. Here a refusal has one in it.
+    #[test]
+    fn bug_8_a_refusal_never_becomes_an_empty_list(
+        status in prop::sample::select(vec![200u16, 400, 403, 404, 429, 500, 503]),
+        mutation in mutation(),
+    ) {
+        prop_assert!(swap(status, REFUSAL.as_bytes()).is_err());
+        prop_assert!(swap(status, &mutate(REFUSAL.as_bytes(), &mutation)).is_err());
+        if status >= 300 {
+            prop_assert!(swap(status, SWAP.as_bytes()).is_err());
+        }
+    }
+
+    #[test]
+    fn a_mutated_message_is_an_error_or_as_it_says(mutation in mutation()) {
+        let text = mutate(FEED.as_bytes(), &mutation);
+        if let Ok(text) = String::from_utf8(text)
+            && let Ok(Heard::Rows(updates)) = message(&text, &minutes())
+        {
+            for Update { time, candle, .. } in updates {
+                prop_assert!(is_finite(candle) && time.unix_ms() >= 0);
+            }
+        }
+    }
+}

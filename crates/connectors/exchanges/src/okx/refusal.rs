@@ -1,0 +1,222 @@
+use std::borrow::Cow;
+use std::time::Duration;
+
+use cache_series::venue::{VenueError, VenueErrorKind};
+use serde::Deserialize;
+
+use super::NAME;
+use super::limits::WINDOW;
+use crate::http::{Reply, preview};
+use crate::parse::ParseError;
+use crate::refusal;
+use crate::socket::SocketError;
+
+/// What every reply of the exchange begins with.
+#[derive(Debug, Deserialize)]
+struct Envelope<'text> {
+    #[serde(borrow)]
+    code: Cow<'text, str>,
+    #[serde(borrow, default)]
+    msg: Cow<'text, str>,
+}
+
+/// So long a firewall that has shut an address out is left alone; how long it does so is nowhere
+/// said.
+const SHUT_OUT: Duration = Duration::from_secs(300);
+/// The code of an answer.
+const GOOD: &str = "0";
+
+/// The reply if it is an answer: of status 2xx, and with a code that says so.
+///
+/// What has no code is no answer of the exchange's, whatever its status.
+pub(super) fn answered(reply: Reply) -> Result<Reply, VenueError> {
+    let good = (200..300).contains(&reply.status);
+    let error = match serde_json::from_slice::<Envelope<'_>>(&reply.body) {
+        Ok(envelope) if good && envelope.code == GOOD => None,
+        Ok(envelope) => Some(refused(&reply, &envelope)),
+        Err(error) if good => {
+            let text = String::from_utf8_lossy(&reply.body);
+            Some(malformed(&reply.body, ParseError::of_json(&text, error)))
+        }
+        Err(_) => {
+            let kind = kind_of_status(reply.status);
+            Some(left_alone(refusal::failed(NAME, &reply, kind), &reply))
+        }
+    };
+    match error {
+        Some(error) => Err(error),
+        None => Ok(reply),
+    }
+}
+
+/// The kind of a refusal by its code ("Error Code"); `None` if the status tells more.
+fn kind_of_code(code: &str, message: &str) -> Option<VenueErrorKind> {
+    let names = |word: &str| message.to_ascii_lowercase().contains(word);
+    Some(match code {
+        // Too many calls of an address, of an account.
+        "50011" | "50061" => VenueErrorKind::RateLimited,
+        // Not available, offline, busy, an error of the system's.
+        "50001" | "50005" | "50013" | "50026" => VenueErrorKind::Unavailable,
+        "50004" => VenueErrorKind::Timeout,
+        // No such instrument, no such index, an instrument of another kind.
+        "51001" | "51014" | "51015" => VenueErrorKind::UnknownSymbol,
+        // Parameters: only the message says which.
+        "51000" if names("instid") => VenueErrorKind::UnknownSymbol,
+        "51000" if names("bar") || names("insttype") => VenueErrorKind::Unsupported,
+        // Not while trading is simulated.
+        "50038" => VenueErrorKind::Unsupported,
+        _ => return None,
+    })
+}
+
+fn kind_of_status(status: u16) -> VenueErrorKind {
+    match status {
+        // Of the firewall before the exchange.
+        403 => VenueErrorKind::Banned,
+        429 => VenueErrorKind::RateLimited,
+        408 | 504 => VenueErrorKind::Timeout,
+        404 => VenueErrorKind::Unsupported,
+        410 | 500.. => VenueErrorKind::Unavailable,
+        _ => VenueErrorKind::Refused,
+    }
+}
+
+/// A refusal that says its code.
+fn refused(reply: &Reply, envelope: &Envelope<'_>) -> VenueError {
+    let Envelope { code, msg } = envelope;
+    let kind = match (reply.status, kind_of_code(code, msg)) {
+        (_, Some(kind)) => kind,
+        (200..300, None) => VenueErrorKind::Refused,
+        (status, None) => kind_of_status(status),
+    };
+    let (said, code) = (preview(msg.as_bytes()), preview(code.as_bytes()));
+    left_alone(VenueError::new(NAME, kind, format!("{said} (code {code})")), reply)
+}
+
+/// For how long the exchange is to be left alone: as it says, or for as long as it counts calls.
+fn left_alone(error: VenueError, reply: &Reply) -> VenueError {
+    let unsaid = match error.kind() {
+        VenueErrorKind::Banned => Some(SHUT_OUT),
+        VenueErrorKind::RateLimited => Some(WINDOW),
+        _ => None,
+    };
+    match reply.retry_after.or(unsaid) {
+        Some(retry_after) => error.with_retry_after(retry_after),
+        None => error,
+    }
+}
+
+/// What a feed says instead of subscribing, or later.
+pub(super) fn subscription_refused(code: &str, said: &str) -> VenueError {
+    let kind = match code {
+        // No such channel, or none of this instrument.
+        "60018" => VenueErrorKind::UnknownSymbol,
+        "60014" => VenueErrorKind::RateLimited,
+        // Channels of another address.
+        "64001" => VenueErrorKind::Unsupported,
+        // An error of the system's, a service that is not available.
+        "63999" | "64003" | "50001" | "50026" => VenueErrorKind::Unavailable,
+        _ => VenueErrorKind::Refused,
+    };
+    let message = format!("{} (code {})", preview(said.as_bytes()), preview(code.as_bytes()));
+    let error = VenueError::new(NAME, kind, message);
+    if kind == VenueErrorKind::RateLimited { error.with_retry_after(WINDOW) } else { error }
+}
+
+/// An answer that could not be read.
+pub(super) fn malformed(body: &[u8], error: ParseError) -> VenueError {
+    refusal::malformed(NAME, body, error)
+}
+
+/// No feed, or no more of it.
+pub(super) fn feed_lost(error: SocketError) -> VenueError {
+    refusal::feed_lost(NAME, error, kind_of_status)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(status: u16, body: &str) -> Reply {
+        let body = body.to_owned().into_bytes().into();
+        Reply { status, retry_after: None, date: None, body }
+    }
+
+    #[test]
+    fn every_refusal_has_its_kind() {
+        use VenueErrorKind::*;
+        for (status, body, expected) in [
+            (
+                200,
+                r#"{"code":"51001","msg":"Instrument ID doesn't exist","data":[]}"#,
+                UnknownSymbol,
+            ),
+            (400, r#"{"code":"51000","msg":"Parameter instId error","data":[]}"#, UnknownSymbol),
+            (400, r#"{"code":"51000","msg":"Parameter bar error","data":[]}"#, Unsupported),
+            (400, r#"{"code":"51000","msg":"Parameter limit error","data":[]}"#, Refused),
+            (200, r#"{"code":"50011","msg":"Too Many Requests","data":[]}"#, RateLimited),
+            (429, r#"{"code":"50011","msg":"Too Many Requests","data":[]}"#, RateLimited),
+            (200, r#"{"code":"50061","msg":"Sub-account rate limit","data":[]}"#, RateLimited),
+            (429, r#"{"code":"50013","msg":"Systems are busy."}"#, Unavailable),
+            (503, r#"{"code":"50001","msg":"Service temporarily unavailable"}"#, Unavailable),
+            (500, r#"{"code":"50026","msg":"System error"}"#, Unavailable),
+            (410, r#"{"code":"50005","msg":"API is offline"}"#, Unavailable),
+            (400, r#"{"code":"50004","msg":"Endpoint request timeout"}"#, Timeout),
+            (200, r#"{"code":"50038","msg":"Unavailable in demo trading"}"#, Unsupported),
+            (200, r#"{"code":"99999"}"#, Refused),
+            (200, r#"{"code":"","msg":"","data":[]}"#, Refused),
+            (401, r#"{"code":"50103","msg":"OK-ACCESS-KEY can not be empty"}"#, Refused),
+            (200, "<html>maintenance</html>", Malformed),
+            (200, r#"{"data":[]}"#, Malformed),
+            (200, r#"{"code":0,"msg":"","data":[]}"#, Malformed),
+            (200, "[]", Malformed),
+            (200, "", Malformed),
+            (500, r#"{"code":"0","msg":"","data":[]}"#, Unavailable),
+            (403, "<html>error code: 1015</html>", Banned),
+            (429, "", RateLimited),
+            (404, "", Unsupported),
+            (502, "<html>", Unavailable),
+            (504, "", Timeout),
+            (301, "", Refused),
+        ] {
+            let error = answered(reply(status, body)).unwrap_err();
+            assert_eq!(error.kind(), expected, "{status} {body}");
+        }
+        assert!(answered(reply(200, r#"{"code":"0","msg":"","data":[]}"#)).is_ok());
+    }
+
+    #[test]
+    fn whoever_asked_too_often_is_told_for_how_long_to_wait() {
+        let wait = |reply| answered(reply).unwrap_err().retry_after().map(|wait| wait.as_secs());
+        assert_eq!(wait(reply(200, r#"{"code":"50011"}"#)), Some(2));
+        assert_eq!(wait(reply(429, "")), Some(2));
+        let said = Reply { retry_after: Some(Duration::from_secs(7)), ..reply(429, "") };
+        assert_eq!(wait(said), Some(7));
+        assert_eq!(wait(reply(403, "")), Some(300));
+        assert_eq!(wait(reply(500, "")), None);
+    }
+
+    #[test]
+    fn a_message_says_what_was_said_and_no_more() {
+        let error = answered(reply(200, r#"{"code":"51001","msg":"Instrument ID doesn't exist"}"#));
+        let text = error.unwrap_err().to_string();
+        assert_eq!(text, "okx: Instrument ID doesn't exist (code 51001) (unknown_symbol)");
+        let long = "x".repeat(10_000);
+        let long = format!(r#"{{"code":"{long}","msg":"{long}"}}"#);
+        assert!(answered(reply(200, &long)).unwrap_err().to_string().len() < 400);
+    }
+
+    #[test]
+    fn feeds_refuse_by_codes_of_their_own() {
+        use VenueErrorKind::*;
+        for (code, expected) in [
+            ("60018", UnknownSymbol),
+            ("60014", RateLimited),
+            ("64001", Unsupported),
+            ("63999", Unavailable),
+            ("60012", Refused),
+        ] {
+            assert_eq!(subscription_refused(code, "no").kind(), expected, "{code}");
+        }
+    }
+}

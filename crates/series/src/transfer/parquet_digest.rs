@@ -1,0 +1,170 @@
+//! What a file tells of its own rows: a digest of each column in each row group. Pages of Parquet
+//! may bear checksums, but the library writes none: without this a flipped bit would be a price.
+
+use std::collections::BTreeMap;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{
+    ArrowPrimitiveType, Decimal128Type, Float64Type, Int64Type, TimestampMillisecondType,
+};
+use arrow_array::{Array, PrimitiveArray, RecordBatch};
+use arrow_schema::{DataType, TimeUnit};
+use parquet::file::metadata::KeyValue;
+use xxhash_rust::xxh3::Xxh3;
+
+use super::ParquetError;
+use super::names::SERIES;
+
+/// Under this and a column's name lie the column's digests, one a row group.
+const DIGESTS: &str = "tiers.digest.";
+/// A row group has so many rows at most: so many are kept in memory until their digest is known.
+pub(super) const GROUP_ROWS_MAX: usize = 128 * 1024;
+
+/// The digests of the columns of a row group, while its rows go by: XXH3 of the values, each
+/// little-endian.
+pub(super) struct GroupDigest {
+    columns: Vec<Xxh3>,
+}
+
+impl GroupDigest {
+    pub(super) fn new(columns: usize) -> Self {
+        Self { columns: vec![Xxh3::new(); columns] }
+    }
+
+    /// More rows, however they are cut into batches.
+    pub(super) fn add(&mut self, batch: &RecordBatch) {
+        for (digest, array) in self.columns.iter_mut().zip(batch.columns()) {
+            add(digest, array);
+        }
+    }
+
+    /// The digests in the order of the columns; then it begins anew.
+    pub(super) fn finish(&mut self) -> Vec<u64> {
+        let digests = self.columns.iter().map(Xxh3::digest).collect();
+        self.columns.iter_mut().for_each(Xxh3::reset);
+        digests
+    }
+}
+
+/// Types that are never written count as nothing: what has become one of them is damaged.
+fn add(digest: &mut Xxh3, array: &dyn Array) {
+    match array.data_type() {
+        DataType::Float64 => {
+            values::<Float64Type, 8>(digest, array.as_primitive(), |value| {
+                value.to_bits().to_le_bytes()
+            });
+        }
+        DataType::Int64 => {
+            values::<Int64Type, 8>(digest, array.as_primitive(), i64::to_le_bytes);
+        }
+        DataType::Timestamp(TimeUnit::Millisecond, _) => {
+            values::<TimestampMillisecondType, 8>(digest, array.as_primitive(), i64::to_le_bytes);
+        }
+        DataType::Decimal128(_, scale) => {
+            digest.update(&scale.to_le_bytes());
+            values::<Decimal128Type, 16>(digest, array.as_primitive(), i128::to_le_bytes);
+        }
+        DataType::Boolean => {
+            for value in array.as_boolean() {
+                digest.update(&[value.map_or(2, u8::from)]);
+            }
+        }
+        DataType::Utf8 => {
+            for value in array.as_string::<i32>() {
+                digest.update(value.unwrap_or_default().as_bytes());
+                digest.update(b"\n");
+            }
+        }
+        _ => {}
+    }
+}
+
+fn values<T: ArrowPrimitiveType, const BYTES: usize>(
+    digest: &mut Xxh3,
+    array: &PrimitiveArray<T>,
+    bytes: impl Fn(T::Native) -> [u8; BYTES],
+) {
+    for value in array {
+        match value {
+            Some(value) => digest.update(&bytes(value)),
+            None => digest.update(b"null"),
+        }
+    }
+}
+
+/// What a file tells of itself.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    pub(super) series: Option<String>,
+    /// By the column's name, one a row group.
+    digests: BTreeMap<String, Vec<u64>>,
+}
+
+impl Told {
+    /// What is written into a file.
+    pub(super) fn write(column: &str, digests: &[u64]) -> KeyValue {
+        let digests: Vec<String> = digests.iter().map(|digest| format!("{digest:016x}")).collect();
+        KeyValue::new(format!("{DIGESTS}{column}"), digests.join(" "))
+    }
+
+    /// What was written into one with these columns and so many row groups.
+    pub(super) fn read(
+        entries: &[KeyValue],
+        columns: &[&str],
+        groups: usize,
+    ) -> Result<Self, ParquetError> {
+        let mut told = Self::default();
+        for KeyValue { key, value } in entries {
+            let value = value.as_deref().unwrap_or_default();
+            if key == SERIES {
+                told.series = Some(value.to_owned());
+            }
+            let Some(column) = key.strip_prefix(DIGESTS) else { continue };
+            let digests = value.split_whitespace().map(|text| u64::from_str_radix(text, 16).ok());
+            let digests: Option<Vec<u64>> = digests.collect();
+            let Some(digests) = digests.filter(|digests| digests.len() == groups) else {
+                let problem =
+                    format!("the digests of column `{column}` are not of {groups} row groups");
+                return Err(ParquetError::damaged(problem));
+            };
+            if !columns.contains(&column) {
+                let problem = format!("column `{column}` was written, and is not there");
+                return Err(ParquetError::damaged(problem));
+            }
+            told.digests.insert(column.to_owned(), digests);
+        }
+        if told.digests.is_empty() {
+            return Ok(told);
+        }
+        match columns.iter().find(|column| !told.digests.contains_key(**column)) {
+            Some(column) => {
+                Err(ParquetError::damaged(format!("column `{column}` was not written")))
+            }
+            None if told.series.is_none() => Err(ParquetError::damaged("no series is named")),
+            None => Ok(told),
+        }
+    }
+
+    /// Whether it tells what its rows are.
+    pub(super) fn is_checked(&self) -> bool {
+        !self.digests.is_empty()
+    }
+
+    /// Whether a row group has the rows that were written to it.
+    pub(super) fn check(&self, group: usize, batches: &[RecordBatch]) -> Result<(), ParquetError> {
+        let Some(first) = batches.first() else {
+            return Err(ParquetError::damaged(format!("row group {group} has no rows")));
+        };
+        let fields = first.schema_ref().fields();
+        let mut digest = GroupDigest::new(fields.len());
+        batches.iter().for_each(|batch| digest.add(batch));
+        for (field, found) in fields.iter().zip(digest.finish()) {
+            let written = self.digests.get(field.name()).and_then(|digests| digests.get(group));
+            if written != Some(&found) {
+                let problem = format!("column `{}` of row group {group}", field.name());
+                return Err(ParquetError::damaged(problem + " is not what was written"));
+            }
+        }
+        Ok(())
+    }
+}
