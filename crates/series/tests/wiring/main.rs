@@ -7,9 +7,9 @@ mod bugs;
 mod clock;
 #[cfg(feature = "arrow")]
 mod columns;
+mod depth;
 #[cfg(any(feature = "csv", feature = "arrow"))]
 mod histories;
-mod depth;
 mod kill;
 mod known;
 mod listing;
