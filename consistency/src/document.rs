@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use tiers::core::entry::Codec;
 use tiers::core::key::KeyFields;
 use tiers::core::node::{Node, NodeDefinition, TierDefinition};
+use tiers::policy::write_behind::{Destination, WriteBehind};
 
 use crate::history::Place;
 
@@ -15,6 +16,10 @@ pub(crate) const KEYS: usize = 48;
 pub(crate) const OWNED_FROM: usize = 40;
 /// How many tags the keys of a chain share.
 pub(crate) const GROUPS: usize = 6;
+/// How many documents of a chain a process may have queued: what is lost with it at most.
+pub(crate) const QUEUED_MAX: usize = 8;
+/// For how long they wait: long enough that much happens in between.
+const DELAY: Duration = Duration::from_millis(500);
 /// How long documents live: longer than any run, so that nothing ends but by invalidation.
 const TTL: Duration = Duration::from_secs(3600);
 
@@ -24,6 +29,9 @@ pub(crate) struct Chain {
     pub(crate) name: &'static str,
     /// Nearest first, by the names in [`tier`].
     pub(crate) tiers: &'static [&'static str],
+    /// Where its documents are written later. Each of them is by one process alone, in the order of its
+    /// versions; all of them invalidate it.
+    pub(crate) later: Option<Destination>,
 }
 
 /// The storages by the names under which each process registers them.
@@ -40,15 +48,34 @@ pub(crate) mod tier {
 
 /// All chains, in an order of tiers that fits every one of them.
 pub(crate) const CHAINS: &[Chain] = &[
-    Chain { name: "whole", tiers: &[tier::MEMORY, tier::REDIS, tier::POSTGRES] },
-    Chain { name: "servers", tiers: &[tier::REDIS, tier::POSTGRES] },
-    Chain { name: "own", tiers: &[tier::MEMORY, tier::OWN_FILE, tier::REDIS] },
-    Chain { name: "file", tiers: &[tier::MEMORY, tier::FILE] },
-    Chain { name: "near-file", tiers: &[tier::FILE, tier::POSTGRES] },
-    Chain { name: "redis", tiers: &[tier::REDIS] },
+    Chain::at_once("whole", &[tier::MEMORY, tier::REDIS, tier::POSTGRES]),
+    Chain::at_once("servers", &[tier::REDIS, tier::POSTGRES]),
+    Chain::at_once("own", &[tier::MEMORY, tier::OWN_FILE, tier::REDIS]),
+    Chain::at_once("file", &[tier::MEMORY, tier::FILE]),
+    Chain::at_once("near-file", &[tier::FILE, tier::POSTGRES]),
+    Chain::at_once("redis", &[tier::REDIS]),
+    Chain::later("brought", &[tier::MEMORY, tier::REDIS, tier::POSTGRES], Destination::Storages),
+    Chain::later("home", &[tier::MEMORY, tier::REDIS], Destination::Source),
 ];
 
 impl Chain {
+    const fn at_once(name: &'static str, tiers: &'static [&'static str]) -> Self {
+        Self { name, tiers, later: None }
+    }
+
+    const fn later(
+        name: &'static str,
+        tiers: &'static [&'static str],
+        destination: Destination,
+    ) -> Self {
+        Self { name, tiers, later: Some(destination) }
+    }
+
+    /// Whether nobody invalidates this key of it, so that the process which has queued it reads it.
+    pub(crate) fn is_left_alone(&self, key: usize) -> bool {
+        self.later == Some(Destination::Source) && key >= OWNED_FROM
+    }
+
     /// The tiers that every process reaches.
     pub(crate) fn shared(&self) -> impl Iterator<Item = &'static str> {
         self.tiers.iter().copied().filter(|name| !is_local(name))
@@ -59,6 +86,19 @@ impl Chain {
         NodeDefinition::new(self.name, format!("{}:{{key}}", self.name))
             .tiers(tiers.map(|name| TierDefinition::new(name).ttl(TTL)))
             .load_timeout(Some(Duration::from_secs(2)))
+    }
+
+    /// As [`definition`](Self::definition) through all of its tiers, with its queue.
+    pub(crate) fn whole(&self) -> NodeDefinition {
+        let definition = self.definition(self.tiers.iter().copied());
+        let options = match self.later {
+            None => return definition,
+            Some(Destination::Storages) => WriteBehind::to_storages(),
+            Some(Destination::Source) => WriteBehind::to_source(),
+        };
+        // A store that was given up for its time might come to the source after a newer one.
+        let definition = definition.load_timeout(Some(Duration::from_secs(30)));
+        definition.write_behind(options.queued_max(QUEUED_MAX).delay(DELAY))
     }
 }
 
@@ -112,7 +152,7 @@ impl Node for DocumentNode {
     type Value = Document;
 
     fn definition() -> NodeDefinition {
-        CHAINS[0].definition(CHAINS[0].tiers.iter().copied())
+        CHAINS[0].whole()
     }
 
     fn key_fields(&self, fields: &mut KeyFields<'_>) {
@@ -124,7 +164,9 @@ impl Node for DocumentNode {
     }
 
     fn tags(&self, labels: &mut Vec<String>) {
-        labels.push(group_label(self.0.chain, group_of(self.0.key)));
+        if !CHAINS[self.0.chain].is_left_alone(self.0.key) {
+            labels.push(group_label(self.0.chain, group_of(self.0.key)));
+        }
     }
 }
 
@@ -146,5 +188,16 @@ mod tests {
     fn two_chains_have_two_shared_tiers() {
         let shared = CHAINS.iter().filter(|chain| chain.shared().count() == 2).count();
         assert!(shared >= 2);
+    }
+
+    #[test]
+    fn chains_write_later_to_both_and_no_more_than_their_bound() {
+        let queued = CHAINS.iter().filter_map(|chain| chain.whole().write_behind);
+        let queued: Vec<WriteBehind> = queued.collect();
+        assert_eq!(
+            queued.iter().map(|options| options.to).collect::<Vec<_>>(),
+            [Destination::Storages, Destination::Source]
+        );
+        assert!(queued.iter().all(|options| options.queued_max == QUEUED_MAX));
     }
 }

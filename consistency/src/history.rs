@@ -27,8 +27,9 @@ pub(crate) struct Place {
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// An invalidation returned done at this time: nothing older than these versions comes back.
-    Done { at: u64, versions: Vec<(Place, u64)> },
+    /// An invalidation that began and returned done at these times: nothing older than these versions
+    /// comes back.
+    Done { began: u64, at: u64, versions: Vec<(Place, u64)> },
     /// A change returned at this time, by which this process alone is promised something.
     OwnDone { at: u64, place: Place, version: u64 },
     /// A read that began and ended at these times gave this version.
@@ -37,6 +38,18 @@ pub(crate) enum Event {
     Held { began: u64, tier: String, place: Place, version: u64 },
     /// A value came out that was never put in, in these words.
     Torn { place: Place, what: String },
+    /// A version is about to be brought: accepted to be written to the storages later.
+    Brings { place: Place, version: u64 },
+    /// That it was accepted was told at this time.
+    Brought { at: u64, place: Place, version: u64 },
+    /// A document was accepted to be written to the source later.
+    Accepted { place: Place, version: u64 },
+    /// A flush returned, and said of this document that it was written.
+    Flushed { place: Place, version: u64 },
+    /// The process has closed, and said that nothing was lost.
+    Closed,
+    /// The source got this version from this life of a process.
+    Stored { process: usize, life: u32, place: Place, version: u64 },
     /// So many operations were done, and so many of them failed, by what the servers suffered.
     Tally { operations: u64, failed: u64 },
 }
@@ -44,12 +57,12 @@ pub(crate) enum Event {
 impl Event {
     fn line(&self) -> String {
         match self {
-            Self::Done { at, versions } => {
+            Self::Done { began, at, versions } => {
                 let versions: Vec<String> = versions
                     .iter()
                     .map(|(place, version)| format!("{}:{}:{version}", place.chain, place.key))
                     .collect();
-                format!("done {at} {}", versions.join(","))
+                format!("done {began} {at} {}", versions.join(","))
             }
             Self::OwnDone { at, place, version } => {
                 format!("own {at} {} {} {version}", place.chain, place.key)
@@ -59,6 +72,22 @@ impl Event {
             }
             Self::Held { began, tier, place, version } => {
                 format!("held {began} {tier} {} {} {version}", place.chain, place.key)
+            }
+            Self::Brings { place, version } => {
+                format!("brings {} {} {version}", place.chain, place.key)
+            }
+            Self::Brought { at, place, version } => {
+                format!("brought {at} {} {} {version}", place.chain, place.key)
+            }
+            Self::Accepted { place, version } => {
+                format!("accepted {} {} {version}", place.chain, place.key)
+            }
+            Self::Flushed { place, version } => {
+                format!("flushed {} {} {version}", place.chain, place.key)
+            }
+            Self::Closed => "closed".to_owned(),
+            Self::Stored { process, life, place, version } => {
+                format!("stored {process} {life} {} {} {version}", place.chain, place.key)
             }
             Self::Torn { place, what } => format!("torn {} {} {what}", place.chain, place.key),
             Self::Tally { operations, failed } => format!("tally {operations} {failed}"),
@@ -70,7 +99,11 @@ impl Event {
         let kind = words.next().unwrap_or_default();
         let mut word = || words.next().context("a word is missing");
         Ok(match kind {
-            "done" => Self::Done { at: word()?.parse()?, versions: parse_versions(word()?)? },
+            "done" => Self::Done {
+                began: word()?.parse()?,
+                at: word()?.parse()?,
+                versions: parse_versions(word()?)?,
+            },
             "own" => Self::OwnDone {
                 at: word()?.parse()?,
                 place: Place { chain: word()?.parse()?, key: word()?.parse()? },
@@ -92,6 +125,30 @@ impl Event {
                 let place = Place { chain: word()?.parse()?, key: word()?.parse()? };
                 Self::Torn { place, what: words.collect::<Vec<_>>().join(" ") }
             }
+            "brings" => Self::Brings {
+                place: Place { chain: word()?.parse()?, key: word()?.parse()? },
+                version: word()?.parse()?,
+            },
+            "brought" => Self::Brought {
+                at: word()?.parse()?,
+                place: Place { chain: word()?.parse()?, key: word()?.parse()? },
+                version: word()?.parse()?,
+            },
+            "accepted" => Self::Accepted {
+                place: Place { chain: word()?.parse()?, key: word()?.parse()? },
+                version: word()?.parse()?,
+            },
+            "flushed" => Self::Flushed {
+                place: Place { chain: word()?.parse()?, key: word()?.parse()? },
+                version: word()?.parse()?,
+            },
+            "closed" => Self::Closed,
+            "stored" => Self::Stored {
+                process: word()?.parse()?,
+                life: word()?.parse()?,
+                place: Place { chain: word()?.parse()?, key: word()?.parse()? },
+                version: word()?.parse()?,
+            },
             "tally" => Self::Tally { operations: word()?.parse()?, failed: word()?.parse()? },
             other => bail!("`{other}` is no kind of event"),
         })
@@ -108,6 +165,11 @@ fn parse_versions(text: &str) -> anyhow::Result<Vec<(Place, u64)>> {
     text.split(',').map(one).collect()
 }
 
+/// By which a history is named that is of this life of a process.
+pub(crate) fn name_of(process: usize, life: u32) -> String {
+    format!("history-{process}-{life}")
+}
+
 /// The history of one process while it is written.
 #[derive(Debug)]
 pub(crate) struct Recorder(Mutex<BufWriter<File>>);
@@ -115,7 +177,16 @@ pub(crate) struct Recorder(Mutex<BufWriter<File>>);
 impl Recorder {
     /// A new file, named by which process it is of and how often that was started.
     pub(crate) fn create(folder: &Path, process: usize, life: u32) -> anyhow::Result<Self> {
-        let path = folder.join(format!("history-{process}-{life}.txt"));
+        Self::named(folder, &name_of(process, life))
+    }
+
+    /// That of the source of truth.
+    pub(crate) fn of_source(folder: &Path) -> anyhow::Result<Self> {
+        Self::named(folder, "history-source")
+    }
+
+    fn named(folder: &Path, name: &str) -> anyhow::Result<Self> {
+        let path = folder.join(format!("{name}.txt"));
         let file = File::create_new(&path).with_context(|| format!("cannot make {path:?}"))?;
         Ok(Self(Mutex::new(BufWriter::new(file))))
     }
@@ -173,11 +244,21 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = Place { chain: 1, key: 22 };
         let events = [
-            Event::Done { at: 7, versions: vec![(place, 3), (Place { chain: 0, key: 1 }, 9)] },
+            Event::Done {
+                began: 6,
+                at: 7,
+                versions: vec![(place, 3), (Place { chain: 0, key: 1 }, 9)],
+            },
             Event::OwnDone { at: 8, place, version: 4 },
             Event::Read { began: 9, ended: 10, place, version: 4 },
             Event::Held { began: 11, tier: "redis".to_owned(), place, version: 4 },
             Event::Torn { place, what: "of another key".to_owned() },
+            Event::Brings { place, version: 5 },
+            Event::Brought { at: 12, place, version: 5 },
+            Event::Accepted { place, version: 5 },
+            Event::Stored { process: 2, life: 1, place, version: 5 },
+            Event::Flushed { place, version: 5 },
+            Event::Closed,
             Event::Tally { operations: 5, failed: 1 },
         ];
         let recorder = Recorder::create(folder.path(), 2, 1).unwrap();

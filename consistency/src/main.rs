@@ -151,12 +151,15 @@ fn told(verdict: &Verdict) -> String {
         eprintln!("{violation}");
     }
     format!(
-        "{} operations, {} failed, {} promises, {} reads and {} looks checked, {} violations",
+        "{} operations, {} failed, {} promises, {} reads and {} looks checked, {} queued for the source, \
+         {} lost, {} violations",
         verdict.operations,
         verdict.failed,
         verdict.promises,
         verdict.reads,
         verdict.looks,
+        verdict.accepted,
+        verdict.lost,
         verdict.violations.len(),
     )
 }

@@ -11,10 +11,12 @@ use tiers::backplane::Backplane;
 use tiers::cache::{Backend, Cache, Invalidation};
 use tiers::error::Error;
 use tiers::handle::Handle;
-use tiers::source::{LoadError, source_fn};
+use tiers::node::NodeDefinition;
+use tiers::policy::write_behind::Destination;
+use tiers::source::{LoadError, Loaded};
 
 use crate::document::{
-    CHAINS, Chain, Document, DocumentNode, KEYS, OWNED_FROM, group_label, group_of, tier,
+    CHAINS, Document, DocumentNode, KEYS, OWNED_FROM, group_label, group_of, tier,
 };
 use crate::history::{Event, Place, Recorder, now_ns};
 use crate::schedule::{Operation, operations};
@@ -120,12 +122,13 @@ impl Process {
         let cache = open_cache(&options, &tier_names()).await?;
         let mut chains = Vec::new();
         for (at, chain) in CHAINS.iter().enumerate() {
-            let handle = bind(&cache, chain, chain.tiers, &source)?;
+            let handle = bind(&cache, chain.whole(), &options, &source)?;
             let mut looks = Vec::new();
             for name in chain.shared() {
                 // A cache of its own sees the tier as it is, whatever this process keeps from it.
                 let alone = open_cache(&options, &[name]).await?;
-                looks.push((name, bind(&alone, &CHAINS[at], &[name], &source)?));
+                let definition = CHAINS[at].definition([name].into_iter());
+                looks.push((name, bind(&alone, definition, &options, &source)?));
             }
             chains.push(Documents { handle, looks });
         }
@@ -186,39 +189,45 @@ impl Process {
                 Ok(())
             }
             Operation::Invalidate(place) => {
-                let version = self.source.write(*place).await?;
+                let version = self.newer(*place).await?;
+                let began = now_ns();
                 let done = self.handle(*place).invalidate(&DocumentNode(*place)).await?;
-                self.record_done(&done, vec![(*place, version)]);
+                self.record_done(began, &done, vec![(*place, version)]);
                 Ok(())
             }
             Operation::Expire(place) => {
-                let version = self.source.write(*place).await?;
+                let version = self.newer(*place).await?;
+                let began = now_ns();
                 let done = self.handle(*place).expire(&DocumentNode(*place)).await?;
-                self.record_done(&done, vec![(*place, version)]);
+                self.record_done(began, &done, vec![(*place, version)]);
                 Ok(())
             }
             Operation::InvalidateGroup { chain, group } => {
                 let keys = (0..OWNED_FROM).filter(|key| group_of(*key) == *group);
                 let versions = self.change(*chain, keys.step_by(2)).await?;
+                let began = now_ns();
                 let done = self.cache.invalidate_tag(&group_label(*chain, *group)).await?;
-                self.record_done(&done, versions);
+                self.record_done(began, &done, versions);
                 Ok(())
             }
             Operation::InvalidatePattern { chain, digit } => {
                 let keys = (0..OWNED_FROM).filter(|key| key % 10 == *digit);
                 let versions = self.change(*chain, keys.step_by(2)).await?;
                 let pattern = format!("{}:*{digit}", CHAINS[*chain].name);
+                let began = now_ns();
                 let done = self.chains[*chain].handle.invalidate_pattern(&pattern).await?;
-                self.record_done(&done, versions);
+                self.record_done(began, &done, versions);
                 Ok(())
             }
             Operation::Clear(place) => {
-                let version = self.source.write(*place).await?;
+                let version = self.newer(*place).await?;
+                let began = now_ns();
                 let done = self.handle(*place).clear().await?;
-                self.record_done(&done, vec![(*place, version)]);
+                self.record_done(began, &done, vec![(*place, version)]);
                 Ok(())
             }
             Operation::Update(place) => self.update(*place).await,
+            Operation::Queue { place, flush } => self.queue(*place, *flush).await,
             Operation::Set(place) => {
                 let _one = self.setting[place.chain * KEYS + place.key].lock().await;
                 let version = self.source.write(*place).await?;
@@ -264,6 +273,45 @@ impl Process {
         }
     }
 
+    /// The version that an invalidation promises: a new one, or the one there is where a process of its
+    /// own gives them to the source.
+    async fn newer(&self, place: Place) -> anyhow::Result<u64> {
+        match CHAINS[place.chain].later {
+            Some(Destination::Source) => self.source.read(place).await,
+            Some(Destination::Storages) | None => self.source.write(place).await,
+        }
+    }
+
+    /// Has a new version written later. What is noted of it is on disk before it may be lost.
+    async fn queue(&self, place: Place, flush: bool) -> anyhow::Result<()> {
+        let _one = self.setting[place.chain * KEYS + place.key].lock().await;
+        let (node, handle) = (DocumentNode(place), self.handle(place));
+        if CHAINS[place.chain].later != Some(Destination::Source) {
+            let version = self.source.write(place).await?;
+            self.recorder.record(&Event::Brings { place, version });
+            self.recorder.flush()?;
+            handle.write_behind(&node, Document::new(place, version)).await?;
+            self.recorder.record(&Event::Brought { at: now_ns(), place, version });
+            self.recorder.flush()?;
+            if flush {
+                let _ = handle.flush_node(&node).await?;
+            }
+            return Ok(());
+        }
+        let version = self.source.draw(place).await?;
+        handle.write_behind(&node, Document::new(place, version)).await?;
+        let at = now_ns();
+        self.recorder.record(&Event::Accepted { place, version });
+        self.recorder.flush()?;
+        if CHAINS[place.chain].is_left_alone(place.key) {
+            self.recorder.record(&Event::OwnDone { at, place, version });
+        }
+        if flush && handle.flush_node(&node).await?.is_complete() {
+            self.recorder.record(&Event::Flushed { place, version });
+        }
+        Ok(())
+    }
+
     /// Makes new versions of some keys.
     async fn change(
         &self,
@@ -273,7 +321,7 @@ impl Process {
         let mut versions = Vec::new();
         for key in keys {
             let place = Place { chain, key };
-            versions.push((place, self.source.write(place).await?));
+            versions.push((place, self.newer(place).await?));
         }
         Ok(versions)
     }
@@ -291,9 +339,9 @@ impl Process {
         Ok(())
     }
 
-    fn record_done(&self, done: &Invalidation, versions: Vec<(Place, u64)>) {
+    fn record_done(&self, began: u64, done: &Invalidation, versions: Vec<(Place, u64)>) {
         if done.is_done() && !versions.is_empty() {
-            self.recorder.record(&Event::Done { at: now_ns(), versions });
+            self.recorder.record(&Event::Done { began, at: now_ns(), versions });
         }
     }
 
@@ -304,7 +352,7 @@ impl Process {
         self.recorder.record(&if CHAINS[place.chain].shared().count() > 1 {
             Event::OwnDone { at, place, version }
         } else {
-            Event::Done { at, versions: vec![(place, version)] }
+            Event::Done { began: at, at, versions: vec![(place, version)] }
         });
     }
 
@@ -339,7 +387,10 @@ impl Process {
         self.recorder.flush().context("the history cannot be written")?;
         self.source.did(self.options.process, operations % REPORT_EVERY).await?;
         // What is pending is lost with the process, as the documentation says.
-        let _ = self.cache.close().await;
+        if self.cache.close().await.is_ok() {
+            self.recorder.record(&Event::Closed);
+            self.recorder.flush().context("the history cannot be written")?;
+        }
         Ok(())
     }
 }
@@ -389,23 +440,35 @@ async fn open_cache(options: &Options, tiers: &[&'static str]) -> anyhow::Result
 
 fn bind(
     cache: &Cache,
-    chain: &'static Chain,
-    tiers: &[&'static str],
+    definition: NodeDefinition,
+    options: &Options,
     source: &Arc<Source>,
 ) -> anyhow::Result<Handle<DocumentNode>> {
-    let source = Arc::clone(source);
-    let load = move |DocumentNode(place): DocumentNode| {
-        let source = Arc::clone(&source);
-        async move {
-            let version = source.read(place).await.map_err(told)?;
-            // What was read gets older while it is on its way.
-            if fastrand::bool() {
-                tokio::time::sleep(Duration::from_micros(fastrand::u64(..4000))).await;
-            }
-            Ok::<_, LoadError>(Document::new(place, version))
+    let (process, life) = (options.process, options.life);
+    Ok(cache.bind_as(definition, Documented { source: Arc::clone(source), process, life })?)
+}
+
+/// The source of truth as the source of a cache.
+struct Documented {
+    source: Arc<Source>,
+    process: usize,
+    life: u32,
+}
+
+impl tiers::source::Source<DocumentNode> for Documented {
+    async fn load(&self, node: &DocumentNode) -> Result<Loaded<Document>, LoadError> {
+        let version = self.source.read(node.0).await.map_err(told)?;
+        // What was read gets older while it is on its way.
+        if fastrand::bool() {
+            tokio::time::sleep(Duration::from_micros(fastrand::u64(..4000))).await;
         }
-    };
-    Ok(cache.bind_as(chain.definition(tiers.iter().copied()), source_fn(load))?)
+        Ok(Loaded::new(Document::new(node.0, version)))
+    }
+
+    async fn store(&self, node: &DocumentNode, document: &Document) -> Result<(), LoadError> {
+        let stored = self.source.store(node.0, document.version, self.process, self.life);
+        stored.await.map_err(told)
+    }
 }
 
 fn told(error: anyhow::Error) -> LoadError {

@@ -12,7 +12,7 @@ use tokio::process::{Child, Command};
 
 use crate::checker::{Verdict, check};
 use crate::document::{CHAINS, KEYS};
-use crate::history::read_all;
+use crate::history::{Recorder, read_all};
 use crate::schedule::{Fault, Remote, TimedFault, faults};
 use crate::source::Truth;
 
@@ -139,7 +139,8 @@ impl Processes {
 pub(crate) async fn run(plan: Plan, servers: &Servers, folder: &Path) -> anyhow::Result<Verdict> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let source = listener.local_addr()?.to_string();
-    let truth = Arc::new(Truth::new(CHAINS.len(), KEYS, plan.processes + 1));
+    let recorder = Recorder::of_source(folder)?;
+    let truth = Arc::new(Truth::new(CHAINS.len(), KEYS, plan.processes + 1, recorder));
     let serving = tokio::spawn(Arc::clone(&truth).serve(listener));
     let (redis, postgres) = servers.urls();
     let arguments = [
@@ -182,6 +183,7 @@ pub(crate) async fn run(plan: Plan, servers: &Servers, folder: &Path) -> anyhow:
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     serving.abort();
+    truth.flush()?;
     let verdict = check(&read_all(folder)?, plan.bound);
     Ok(Verdict { operations: truth.done(), ..verdict })
 }

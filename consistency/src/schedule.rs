@@ -1,5 +1,7 @@
 //! What is done, and what goes wrong, as it follows from a seed.
 
+use tiers::policy::write_behind::Destination;
+
 use crate::document::{CHAINS, GROUPS, KEYS, OWNED_FROM};
 use crate::history::Place;
 
@@ -17,6 +19,9 @@ pub(crate) enum Operation {
     /// Looks at what each shared tier of the chain holds.
     Look(Place),
     /// Changes the source, then invalidates by key.
+    ///
+    /// Of what is written to the source later it changes nothing: what is promised is the version that
+    /// the source had before.
     Invalidate(Place),
     /// Changes the source, then ends the freshness.
     Expire(Place),
@@ -30,6 +35,9 @@ pub(crate) enum Operation {
     Update(Place),
     /// Changes the source, then stores the value; of a key that no other process changes.
     Set(Place),
+    /// Makes a new version and accepts it to be written later; of a key of which no other process does
+    /// so. Waits until it is written, if told to.
+    Queue { place: Place, flush: bool },
 }
 
 /// What happens to the world around the processes.
@@ -81,7 +89,23 @@ fn operation(random: &mut fastrand::Rng, process: usize, processes: usize) -> Op
     let any = random.usize(..KEYS).min(random.usize(..KEYS));
     let changed = random.usize(..OWNED_FROM).min(random.usize(..OWNED_FROM));
     let (place, to_change) = (Place { chain, key: any }, Place { chain, key: changed });
-    match random.u32(..1000) {
+    let kind = random.u32(..1000);
+    if let Some(to) = CHAINS[chain].later {
+        match kind {
+            540..640 | 954.. => {
+                let own: Vec<usize> = (0..KEYS).filter(|key| key % processes == process).collect();
+                let key = own[random.usize(..own.len()).min(random.usize(..own.len()))];
+                return Operation::Queue {
+                    place: Place { chain, key },
+                    flush: random.u8(..8) == 0,
+                };
+            }
+            // What names everything names what is to be left alone, too.
+            945..954 if to == Destination::Source => return Operation::Invalidate(to_change),
+            _ => {}
+        }
+    }
+    match kind {
         0..640 => Operation::Get(place),
         640..690 => {
             let keys = (0..random.usize(2..8)).map(|_| random.usize(..KEYS)).collect();
@@ -149,6 +173,12 @@ mod tests {
                 match operation {
                     Operation::Set(place) => {
                         assert!(place.key >= OWNED_FROM && place.key % 3 == process);
+                    }
+                    Operation::Queue { place, .. } => {
+                        assert!(CHAINS[place.chain].later.is_some() && place.key % 3 == process);
+                    }
+                    Operation::InvalidatePattern { chain, .. } => {
+                        assert_ne!(CHAINS[chain].later, Some(Destination::Source));
                     }
                     Operation::Invalidate(place)
                     | Operation::Expire(place)

@@ -1,7 +1,8 @@
 //! The source of truth: a version for each place, held by the coordinator, which is never killed.
 //!
-//! A line asks for it, and a line answers: `read 0 7` and `write 0 7` are answered by the version
-//! (`write` makes a new one), `did 12` tells of work that was done and is not answered.
+//! A line asks for it, and a line answers: `read 0 7`, `write 0 7` and `draw 0 7` are answered by the
+//! version (`write` makes a new one, `draw` one that is to be stored later), `store 0 7 12 1 0` stores
+//! one for a life of a process, `did 1 12` tells of work that was done and is not answered.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,21 +11,44 @@ use anyhow::{Context as _, bail};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::history::Place;
+use crate::history::{Event, Place, Recorder};
 
 /// The versions of all places, and how much work was told to be done.
 #[derive(Debug)]
 pub(crate) struct Truth {
-    versions: Vec<Vec<AtomicU64>>,
+    versions: Vec<Vec<Versions>>,
+    /// What was stored is noted here.
+    recorder: Recorder,
     /// Operations done, by process.
     done: Vec<AtomicU64>,
 }
 
+/// Those of one place.
+#[derive(Debug)]
+struct Versions {
+    /// What it has.
+    now: AtomicU64,
+    /// The highest that was made.
+    made: AtomicU64,
+}
+
+impl Versions {
+    fn make(&self) -> u64 {
+        self.made.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    fn store(&self, version: u64) -> u64 {
+        self.now.fetch_max(version, Ordering::SeqCst).max(version)
+    }
+}
+
 impl Truth {
-    pub(crate) fn new(chains: usize, keys: usize, processes: usize) -> Self {
-        let versions = |_| (0..keys).map(|_| AtomicU64::new(1)).collect();
+    pub(crate) fn new(chains: usize, keys: usize, processes: usize, recorder: Recorder) -> Self {
+        let one = || Versions { now: AtomicU64::new(1), made: AtomicU64::new(1) };
+        let versions = |_| (0..keys).map(|_| one()).collect();
         Self {
             versions: (0..chains).map(versions).collect(),
+            recorder,
             done: (0..processes).map(|_| AtomicU64::new(0)).collect(),
         }
     }
@@ -37,6 +61,11 @@ impl Truth {
     /// Operations that one process has done, in all its lives.
     pub(crate) fn done_by(&self, process: usize) -> u64 {
         self.done[process].load(Ordering::Relaxed)
+    }
+
+    /// Has on disk what was stored.
+    pub(crate) fn flush(&self) -> std::io::Result<()> {
+        self.recorder.flush()
     }
 
     /// Answers a line; none for one that wants no answer.
@@ -56,14 +85,22 @@ impl Truth {
             process.fetch_add(second as u64, Ordering::Relaxed);
             return Ok(None);
         }
-        let version = self
+        let versions = self
             .versions
             .get(first)
             .and_then(|chain| chain.get(second))
             .context("there is no such place")?;
         match kind {
-            "read" => Ok(Some(version.load(Ordering::SeqCst))),
-            "write" => Ok(Some(version.fetch_add(1, Ordering::SeqCst) + 1)),
+            "read" => Ok(Some(versions.now.load(Ordering::SeqCst))),
+            "write" => Ok(Some(versions.store(versions.make()))),
+            "draw" => Ok(Some(versions.make())),
+            "store" => {
+                let version = number()? as u64;
+                let (process, life) = (number()?, u32::try_from(number()?)?);
+                let place = Place { chain: first, key: second };
+                self.recorder.record(&Event::Stored { process, life, place, version });
+                Ok(Some(versions.store(version)))
+            }
             other => bail!("`{other}` is not known"),
         }
     }
@@ -111,6 +148,24 @@ impl Source {
         self.ask(&format!("write {} {}\n", place.chain, place.key)).await
     }
 
+    /// Makes a new version that is to be stored later.
+    pub(crate) async fn draw(&self, place: Place) -> anyhow::Result<u64> {
+        self.ask(&format!("draw {} {}\n", place.chain, place.key)).await
+    }
+
+    /// Stores a version for a life of a process; what is older than the newest is of no effect.
+    pub(crate) async fn store(
+        &self,
+        place: Place,
+        version: u64,
+        process: usize,
+        life: u32,
+    ) -> anyhow::Result<()> {
+        let Place { chain, key } = place;
+        self.ask(&format!("store {chain} {key} {version} {process} {life}\n")).await?;
+        Ok(())
+    }
+
     pub(crate) async fn did(&self, process: usize, operations: u64) -> anyhow::Result<()> {
         let mut connection = self.connection().await?;
         let line = format!("did {process} {operations}\n");
@@ -152,7 +207,9 @@ mod tests {
     async fn versions_grow_by_writes_and_work_is_counted_by_process() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let source = Source::new(listener.local_addr().unwrap().to_string());
-        let truth = Arc::new(Truth::new(2, 3, 2));
+        let folder = tempfile::tempdir().unwrap();
+        let recorder = Recorder::of_source(folder.path()).unwrap();
+        let truth = Arc::new(Truth::new(2, 3, 2, recorder));
         tokio::spawn(Arc::clone(&truth).serve(listener));
         let (place, other) = (Place { chain: 1, key: 2 }, Place { chain: 0, key: 2 });
         source.did(1, 5).await.unwrap();
@@ -166,5 +223,16 @@ mod tests {
         // The same connection answers in order: what it was told before is counted.
         source.read(place).await.unwrap();
         assert_eq!((truth.done(), truth.done_by(1)), (8, 7));
+        // What is drawn counts when it is stored, in whatever order.
+        assert_eq!(source.draw(other).await.unwrap(), 2);
+        assert_eq!(source.draw(other).await.unwrap(), 3);
+        assert_eq!(source.read(other).await.unwrap(), 1);
+        source.store(other, 3, 1, 0).await.unwrap();
+        source.store(other, 2, 1, 0).await.unwrap();
+        assert_eq!(source.read(other).await.unwrap(), 3);
+        truth.flush().unwrap();
+        let histories = crate::history::read_all(folder.path()).unwrap();
+        let stored = |version| Event::Stored { process: 1, life: 0, place: other, version };
+        assert_eq!(histories[0].events, [stored(3), stored(2)]);
     }
 }

@@ -118,20 +118,28 @@ fn messages_of_both_against_each_other() {
     });
 }
 
+async fn a_lost_log_against_readers(warm: Warm) {
+    let log = log();
+    let world = World::following(&log, warm).await;
+    all([
+        task(&world.b, |b| async move {
+            b.get().await;
+        }),
+        task(&world.a, |a| async move { a.change().await }),
+        task(&log, |log| async move { log.lose_everything() }),
+    ])
+    .await;
+    world.settle_followed(&log).await;
+}
+
 /// A log that was lost is a gap, and memory is forgotten whatever stood in it.
 #[test]
-fn a_lost_log_against_readers() {
-    check(|| async {
-        let log = log();
-        let world = World::following(&log, Warm::All).await;
-        all([
-            task(&world.b, |b| async move {
-                b.get().await;
-            }),
-            task(&world.a, |a| async move { a.change().await }),
-            task(&log, |log| async move { log.lose_everything() }),
-        ])
-        .await;
-        world.settle_followed(&log).await;
-    });
+fn a_lost_log_against_readers_all_tiers_warm() {
+    check(|| a_lost_log_against_readers(Warm::All));
+}
+
+/// So is what readers were about to put there.
+#[test]
+fn a_lost_log_against_readers_far_tier_warm() {
+    check(|| a_lost_log_against_readers(Warm::Far));
 }

@@ -214,7 +214,8 @@ impl World {
         Self { a, b, source }
     }
 
-    /// Two processes with memory each, which hear of each other by this log.
+    /// Two processes with memory each, which hear of each other by this log. The memory of the second
+    /// is warm if all tiers are.
     pub(crate) async fn following(log: &InProcessLog, warm: Warm) -> Self {
         let (near, far) = (TestStorage::new(), TestStorage::new());
         let source = versions();
@@ -225,10 +226,13 @@ impl World {
         }
         match warm {
             Warm::Nothing => {}
-            Warm::Far | Warm::All => assert_eq!(b.get().await, 1),
-        }
-        if matches!(warm, Warm::Far) {
-            near.lose_everything();
+            Warm::All => assert_eq!(b.get().await, 1),
+            Warm::Far => {
+                let other = Process::new(&near, &far, &source, Item::definition(), false, None);
+                assert_eq!(other.get().await, 1);
+                other.cache.close().await.expect("closes");
+                near.lose_everything();
+            }
         }
         Self { a, b, source }
     }

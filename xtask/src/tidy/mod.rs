@@ -4,12 +4,14 @@
 //! |---|---|
 //! | [`features`] | which driver a feature brings |
 //! | [`manifests`] | what every `Cargo.toml` inherits, and which crate may use which |
+//! | [`mutants`] | which mutants there are, what tries them, and what is told of them |
 //! | [`peers`] | the workspace of the peers |
 //! | [`sources`] | the length of files, unfinished code, paths of somebody's machine, conflicts |
 //! | [`rooms`] | the same modules in every storage |
 
 mod features;
 mod manifests;
+mod mutants;
 mod peers;
 mod rooms;
 mod sources;

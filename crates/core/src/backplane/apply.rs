@@ -41,13 +41,14 @@ impl Followed {
             _ => Vec::new(),
         };
         let key_test = self.registry.key_test(selector);
-        heard_in_process(&self.shared, key_test.as_ref(), selector, *mode);
+        let heard = |mark| heard_in_process(&self.shared, key_test.as_ref(), selector, *mode, mark);
+        let mark = heard(u64::MAX);
         let storages = self.local_storages();
         for storage in &storages {
             self.invalidate_local(storage, selector, *mode).await;
         }
         if !storages.is_empty() {
-            heard_in_process(&self.shared, key_test.as_ref(), selector, *mode);
+            heard(mark);
         }
         rereads.into_iter().for_each(|reread| reread());
     }

@@ -15,7 +15,6 @@ use super::apply::EVENTS_AT_ONCE;
 use super::bookmark;
 use super::follower::{Action, Follower};
 use super::log::{Page, Position};
-use super::options::Silence;
 use crate::cache::{Registry, Shared};
 use crate::clock::Tick;
 use crate::observe;
@@ -41,7 +40,7 @@ struct Follows {
 
 /// Begins to follow what others tell.
 pub(crate) fn start(shared: &Arc<Shared>, registry: &Arc<Registry>, announcer: &Arc<Announcer>) {
-    if announcer.options.silence == Silence::Miss {
+    if announcer.misses_in_silence() {
         // Until it is known what they were not told, they are not asked.
         announcer.holds.store(true, Ordering::SeqCst);
         for storage in &shared.storages {

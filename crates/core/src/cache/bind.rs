@@ -62,7 +62,7 @@ pub(super) fn bind<N: Node>(
         let stale = definition.stale.kept().unwrap_or_default();
         tier.storage.keeps(kept.map(|kept| kept.saturating_add(stale)));
     }
-    let queue = queue(shared, &definition, &tiers)?;
+    let queue = queue(shared, &definition, memory.as_ref(), &tiers)?;
     let cancels = definition.abandoned == Abandoned::Cancel;
     Ok(Binding {
         id: BindingId::next(),
@@ -235,6 +235,7 @@ fn across(
 fn queue<N: Node>(
     shared: &Arc<Shared>,
     definition: &NodeDefinition,
+    memory: Option<&MemoryTier>,
     tiers: &[StorageTier],
 ) -> Result<Option<Arc<Queue<N>>>, ConfigError> {
     let Some(options) = definition.write_behind else { return Ok(None) };
@@ -245,9 +246,25 @@ fn queue<N: Node>(
     if tiers.is_empty() && options.to == Destination::Storages {
         return Err(option(&context, "to", "needs a storage among the tiers"));
     }
-    let queue = Arc::new(Queue::new(&definition.name, options));
+    let read_for = read_for(shared, memory, tiers);
+    let queue = Arc::new(Queue::new(&definition.name, options, read_for));
     shared.queues.add(&queue);
     Ok(Some(queue))
+}
+
+/// For how long this process reads what others may have invalidated without its hearing of it: the
+/// shortest TTL of what it has for itself. No bound is needed where it hears of them, or distrusts
+/// what it has.
+fn read_for(
+    shared: &Shared,
+    memory: Option<&MemoryTier>,
+    tiers: &[StorageTier],
+) -> Option<Duration> {
+    if shared.announcer.as_ref().is_some_and(|announcer| announcer.misses_in_silence()) {
+        return None;
+    }
+    let own = tiers.iter().filter(|tier| !tier.storage.is_shared()).map(|tier| tier.ttl);
+    own.chain(memory.map(|memory| memory.ttl)).flatten().min()
 }
 
 /// Fits the chain into the cache's order of tiers; gives the places of its tiers, farthest first.

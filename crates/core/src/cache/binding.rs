@@ -439,6 +439,13 @@ impl<N: Node> Binding<N> {
         }
     }
 
+    /// The storages have been told of changes: what is accepted from here on is later than these.
+    pub(crate) fn queue_passed(&self, cells: impl IntoIterator<Item = usize>) {
+        if let Some(queue) = &self.queue {
+            queue.passed(cells);
+        }
+    }
+
     /// Waits until the source has got, or will not get, what is queued of a node for it.
     pub(crate) async fn settle_queued(&self, key: &Key) {
         if let Some(queue) = &self.queue

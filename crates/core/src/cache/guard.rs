@@ -143,6 +143,16 @@ impl Guard {
         pass.or_else(|| (passing == Passing::Anyway).then_some(Pass::OUTSIDE))
     }
 
+    /// Whether a call would not be made now, since the breaker is open.
+    pub(super) fn is_open(&self) -> bool {
+        let Some(breaker) = &self.breaker else { return false };
+        if self.clean.load(Ordering::SeqCst) != 0 {
+            return false;
+        }
+        let now = self.clock.monotonic();
+        !breaker.lock().would_pass(now)
+    }
+
     fn told(&self, pass: Pass, passing: Passing, error: Option<&StorageError>) {
         if let Some(error) = error {
             self.failures.fetch_add(1, Ordering::Relaxed);

@@ -105,9 +105,7 @@ pub(crate) async fn invalidate_announced(
     let mut done = invalidate_storages(shared, &reached, &selector, mode, announcement).await;
     done.unannounced = announcement.finish().await;
     if !cfg!(mutant = "memory_before_only") {
-        // What was accepted since is newer.
-        let heard = |queue: &dyn ErasedQueue| queue.heard(&selector, mark);
-        in_process_and(shared, reached.key_test.as_ref(), &selector, mode, heard);
+        heard_in_process(shared, reached.key_test.as_ref(), &selector, mode, mark);
     }
     shared.events.tell(EventKind::Invalidation, || CacheEvent::Invalidation {
         pending: done.pending.iter().map(|pending| pending.storage.clone()).collect(),
@@ -159,14 +157,24 @@ fn in_process(
 }
 
 /// The same for what somebody else has invalidated, or what began before: the storages decide whether
-/// they take what is queued of it, for that may be newer.
+/// they take what is queued of it, for that may be newer, and what was accepted after this mark of the
+/// fence is.
 pub(crate) fn heard_in_process(
     shared: &Shared,
     key_test: Option<&KeyTest>,
     selector: &Selector,
     mode: InvalidationMode,
-) {
-    in_process_and(shared, key_test, selector, mode, |queue| queue.heard(selector, u64::MAX));
+    mark: u64,
+) -> u64 {
+    // Of the two things that a message is for, mutants do one.
+    if cfg!(mutant = "bus_no_fence") {
+        remove(shared, key_test, selector, mode);
+        return shared.fence.stamp();
+    }
+    if cfg!(mutant = "bus_keeps") {
+        return raise(shared, selector);
+    }
+    in_process_and(shared, key_test, selector, mode, |queue| queue.heard(selector, mark))
 }
 
 /// Forgets all that the process has read, for it may have missed an invalidation. What is queued is
@@ -177,6 +185,9 @@ pub(crate) fn forget_in_process(
     everything: &Selector,
 ) {
     const MODE: InvalidationMode = InvalidationMode::Remove;
+    if cfg!(mutant = "gap_no_fence") {
+        return remove(shared, key_test, everything, MODE);
+    }
     in_process_and(shared, key_test, everything, MODE, |queue| queue.distrust());
 }
 
@@ -187,18 +198,33 @@ fn in_process_and(
     mode: InvalidationMode,
     queued: impl Fn(&dyn ErasedQueue),
 ) -> u64 {
-    let mark = match selector.cells() {
-        _ if cfg!(mutant = "no_raise") => shared.fence.stamp(),
-        Some(cells) => shared.fence.raise(cells),
-        None => shared.fence.raise_floor(),
-    };
+    let mark = raise(shared, selector);
     // Before memory: what is accepted in between is taken out of there, and stays queued.
     if !cfg!(mutant = "queue_uninvalidated") {
         shared.queues.for_each(|queue| queued(&*queue));
     }
-    if cfg!(mutant = "no_remove") {
-        return mark;
+    if !cfg!(mutant = "no_remove") {
+        remove(shared, key_test, selector, mode);
     }
+    mark
+}
+
+/// Raises the process' fence; gives its mark.
+fn raise(shared: &Shared, selector: &Selector) -> u64 {
+    match selector.cells() {
+        _ if cfg!(mutant = "no_raise") => shared.fence.stamp(),
+        Some(cells) => shared.fence.raise(cells),
+        None => shared.fence.raise_floor(),
+    }
+}
+
+/// Removes from every memory, or expires there.
+fn remove(
+    shared: &Shared,
+    key_test: Option<&KeyTest>,
+    selector: &Selector,
+    mode: InvalidationMode,
+) {
     for memory in &shared.memories {
         let memory = &memory.engine;
         match selector {
@@ -224,7 +250,6 @@ fn in_process_and(
             },
         }
     }
-    mark
 }
 
 /// Invalidates in the process and leaves it pending in every storage, for an operation that is
@@ -246,8 +271,8 @@ pub(crate) fn leave_to_replay(
     selector: &Selector,
     mode: InvalidationMode,
 ) {
-    let (selector, ends) = (selector.clone(), storage.all_expired_at());
-    if storage.pending.add(selector, mode, key_test.clone(), &shared.prefix, ends) {
+    let (selector, times) = (selector.clone(), (storage.all_expired_at(), shared.fence.stamp()));
+    if storage.pending.add(selector, mode, key_test.clone(), &shared.prefix, times) {
         shared.spawn_until_closing(replay(Arc::downgrade(shared), Arc::clone(storage)));
     }
 }
@@ -296,7 +321,8 @@ async fn land(shared: &Shared, storage: &Arc<Registered>, waiting: &Waiting) -> 
             let announcement = shared.announce(&waiting.selector, waiting.mode, Cause::Invalidated);
             let _ = announcement.finish().await;
         }
-        heard_in_process(shared, waiting.key_test.as_ref(), &waiting.selector, waiting.mode);
+        let Waiting { selector, mode, key_test, mark, .. } = waiting;
+        heard_in_process(shared, key_test.as_ref(), selector, *mode, *mark);
     }
     true
 }

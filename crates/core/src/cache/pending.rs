@@ -45,6 +45,8 @@ struct One {
     mode: InvalidationMode,
     /// Then whatever it names has expired.
     ends: Tick,
+    /// Where the fence of the process stood when it came.
+    mark: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -64,6 +66,8 @@ pub(super) struct Waiting {
     pub(super) selector: Selector,
     pub(super) mode: InvalidationMode,
     pub(super) key_test: Option<KeyTest>,
+    /// Where the fence of the process stood when the last of them came.
+    pub(super) mark: u64,
 }
 
 /// A storage that is not asked for as long as this lives.
@@ -125,24 +129,24 @@ impl Pending {
     }
 
     /// Adds one; `true` if the caller has to start the task that replays them. `ends` is when all
-    /// that it may name has expired.
+    /// that it may name has expired, `mark` where the fence of the process stands.
     pub(super) fn add(
         &self,
         selector: Selector,
         mode: InvalidationMode,
         key_test: Option<KeyTest>,
         prefix: &str,
-        ends: Tick,
+        (ends, mark): (Tick, u64),
     ) -> bool {
         let mut state = self.state.lock();
-        let one = One { id: 0, mode, ends };
+        let one = One { id: 0, mode, ends, mark };
         match selector {
             // It is told once more in any case, and stands for this one, too.
-            _ if state.awaits_all(prefix) => {}
+            _ if state.awaits_all(prefix, mark) => {}
             Selector::Keys(keys) => {
                 for key in keys {
                     state.add_key(key, one);
-                    if state.widen(prefix) {
+                    if state.widen(prefix, mark) {
                         break;
                     }
                 }
@@ -151,7 +155,7 @@ impl Pending {
                 // Tags may be borne by what other processes store, for as long as they like.
                 let one = One { ends: Tick::NEVER, ..one };
                 state.add_other(selector, one, key_test);
-                state.widen(prefix);
+                state.widen(prefix, mark);
             }
         }
         self.count.store(state.len(), Ordering::SeqCst);
@@ -202,14 +206,14 @@ impl State {
     }
 
     /// Whether one for the whole namespace waits, which then counts as having come now.
-    fn awaits_all(&mut self, prefix: &str) -> bool {
+    fn awaits_all(&mut self, prefix: &str, mark: u64) -> bool {
         let id = self.next_id();
         let is_all = |other: &&mut Other| {
             matches!(&other.selector, Selector::Namespace(all) if all == prefix)
                 && other.one.mode == InvalidationMode::Remove
         };
         let all = self.others.iter_mut().find(is_all);
-        all.map(|all| (all.one.id, all.key_test) = (id, None)).is_some()
+        all.map(|all| (all.one.id, all.one.mark, all.key_test) = (id, mark, None)).is_some()
     }
 
     fn next_id(&mut self) -> u64 {
@@ -225,7 +229,7 @@ impl State {
             // id it is not taken for landed.
             Some(known) => {
                 let mode = stronger(known.mode, one.mode);
-                *known = One { id, mode, ends: known.ends.max(one.ends) };
+                *known = One { id, mode, ends: known.ends.max(one.ends), ..one };
             }
             None => {
                 self.keys.insert(key, One { id, ..one });
@@ -254,14 +258,14 @@ impl State {
     }
 
     /// Takes one for the whole namespace where there are too many; whether it did.
-    fn widen(&mut self, prefix: &str) -> bool {
+    fn widen(&mut self, prefix: &str, mark: u64) -> bool {
         let others: usize = self.others.iter().map(|other| other.weight).sum();
         if self.keys.len() + others <= PENDING_MAX {
             return false;
         }
         self.keys = HashMap::new();
         self.others.clear();
-        let one = One { id: 0, mode: InvalidationMode::Remove, ends: Tick::NEVER };
+        let one = One { id: 0, mode: InvalidationMode::Remove, ends: Tick::NEVER, mark };
         self.add_other(Selector::Namespace(prefix.to_owned()), one, None);
         true
     }
@@ -272,24 +276,22 @@ impl State {
         let other = self.others.iter().min_by_key(|other| other.one.id);
         match (key, other) {
             (Some(first), other) if other.is_none_or(|other| first.id < other.one.id) => {
-                let mut alike: Vec<(&Key, u64)> = self
-                    .keys
-                    .iter()
-                    .filter(|(_, one)| one.mode == first.mode)
-                    .map(|(key, one)| (key, one.id))
-                    .collect();
-                alike.sort_unstable_by_key(|(_, id)| *id);
+                let mut alike: Vec<(&Key, &One)> =
+                    self.keys.iter().filter(|(_, one)| one.mode == first.mode).collect();
+                alike.sort_unstable_by_key(|(_, one)| one.id);
                 alike.truncate(BATCH_MAX);
-                let ids = alike.iter().map(|(_, id)| *id).collect();
+                let ids = alike.iter().map(|(_, one)| one.id).collect();
+                let mark = alike.iter().map(|(_, one)| one.mark).max().unwrap_or_default();
                 let keys = alike.into_iter().map(|(key, _)| key.clone()).collect();
                 let selector = Selector::Keys(keys);
-                Some(Waiting { ids, selector, mode: first.mode, key_test: None })
+                Some(Waiting { ids, selector, mode: first.mode, key_test: None, mark })
             }
             (_, Some(other)) => Some(Waiting {
                 ids: vec![other.one.id],
                 selector: other.selector.clone(),
                 mode: other.one.mode,
                 key_test: other.key_test.clone(),
+                mark: other.one.mark,
             }),
             (_, None) => None,
         }
@@ -332,7 +334,7 @@ mod tests {
 
     fn add(pending: &Pending, names: &[&str], mode: InvalidationMode) -> bool {
         let keys = names.iter().map(|name| key(name)).collect();
-        pending.add(Selector::Keys(keys), mode, None, "p", Tick::NEVER)
+        pending.add(Selector::Keys(keys), mode, None, "p", (Tick::NEVER, 0))
     }
 
     fn next(pending: &Pending) -> Waiting {
@@ -345,7 +347,7 @@ mod tests {
         assert!(!pending.covers(&key("a"), &Tags::NONE));
         assert!(add(&pending, &["a"], REMOVE));
         let tag = Selector::AnyTag(tags(&["red"]));
-        assert!(!pending.add(tag, REMOVE, None, "p", Tick::NEVER));
+        assert!(!pending.add(tag, REMOVE, None, "p", (Tick::NEVER, 0)));
         assert!(pending.covers(&key("a"), &Tags::NONE) && !pending.covers(&key("c"), &Tags::NONE));
         assert!(pending.covers(&key("c"), &Tags::new(tags(&["red"]))));
         pending.landed(&next(&pending));
@@ -419,7 +421,7 @@ mod tests {
         let names: Vec<String> = (0..BATCH_MAX + 10).map(|at| format!("k{at}")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         add(&pending, &names, REMOVE);
-        pending.add(Selector::AnyTag(tags(&["red"])), REMOVE, None, "p", Tick::NEVER);
+        pending.add(Selector::AnyTag(tags(&["red"])), REMOVE, None, "p", (Tick::NEVER, 0));
         let batch = next(&pending);
         assert!(matches!(&batch.selector, Selector::Keys(keys) if keys.len() == BATCH_MAX));
         pending.failed(&batch);
@@ -435,8 +437,8 @@ mod tests {
     fn what_names_nothing_any_more_is_dropped() {
         let pending = Pending::default();
         let ends = NOW.after(std::time::Duration::from_secs(1));
-        pending.add(Selector::Keys(vec![key("a")]), REMOVE, None, "p", ends);
-        pending.add(Selector::AnyTag(tags(&["red"])), REMOVE, None, "p", ends);
+        pending.add(Selector::Keys(vec![key("a")]), REMOVE, None, "p", (ends, 0));
+        pending.add(Selector::AnyTag(tags(&["red"])), REMOVE, None, "p", (ends, 0));
         add(&pending, &["b"], REMOVE);
         let before = pending.landings();
         assert!(
@@ -449,13 +451,31 @@ mod tests {
     }
 
     #[test]
+    fn what_is_sent_together_bears_the_mark_of_the_last_that_came() {
+        let pending = Pending::default();
+        let add = |names: &[&str], mark| {
+            let keys = names.iter().map(|name| key(name)).collect();
+            pending.add(Selector::Keys(keys), REMOVE, None, "p", (Tick::NEVER, mark));
+        };
+        add(&["a", "b"], 3);
+        assert_eq!(next(&pending).mark, 3);
+        add(&["a"], 5);
+        assert_eq!(next(&pending).mark, 5);
+        let many: Vec<String> = (0..=PENDING_MAX).map(|at| at.to_string()).collect();
+        add(&many.iter().map(String::as_str).collect::<Vec<_>>(), 7);
+        assert_eq!(next(&pending).mark, 7, "one for the namespace");
+        add(&["a"], 9);
+        assert_eq!(next(&pending).mark, 9);
+    }
+
+    #[test]
     fn too_many_become_one_for_the_namespace() {
         for at_once in [1, 7, 2 * PENDING_MAX] {
             let pending = Pending::default();
             for first in (0..=PENDING_MAX).step_by(at_once) {
                 let keys = (first..first + at_once).map(|at| key(&at.to_string())).collect();
                 let selector = Selector::Keys(keys);
-                pending.add(selector, InvalidationMode::Expire, None, "p", NOW);
+                pending.add(selector, InvalidationMode::Expire, None, "p", (NOW, 0));
                 assert!(pending.len() <= PENDING_MAX);
             }
             assert!(pending.covers(&key("anything"), &Tags::NONE), "{at_once} at once");
@@ -470,7 +490,7 @@ mod tests {
         let pending = Pending::default();
         let labels: Vec<String> = (0..=PENDING_MAX).map(|at| at.to_string()).collect();
         let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
-        pending.add(Selector::AnyTag(tags(&labels)), REMOVE, None, "p", Tick::NEVER);
+        pending.add(Selector::AnyTag(tags(&labels)), REMOVE, None, "p", (Tick::NEVER, 0));
         assert!(matches!(next(&pending).selector, Selector::Namespace(_)), "tags count, too");
     }
 }

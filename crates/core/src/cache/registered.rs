@@ -146,6 +146,11 @@ impl Registered {
         self.guard.call("stamps", Span::Operation, Passing::Asking, call, |_| None).await
     }
 
+    /// Whether it has failed again and again, and a call would not be made now.
+    pub(crate) fn is_left_alone(&self) -> bool {
+        self.guard.is_open()
+    }
+
     /// As the storage itself writes, guarded.
     pub(crate) async fn write(
         &self,

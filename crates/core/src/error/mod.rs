@@ -1,8 +1,10 @@
 //! What can go wrong, told to callers. All errors clone, so that every waiter of a flight gets one.
 
 mod config;
+mod panic;
 
 pub use config::ConfigError;
+pub(crate) use panic::panic_message;
 
 use std::time::Duration;
 

@@ -11,7 +11,7 @@ use crate::cache::{Binding, MemoryFill, StorageTier};
 use crate::clock::Timestamp;
 use crate::entry::{CodecError, Compression, Entry, EntryKind, Token};
 use crate::events::Refused;
-use crate::fence::Stamp;
+use crate::fence::{Stamp, cell_of_key};
 use crate::key::{Key, Tags};
 use crate::node::Node;
 use crate::policy::lifetime::Lifetime;
@@ -158,17 +158,23 @@ impl<'a, N: Node> Fills<'a, N> {
         let _filling = match queue {
             Some(_) if cfg!(mutant = "queue_no_barrier") => None,
             Some(queue) if self.by_tier.iter().any(|writes| !writes.is_empty()) => {
-                let filling = queue.fills.read().await;
+                // First: a batch that does not wait for this one was accepted before the look.
+                let filling = queue.filling.begin();
                 self.leave_out_older();
                 Some(filling)
             }
             _ => None,
         };
+        let mut raised = Vec::new();
         for (tier, writes) in self.binding.tiers.iter().zip(&mut self.by_tier) {
             if writes.is_empty() {
                 continue;
             }
             let writes = std::mem::take(writes);
+            if queue.is_some() {
+                let raises = |write: &&Write| matches!(write.action, WriteAction::Update { .. });
+                raised.extend(writes.iter().filter(raises).map(|write| cell_of_key(&write.key)));
+            }
             let writes = if cfg!(fencing_off) { unfenced(writes) } else { writes };
             write_counted(self.binding, tier, writes).await;
         }
@@ -176,11 +182,17 @@ impl<'a, N: Node> Fills<'a, N> {
             if keys.is_empty() {
                 continue;
             }
+            if queue.is_some() {
+                raised.extend(keys.iter().map(cell_of_key));
+            }
             let keys = Selector::Keys(std::mem::take(keys));
             // What is not reached lives on until its time, as it does where a refresh fails.
             if let Err(error) = tier.storage.invalidate(&keys, InvalidationMode::Remove).await {
                 tier.failed(1, &error);
             }
+        }
+        if !raised.is_empty() {
+            self.binding.queue_passed(raised);
         }
     }
 }

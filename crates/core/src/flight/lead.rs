@@ -22,7 +22,7 @@ use super::read;
 use super::stale;
 use super::wait::Waiter;
 use crate::cache::{Binding, MemoryFill};
-use crate::error::Error;
+use crate::error::{Error, panic_message};
 use crate::key::Tags;
 use crate::node::Node;
 use crate::observe;
@@ -390,12 +390,6 @@ fn memory_stamp<N: Node>(binding: &Binding<N>, item: &Item<N>, tags: &Tags) -> u
     let entry = std::iter::once((item.key.digest(), tags));
     let (mark, unpassed) = binding.cache.fence.raise_unless_passed(begun, entry);
     if unpassed == [true] { mark } else { begun }
-}
-
-pub(super) fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a value that is not text".to_owned())
 }
 
 impl<N: Node> LoadBy<N> {

@@ -12,8 +12,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::batch::Batch;
 use super::cycle::LOADING;
-use super::lead::panic_message;
-use crate::error::Error;
+use crate::error::{Error, panic_message};
 use crate::key::Key;
 use crate::node::Node;
 use crate::observe;

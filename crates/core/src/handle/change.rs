@@ -94,6 +94,7 @@ pub(super) async fn store<N: Node>(
     }
     let claims = vec![claim; changes.len()];
     let results = through_storages(binding, changes, &claims).await;
+    binding.queue_passed(changes.iter().map(|change| cell_of_key(&change.key)));
     finish_in_memory(binding, changes, &results, begun, claim);
     results
 }
@@ -111,7 +112,12 @@ pub(crate) async fn through_storages<N: Node>(
     changes: &[&Change<N>],
     claims: &[Claim],
 ) -> Vec<Result<Stored, Error>> {
-    let mut results: Vec<Result<Stored, Error>> = changes.iter().map(|_| Ok(Stored::Yes)).collect();
+    let begins = |claim: &Claim| match claim {
+        // No storage takes it.
+        Claim::Queued { into: None } => Ok(Stored::OnlyInvalidated),
+        _ => Ok(Stored::Yes),
+    };
+    let mut results: Vec<Result<Stored, Error>> = claims.iter().map(begins).collect();
     let announcement = announce(binding, changes);
     // Once a change has found its storage, the nearer ones are only invalidated.
     let mut settled = vec![false; changes.len()];

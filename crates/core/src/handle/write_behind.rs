@@ -15,7 +15,8 @@ impl<N: Node> Handle<N> {
     ///
     /// On the way to the storages it counts as a load that began now: an invalidation from here on
     /// takes it back, or keeps it out, and so does a newer load. For that the farthest storage is
-    /// asked for its stamp, which is one read of it. On the way to the source nothing is asked; an
+    /// asked for its stamp, which is one read of it, and one more where something of this process has
+    /// invalidated or changed the node meanwhile. On the way to the source nothing is asked; an
     /// invalidation then does not take it back from there, but nothing is served or stored from what
     /// was queued before it.
     ///

@@ -151,6 +151,11 @@ impl Breaker {
         Some(Pass { generation: self.generation })
     }
 
+    /// Whether a call would be let [pass](Self::pass) now.
+    pub fn would_pass(&self, now: Tick) -> bool {
+        self.clone().pass(now).is_some()
+    }
+
     /// A call that had passed was answered.
     pub fn succeeded(&mut self, pass: Pass) {
         if cfg!(mutant = "late_success_closes") {
@@ -385,7 +390,9 @@ mod tests {
                     Step::Time(ms) => now += ms,
                     Step::Begin => {
                         let before = breaker.state();
+                        let would_pass = breaker.would_pass(at(now));
                         let pass = breaker.pass(at(now));
+                        prop_assert_eq!(would_pass, pass.is_some());
                         match before {
                             BreakerState::Closed => prop_assert!(pass.is_some()),
                             BreakerState::Open => {

@@ -14,10 +14,13 @@ pub use loaded::{Loaded, LoadedValue, Previous};
 pub use none::NoSource;
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use futures_util::stream::{FuturesOrdered, StreamExt};
 
+use crate::error::panic_message;
 use crate::node::Node;
 
 /// Where the values of a node type come from. It may hold state: a pool, a client.
@@ -117,15 +120,28 @@ pub trait Source<N: Node>: Send + Sync + 'static {
     /// Stores values of different nodes: what is written behind comes in batches. Answers stand in
     /// the order of `values`; a missing one counts as failed. The whole call has the time of a load.
     ///
-    /// By default each is stored on its own, all at the same time.
+    /// By default each is stored on its own, all at the same time; a store that panics is one that
+    /// failed, alone.
     fn store_many(
         &self,
         values: &[(N, Arc<N::Value>)],
     ) -> impl Future<Output = Vec<Result<(), LoadError>>> + Send {
         async move {
             let stores: FuturesOrdered<_> =
-                values.iter().map(|(node, value)| self.store(node, value)).collect();
+                values.iter().map(|(node, value)| store_alone(self, node, value)).collect();
             stores.collect().await
         }
     }
+}
+
+async fn store_alone<N: Node, S: Source<N> + ?Sized>(
+    source: &S,
+    node: &N,
+    value: &N::Value,
+) -> Result<(), LoadError> {
+    // What makes the future may panic, too.
+    let store = AssertUnwindSafe(async { source.store(node, value).await });
+    store.catch_unwind().await.unwrap_or_else(|panic| {
+        Err(LoadError::message(format!("the store panicked: {}", panic_message(&*panic))))
+    })
 }

@@ -1,10 +1,11 @@
+use std::collections::VecDeque;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::queue::Queue;
+use super::queue::{Offered, Queue};
 use crate::cache::{Binding, within};
 use crate::error::Error;
 use crate::fence::Stamp;
@@ -12,6 +13,11 @@ use crate::handle::Change;
 use crate::key::Key;
 use crate::node::Node;
 use crate::policy::write_behind::{Destination, Pushed, WhenFull};
+
+/// How many stamps are asked for at once where earlier ones have grown old.
+const AHEAD_MAX: usize = 64;
+/// How often a value's stamp is asked for anew before it is accepted under the one it has.
+const RENEWALS_MAX: usize = 8;
 
 /// Accepts values, in their order; each has a result of its own. What a caller that goes away has
 /// not seen accepted may be so or not.
@@ -23,57 +29,100 @@ pub(crate) async fn accept<N: Node>(
     let changes: Vec<Result<Arc<Change<N>>, Error>> =
         changes.into_iter().map(|change| change.map(Arc::new)).collect();
     let good: Vec<&Arc<Change<N>>> = changes.iter().filter_map(|one| one.as_ref().ok()).collect();
-    let mut stamps = stamps(binding, queue, &good).await.into_iter();
+    let mut ahead = Ahead::of(binding, queue, &good).await;
+    let mut left = &good[..];
     let mut results = Vec::with_capacity(changes.len());
-    for change in changes {
+    for change in &changes {
         results.push(match change {
-            Ok(change) => match stamps.next().unwrap_or(Err(Error::Closed)) {
-                Ok(into) => accept_one(binding, queue, &change, into).await,
-                Err(error) => Err(error),
-            },
-            Err(error) => Err(error),
+            Ok(change) => {
+                let result = accept_one(binding, queue, change, left, &mut ahead).await;
+                left = left.get(1..).unwrap_or_default();
+                result
+            }
+            Err(error) => Err(error.clone()),
         });
     }
     results
 }
 
+/// Accepts a change, the first of those that are left.
 async fn accept_one<N: Node>(
     binding: &Arc<Binding<N>>,
     queue: &Queue<N>,
     change: &Arc<Change<N>>,
-    mut into: Option<(usize, Stamp)>,
+    left: &[&Arc<Change<N>>],
+    ahead: &mut Ahead,
 ) -> Result<(), Error> {
     let clock = &binding.cache.clock;
     let begun = clock.monotonic();
     let mut woken = Woken { room: &queue.room, is_due: false };
+    let mut into = ahead.take(binding, queue, left).await?;
+    let mut renewals = 0;
     loop {
         let mut room = pin!(queue.room.notified());
         // From here on no room is missed that there comes to be.
         room.as_mut().enable();
-        match queue.offer(binding, change, into)? {
+        let asked = (renewals < RENEWALS_MAX).then_some(ahead.asked);
+        match queue.offer(binding, change, into, asked)? {
             // It took the room that it was woken for.
-            Pushed::Added => {
+            Offered::Pushed(Pushed::Added) => {
                 woken.is_due = false;
                 return Ok(());
             }
-            Pushed::Coalesced => return Ok(()),
-            Pushed::Full => {}
+            Offered::Pushed(Pushed::Coalesced) => return Ok(()),
+            Offered::Pushed(Pushed::Full) => {
+                let waited = clock.monotonic().since(begun);
+                let patience = match queue.options.when_full {
+                    WhenFull::Wait(limit) => limit.saturating_sub(waited),
+                    WhenFull::Refuse => Duration::ZERO,
+                };
+                if patience.is_zero() || within(&**clock, patience, room).await.is_none() {
+                    queue.recorder.turned_away(1);
+                    let waited = clock.monotonic().since(begun);
+                    return Err(Error::QueueFull { key: change.key.clone(), waited });
+                }
+                woken.is_due = true;
+            }
+            Offered::Passed => renewals += 1,
         }
-        let waited = clock.monotonic().since(begun);
-        let left = match queue.options.when_full {
-            WhenFull::Wait(limit) => limit.saturating_sub(waited),
-            WhenFull::Refuse => Duration::ZERO,
-        };
-        if left.is_zero() || within(&**clock, left, room).await.is_none() {
-            queue.recorder.turned_away(1);
-            let waited = clock.monotonic().since(begun);
-            return Err(Error::QueueFull { key: change.key.clone(), waited });
+        // Those from before are as safe, but would be refused for what happened since.
+        ahead.forget();
+        into = ahead.take(binding, queue, left).await?;
+    }
+}
+
+/// Stamps of values that are accepted one after the other, in their order.
+struct Ahead {
+    /// The [mark](Queue::mark) from before they were asked for.
+    asked: u64,
+    stamps: VecDeque<Result<Option<(usize, Stamp)>, Error>>,
+}
+
+impl Ahead {
+    async fn of<N: Node>(
+        binding: &Binding<N>,
+        queue: &Queue<N>,
+        changes: &[&Arc<Change<N>>],
+    ) -> Self {
+        let asked = queue.mark();
+        Self { asked, stamps: stamps(binding, queue, changes).await.into() }
+    }
+
+    /// That of the first of those that are left.
+    async fn take<N: Node>(
+        &mut self,
+        binding: &Binding<N>,
+        queue: &Queue<N>,
+        left: &[&Arc<Change<N>>],
+    ) -> Result<Option<(usize, Stamp)>, Error> {
+        if self.stamps.is_empty() {
+            *self = Self::of(binding, queue, &left[..left.len().min(AHEAD_MAX)]).await;
         }
-        woken.is_due = true;
-        // The one from before is as safe, but may be refused for what happened while it waited.
-        if let Some(stamp) = stamps(binding, queue, &[change]).await.pop() {
-            into = stamp?;
-        }
+        self.stamps.pop_front().unwrap_or(Err(Error::Closed))
+    }
+
+    fn forget(&mut self) {
+        self.stamps.clear();
     }
 }
 

@@ -101,7 +101,8 @@ async fn settle<N: Node>(
             let mut is_gone = false;
             match verdict {
                 Verdict::Written => {
-                    let was_listed = state.values.is_listed(&job.key, job.id);
+                    let was_listed = state.values.is_listed(&job.key, job.id)
+                        && queue.is_in_time(&job.value, binding);
                     let landed = state.values.landed(&job.key, job.id);
                     // While nothing was read from it, memory may have got what it has replaced.
                     is_gone = !was_listed && !landed.is_outdated;
@@ -179,10 +180,12 @@ pub(super) fn forget_in_memory<N: Node>(
 /// Invalidates in every storage, and tells others. What is queued of the keys meanwhile stays.
 pub(super) async fn forget_in_storages<N: Node>(binding: &Binding<N>, keys: Vec<Key>) {
     const MODE: InvalidationMode = InvalidationMode::Remove;
+    let cells: Vec<usize> = keys.iter().map(cell_of_key).collect();
     let selector = Selector::Keys(keys);
     let reached = Reached { storages: binding.storages_far_first(), key_test: None };
     let announcement = binding.cache.announce(&selector, MODE, Cause::Invalidated);
     // What could not be reached is pending there, and counted.
     let _ = invalidate_storages(&binding.cache, &reached, &selector, MODE, &announcement).await;
+    binding.queue_passed(cells);
     let _ = announcement.finish().await;
 }

@@ -4,10 +4,12 @@
 //! - `accept`: room, stamp, and the step by which a value is queued and in memory.
 //! - `queue`: what the parts share, and what an invalidation does to what is queued.
 //! - `drain`: the task that writes, batch by batch. `storages`, `source`: where to.
+//! - `filling`: loads that fill the storages, for which a batch waits.
 //! - `flush`: waiting until it has been written. `queues`: those of a whole cache.
 
 mod accept;
 mod drain;
+mod filling;
 mod flush;
 mod queue;
 mod queues;

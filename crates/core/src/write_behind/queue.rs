@@ -1,12 +1,14 @@
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::{Notify, RwLock};
+use tokio::sync::Notify;
 
 use super::drain::drain;
+use super::filling::Filling;
 use super::queues::ErasedQueue;
 use crate::cache::Binding;
 use crate::error::Error;
-use crate::fence::{Stamp, cell_of_key};
+use crate::fence::{Fence, Stamp, cell_of_key};
 use crate::handle::{Change, fill};
 use crate::key::Key;
 use crate::node::Node;
@@ -20,10 +22,17 @@ pub(crate) struct Queue<N: Node> {
     pub(crate) options: WriteBehind,
     pub(crate) recorder: WriteBehindRecorder,
     node: String,
+    /// For how long after its acceptance a value is read from here at most; only where it goes to
+    /// the storages.
+    read_for: Option<Duration>,
     pub(super) state: Mutex<State<N>>,
-    /// Held shared by loads that fill the storages, so that a batch can wait for those that began to
-    /// before its values were accepted; only where these go to the storages.
-    pub(crate) fills: RwLock<()>,
+    /// Loads that fill the storages, so that a batch can wait for those that began to before its
+    /// values were accepted; only where these go to the storages.
+    pub(crate) filling: Filling,
+    /// Raised when the storages have been told of something that keeps out what bears a stamp from
+    /// before, so that a value which is accepted afterwards bears a later one. Apart from the fence of
+    /// the process, which every acceptance raises, too. Only where values go to the storages.
+    passing: Option<Fence>,
     /// One value fewer is queued.
     pub(super) room: Notify,
     /// There may be something to write sooner than the task thinks.
@@ -41,6 +50,13 @@ pub(super) struct State<N: Node> {
     pub(super) is_closed: bool,
 }
 
+/// What became of a value that was offered.
+pub(super) enum Offered {
+    Pushed(Pushed),
+    /// Not accepted: its stamp was asked for before something that has told the storages since.
+    Passed,
+}
+
 /// A value that was accepted.
 pub(crate) struct Accepted<N: Node> {
     pub(super) change: Arc<Change<N>>,
@@ -52,14 +68,17 @@ pub(crate) struct Accepted<N: Node> {
 }
 
 impl<N: Node> Queue<N> {
-    pub(crate) fn new(node: &str, options: WriteBehind) -> Self {
+    /// `read_for`: for how long a value that goes to the storages is read from here at most.
+    pub(crate) fn new(node: &str, options: WriteBehind, read_for: Option<Duration>) -> Self {
         let values = WriteQueue::new(options);
         Self {
             options,
             recorder: WriteBehindRecorder::default(),
             node: node.to_owned(),
+            read_for: read_for.filter(|_| options.to == Destination::Storages),
             state: Mutex::new(State { values, is_running: false, is_closed: false }),
-            fills: RwLock::new(()),
+            filling: Filling::default(),
+            passing: (options.to == Destination::Storages).then(Fence::new),
             room: Notify::new(),
             work: Notify::new(),
             settled: Notify::new(),
@@ -72,19 +91,48 @@ impl<N: Node> Queue<N> {
         WriteBehindStats { queued: state.values.len() as u64, ..self.recorder.snapshot() }
     }
 
+    /// Where it stands now: a stamp that is asked for from here on is later than what has been told
+    /// to the storages so far.
+    pub(super) fn mark(&self) -> u64 {
+        self.passing.as_ref().map_or(0, Fence::stamp)
+    }
+
+    /// The storages have been told of a change of these cells.
+    pub(crate) fn passed(&self, cells: impl IntoIterator<Item = usize>) {
+        if let Some(passing) = &self.passing {
+            passing.raise(cells);
+        }
+    }
+
+    fn passed_by(&self, selector: &Selector) {
+        if let Some(passing) = &self.passing {
+            match selector.cells() {
+                Some(cells) => passing.raise(cells),
+                None => passing.raise_floor(),
+            };
+        }
+    }
+
     /// Queues a value, and puts it into memory, in one step: an invalidation finds both or neither.
+    /// `asked`: the [mark](Self::mark) from before its stamp was asked for, if it is to be no older.
     pub(super) fn offer(
         &self,
         binding: &Arc<Binding<N>>,
         change: &Arc<Change<N>>,
         into: Option<(usize, Stamp)>,
-    ) -> Result<Pushed, Error> {
+        asked: Option<u64>,
+    ) -> Result<Offered, Error> {
         let mut state = self.state.lock();
         if state.is_closed {
             return Err(Error::Closed);
         }
         if !state.values.has_room_for(&change.key) {
-            return Ok(Pushed::Full);
+            return Ok(Offered::Pushed(Pushed::Full));
+        }
+        if let (Some(passing), Some(asked)) = (&self.passing, asked)
+            && passing.mark(change.key.digest(), &change.tags) > asked
+        {
+            return Ok(Offered::Passed);
         }
         // What is being loaded is older.
         let mark = binding.cache.fence.raise([cell_of_key(&change.key)]);
@@ -103,7 +151,7 @@ impl<N: Node> Queue<N> {
         // Last, for the node's own weighing runs here, and may panic.
         binding.remove_from_memory(&change.node);
         fill(binding, change, mark);
-        Ok(pushed)
+        Ok(Offered::Pushed(pushed))
     }
 
     /// What a reader of a node is given in the place of its tiers.
@@ -115,7 +163,12 @@ impl<N: Node> Queue<N> {
             Destination::Source => true,
             Destination::Storages => !binding.cache.fence.is_shut() && newest.is_fresh(binding),
         };
-        is_good.then(|| Arc::clone(newest))
+        (is_good && self.is_in_time(newest, binding)).then(|| Arc::clone(newest))
+    }
+
+    /// Whether it was accepted so lately that it may be read from here.
+    pub(super) fn is_in_time(&self, accepted: &Accepted<N>, binding: &Binding<N>) -> bool {
+        self.read_for.is_none_or(|span| accepted.is_within(span, binding))
     }
 
     /// Somebody else changes the node, in this process: what is queued of it is older.
@@ -177,12 +230,14 @@ impl<N: Node> Accepted<N> {
     pub(super) fn is_fresh(&self, binding: &Binding<N>) -> bool {
         let tier = self.into.map(|(at, _)| &binding.tiers[at]);
         let ttl = [tier.and_then(|tier| tier.ttl), self.change.options.ttl];
-        let Some(ttl) = ttl.into_iter().flatten().min() else { return true };
-        self.change.created.after(ttl).remaining(binding.cache.clock.wall()) != Some(ZERO)
+        ttl.into_iter().flatten().min().is_none_or(|ttl| self.is_within(ttl, binding))
+    }
+
+    fn is_within(&self, span: Duration, binding: &Binding<N>) -> bool {
+        let ends = self.change.created.after(span);
+        ends.remaining(binding.cache.clock.wall()) != Some(Duration::ZERO)
     }
 }
-
-const ZERO: std::time::Duration = std::time::Duration::ZERO;
 
 impl<N: Node> ErasedQueue for Queue<N> {
     fn node(&self) -> &str {
@@ -206,6 +261,7 @@ impl<N: Node> ErasedQueue for Queue<N> {
     }
 
     fn heard(&self, selector: &Selector, mark: u64) {
+        self.passed_by(selector);
         let mut state = self.state.lock();
         match selector {
             Selector::Keys(keys) => keys.iter().for_each(|key| {
@@ -219,7 +275,8 @@ impl<N: Node> ErasedQueue for Queue<N> {
 
     fn distrust(&self) {
         // What goes to the source is newer than whatever others may have said of the cache.
-        if self.options.to == Destination::Storages {
+        if let Some(passing) = &self.passing {
+            passing.raise_floor();
             self.state.lock().values.unlist(|_, _| true);
         }
     }

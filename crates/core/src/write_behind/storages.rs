@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::drain::{Jobs, Verdict};
-use super::queue::Queue;
+use super::queue::{Accepted, Queue};
 use crate::cache::Binding;
 use crate::error::Error;
 use crate::fence::Stamp;
@@ -18,23 +18,34 @@ pub(super) async fn write<N: Node>(
 ) -> Vec<Verdict> {
     // Loads of this process that are filling now may bring what is older, under the same stamp, and
     // would take the place of what is written here. Those that come later see that they are older.
-    drop(queue.fills.write().await);
-    // What has no time left would only take the place of what was loaded after it.
-    let is_fresh: Vec<bool> = jobs.iter().map(|job| job.value.is_fresh(binding)).collect();
-    let fresh = || jobs.iter().zip(&is_fresh).filter_map(|(job, fresh)| fresh.then_some(job));
-    let changes: Vec<&Change<N>> = fresh().map(|job| &*job.value.change).collect();
+    queue.filling.earlier().await;
+    let mut verdicts: Vec<Option<Verdict>> =
+        jobs.iter().map(|job| unsent(binding, &job.value)).collect();
+    let sent = || jobs.iter().zip(&verdicts).filter(|(_, verdict)| verdict.is_none());
+    let changes: Vec<&Change<N>> = sent().map(|(job, _)| &*job.value.change).collect();
     let claims: Vec<Claim> =
-        fresh().map(|job| Claim::Queued { into: late_stamp(job.value.into) }).collect();
+        sent().map(|(job, _)| Claim::Queued { into: late_stamp(job.value.into) }).collect();
     let results = match changes.is_empty() {
         true => Vec::new(),
         false => through_storages(binding, &changes, &claims).await,
     };
-    let mut verdicts = results.into_iter().map(verdict);
-    let late = Verdict::Refused;
-    is_fresh
-        .into_iter()
-        .map(|fresh| if fresh { verdicts.next().unwrap_or(late) } else { late })
-        .collect()
+    let mut results = results.into_iter().map(verdict);
+    // One result for each that was sent.
+    verdicts.iter_mut().for_each(|verdict| *verdict = verdict.take().or_else(|| results.next()));
+    verdicts.into_iter().map(|verdict| verdict.unwrap_or(Verdict::Refused)).collect()
+}
+
+/// What becomes of a value that is not sent now, of which nobody has to be told either.
+fn unsent<N: Node>(binding: &Binding<N>, value: &Accepted<N>) -> Option<Verdict> {
+    if !value.is_fresh(binding) {
+        // It would only take the place of what was loaded after it.
+        return Some(Verdict::Refused);
+    }
+    let (at, _) = value.into?;
+    let storage = &binding.tiers[at].storage;
+    let change = value.change();
+    let waits = storage.is_left_alone() || storage.pending.covers(&change.key, &change.tags);
+    waits.then_some(Verdict::Failed { permanent: false })
 }
 
 /// Where a mutant takes the stamp that belongs to the acceptance.

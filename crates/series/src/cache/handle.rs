@@ -122,8 +122,8 @@ impl<R: Row> Series<R> {
     }
 
     /// What is known of `from..to` in memory and database, as far as it is over: spans of one kind
-    /// each, in order. Nobody is asked for anything. What was not in memory is read from the
-    /// database, and stays as if a request had read it.
+    /// each, in order. Nobody is asked for anything. What is read from the database for it is the first
+    /// to go from memory.
     ///
     /// # Errors
     /// [`RequestError::TooLong`] for more than [`Request::SLOTS_MAX`] slots;

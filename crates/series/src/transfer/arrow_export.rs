@@ -56,8 +56,7 @@ impl ArrowExport {
     }
 
     fn schema<R: Row>(&self, with_synthetic: bool) -> SchemaRef {
-        let utc = DataType::Timestamp(TimeUnit::Millisecond, Some(UTC.into()));
-        let mut fields = vec![Field::new(TIME, utc, false)];
+        let mut fields = vec![Field::new(TIME, Self::time(), false)];
         for column in R::SCHEMA.columns {
             fields.push(match (column.kind, self.floats) {
                 (ColumnKind::Float, Floats::Lent) => {
@@ -73,8 +72,17 @@ impl ArrowExport {
         if with_synthetic {
             fields.push(Field::new(SYNTHETIC, DataType::Boolean, false));
         }
-        let metadata = HashMap::from([(SERIES.to_owned(), self.series.to_string())]);
-        Arc::new(Schema::new_with_metadata(fields, metadata))
+        Arc::new(Schema::new_with_metadata(fields, self.metadata()))
+    }
+
+    /// What the schema says of the series.
+    pub(super) fn metadata(&self) -> HashMap<String, String> {
+        HashMap::from([(SERIES.to_owned(), self.series.to_string())])
+    }
+
+    /// The type of times.
+    pub(super) fn time() -> DataType {
+        DataType::Timestamp(TimeUnit::Millisecond, Some(UTC.into()))
     }
 }
 
@@ -85,6 +93,15 @@ impl ArrowExport {
 pub struct ArrowBatches {
     schema: SchemaRef,
     batches: Box<dyn Iterator<Item = Result<RecordBatch, arrow_schema::ArrowError>> + Send>,
+}
+
+impl ArrowBatches {
+    pub(super) fn new(
+        schema: SchemaRef,
+        batches: impl Iterator<Item = Result<RecordBatch, arrow_schema::ArrowError>> + Send + 'static,
+    ) -> Self {
+        Self { schema, batches: Box::new(batches) }
+    }
 }
 
 impl std::fmt::Debug for ArrowBatches {
@@ -157,7 +174,7 @@ pub fn arrow_batches<R: Row>(view: &View<R>, how: &ArrowExport) -> ArrowBatches 
         let in_view = chunk.slots_with_rows().skip(rows.start).take(rows.len());
         form.batch(times(grid, in_view), &chunk, rows, None)
     });
-    ArrowBatches { schema, batches: Box::new(batches) }
+    ArrowBatches::new(schema, batches)
 }
 
 /// The rows of a reading and what its request puts in slots without one, as Arrow's record batches: as
@@ -180,7 +197,7 @@ pub fn arrow_batches_filled<R: FillRow>(reading: &Reading<R>, how: &ArrowExport)
         let synthetic = BooleanArray::from(filled.synthetic[rows.clone()].to_vec());
         form.batch(times, &filled, rows, Some(synthetic))
     });
-    ArrowBatches { schema, batches: Box::new(batches) }
+    ArrowBatches::new(schema, batches)
 }
 
 fn times(grid: Grid, slots: impl Iterator<Item = i64>) -> Vec<i64> {

@@ -46,6 +46,7 @@ impl Places {
     }
 
     /// All of them, in no order.
+    #[cfg(feature = "parquet")]
     pub(super) fn all(&self) -> impl Iterator<Item = usize> + '_ {
         std::iter::once(self.time).chain(self.columns.iter().copied()).chain(self.synthetic)
     }

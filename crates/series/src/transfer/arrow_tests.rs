@@ -2,7 +2,7 @@
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type, TimestampMillisecondType};
-use arrow_array::{Array, RecordBatch, RecordBatchReader};
+use arrow_array::{RecordBatch, RecordBatchReader};
 use proptest::prelude::*;
 use std::sync::Arc;
 
@@ -150,6 +150,7 @@ fn other_rows_have_columns_of_their_own() {
 
 #[cfg(feature = "decimal")]
 mod decimals {
+    use arrow_array::Array;
     use arrow_array::types::Decimal128Type;
 
     use super::*;

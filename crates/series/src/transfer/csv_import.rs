@@ -38,7 +38,8 @@ impl CsvImport {
 /// and nobody is asked for them. Of slots between them nothing is said: gaps stay gaps.
 ///
 /// The input is read in a thread for blocking work, a chunk of rows at a time, so that its length
-/// does not matter. Lines stand in the order of time or in the reverse.
+/// does not matter. Lines stand in the order of time or in the reverse. Those of which a column `synthetic`
+/// says `true` were made by a fill, and are left out.
 ///
 /// Must be called within a Tokio runtime. A future that is dropped stops after the chunk at hand; the
 /// same import again does no harm.
@@ -94,12 +95,16 @@ fn read_lines<R: Row>(
     columns: Option<&[String]>,
     take: Take<'_, R>,
 ) -> Result<u64, CsvError> {
-    let mut chunks = Chunks::new(take);
+    let (mut chunks, mut synthetic) = (Chunks::new(take), 0);
     for row in Lines::new(input, grid, columns)? {
-        if !chunks.push(row?)? {
-            return Ok(0);
+        let Some(row) = row? else {
+            synthetic += 1;
+            continue;
+        };
+        if !chunks.push(row)? {
+            return Ok(synthetic);
         }
     }
     chunks.end()?;
-    Ok(0)
+    Ok(synthetic)
 }

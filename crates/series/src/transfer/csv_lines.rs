@@ -5,7 +5,7 @@ use csv::{ReaderBuilder, StringRecord, Trim};
 
 use super::CsvError;
 use super::chunks::Placed;
-use super::names::TIME;
+use super::names::{SYNTHETIC, TIME};
 use super::number::read_float;
 use crate::row::{ColumnKind, Columns, Row};
 use crate::time::{Grid, Time};
@@ -18,6 +18,8 @@ pub(super) struct Lines<R, In> {
     time: usize,
     /// Where each column of the schema stands.
     places: Vec<usize>,
+    /// Where it stands whether a fill has made the row.
+    synthetic: Option<usize>,
     /// Of one row.
     columns: Columns,
     row: PhantomData<fn() -> R>,
@@ -38,17 +40,22 @@ impl<R: Row, In: Read> Lines<R, In> {
                 names.iter().map(|name| name.trim_start_matches('\u{feff}').to_owned()).collect()
             }
         };
-        let place = |column: &str| {
+        let found = |column: &str| {
             let is_it = |name: &String| name.trim().eq_ignore_ascii_case(column);
             match names.iter().filter(|name| is_it(name)).count() {
-                1 => Ok(names.iter().position(is_it).unwrap_or_default()),
+                0 | 1 => Ok(names.iter().position(is_it)),
                 count => Err(CsvError::Column { column: column.to_owned(), count }),
             }
+        };
+        let place = |column: &str| {
+            let missing = || CsvError::Column { column: column.to_owned(), count: 0 };
+            found(column)?.ok_or_else(missing)
         };
         let places = R::SCHEMA.columns.iter().map(|column| place(column.name));
         Ok(Self {
             time: place(TIME)?,
             places: places.collect::<Result<_, _>>()?,
+            synthetic: found(SYNTHETIC)?,
             reader,
             record: StringRecord::new(),
             grid,
@@ -57,7 +64,8 @@ impl<R: Row, In: Read> Lines<R, In> {
         })
     }
 
-    fn parse(&mut self) -> Result<Placed<R>, CsvError> {
+    /// The row of a line; `None` if a fill has made it.
+    fn parse(&mut self) -> Result<Option<Placed<R>>, CsvError> {
         let line = self.record.position().map_or(0, csv::Position::line);
         let field = |place: usize, column: &str| {
             let missing = || {
@@ -66,6 +74,13 @@ impl<R: Row, In: Read> Lines<R, In> {
             };
             self.record.get(place).ok_or_else(missing)
         };
+        if let Some(place) = self.synthetic {
+            match field(place, SYNTHETIC)? {
+                text if text.eq_ignore_ascii_case("true") => return Ok(None),
+                text if text.eq_ignore_ascii_case("false") => {}
+                text => return Err(CsvError::value(line, SYNTHETIC, text, "true or false")),
+            }
+        }
         let text = field(self.time, TIME)?;
         let time = text.parse().ok().and_then(|ms| {
             let time = Time::from_unix_ms(ms);
@@ -90,16 +105,13 @@ impl<R: Row, In: Read> Lines<R, In> {
             }
         }
         let row = R::read(&self.columns, 0);
-        Placed::new(line, time, self.grid, row).map_err(|reason| CsvError::Row {
-            line,
-            time,
-            reason,
-        })
+        let placed = Placed::new(line, time, self.grid, row);
+        placed.map(Some).map_err(|reason| CsvError::Row { line, time, reason })
     }
 }
 
 impl<R: Row, In: Read> Iterator for Lines<R, In> {
-    type Item = Result<Placed<R>, CsvError>;
+    type Item = Result<Option<Placed<R>>, CsvError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         match self.reader.read_record(&mut self.record) {

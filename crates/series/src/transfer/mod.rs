@@ -7,11 +7,14 @@
 //!
 //! | | out | in |
 //! |---|---|---|
-//! | CSV | `write_csv` | `import_csv` |
+//! | CSV | `write_csv`, `write_csv_filled` | `import_csv` |
 //! | Arrow | `arrow_batches`, `arrow_batches_filled` | `import_arrow` |
 //! | Parquet | `write_parquet` of those | `import_parquet` |
 //!
-//! Each is the same bit by bit when it comes back, and each reads a history in pieces, however long it is.
+//! What is known of a series, gaps among it, goes out in the same ways: `write_known_csv`,
+//! `arrow_batches_known`.
+//!
+//! Rows are the same bit by bit when they come back, and a history is read in pieces, however long it is.
 
 #[cfg(all(feature = "arrow", feature = "decimal"))]
 mod arrow_decimal;
@@ -21,6 +24,8 @@ mod arrow_error;
 mod arrow_export;
 #[cfg(feature = "arrow")]
 mod arrow_import;
+#[cfg(feature = "arrow")]
+mod arrow_known;
 #[cfg(feature = "arrow")]
 mod arrow_lent;
 #[cfg(feature = "arrow")]
@@ -37,8 +42,11 @@ mod csv_export;
 #[cfg(feature = "csv")]
 mod csv_import;
 #[cfg(feature = "csv")]
+mod csv_known;
+#[cfg(feature = "csv")]
 mod csv_lines;
 mod imported;
+mod known;
 #[cfg(any(feature = "csv", feature = "arrow"))]
 mod names;
 #[cfg(feature = "csv")]
@@ -60,12 +68,16 @@ pub use arrow_error::ArrowError;
 pub use arrow_export::{ArrowBatches, ArrowExport, arrow_batches, arrow_batches_filled};
 #[cfg(feature = "arrow")]
 pub use arrow_import::{ArrowImport, import_arrow};
+#[cfg(feature = "arrow")]
+pub use arrow_known::arrow_batches_known;
 #[cfg(feature = "csv")]
 pub use csv_error::CsvError;
 #[cfg(feature = "csv")]
-pub use csv_export::write_csv;
+pub use csv_export::{write_csv, write_csv_filled};
 #[cfg(feature = "csv")]
 pub use csv_import::{CsvImport, import_csv};
+#[cfg(feature = "csv")]
+pub use csv_known::write_known_csv;
 pub use imported::{ImportError, Imported, OnDifference};
 #[cfg(feature = "parquet")]
 pub use parquet_error::ParquetError;

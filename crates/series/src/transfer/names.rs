@@ -2,7 +2,6 @@
 pub(super) const TIME: &str = "ts";
 
 /// The name of the column that tells rows which a fill has made.
-#[cfg(feature = "arrow")]
 pub(super) const SYNTHETIC: &str = "synthetic";
 
 /// Under this the metadata of a schema or a file tells which series the rows are of.

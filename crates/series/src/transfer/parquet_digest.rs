@@ -69,6 +69,12 @@ fn add(digest: &mut Xxh3, array: &dyn Array) {
                 digest.update(&[value.map_or(2, u8::from)]);
             }
         }
+        DataType::Utf8 => {
+            for value in array.as_string::<i32>() {
+                digest.update(value.unwrap_or_default().as_bytes());
+                digest.update(b"\n");
+            }
+        }
         _ => {}
     }
 }

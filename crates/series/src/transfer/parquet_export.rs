@@ -13,7 +13,7 @@ use super::names::{SERIES, TIME};
 use super::parquet_digest::{GROUP_ROWS_MAX, GroupDigest, Told};
 use super::{ArrowBatches, ParquetError};
 
-/// Writes rows as Parquet: columns as those of the record batches, compressed by zstd, in row groups of
+/// Writes record batches as Parquet: the same columns, compressed by zstd, in row groups of
 /// 131,072 rows. Answers how many rows there were.
 ///
 /// The file's metadata name the series, and of each column in each row group what was written, so that
@@ -55,6 +55,7 @@ pub fn write_parquet(
     let schema = batches.schema();
     let series = schema.metadata().get(SERIES);
     let series = series.map(|series| KeyValue::new(SERIES.to_owned(), series.clone()));
+    let is_sorted = schema.fields().first().is_some_and(|first| first.name() == TIME);
     let sorted = SortingColumn { column_idx: 0, descending: false, nulls_first: false };
     let time = ColumnPath::from(TIME);
     let properties = WriterProperties::builder()
@@ -64,7 +65,7 @@ pub fn write_parquet(
         // Times that lie equally far apart take next to nothing.
         .set_column_dictionary_enabled(time.clone(), false)
         .set_column_encoding(time, Encoding::DELTA_BINARY_PACKED)
-        .set_sorting_columns(Some(vec![sorted]))
+        .set_sorting_columns(is_sorted.then(|| vec![sorted]))
         .set_key_value_metadata(Some(series.into_iter().collect()))
         .build();
     // Parquet's own types say all there is to say.

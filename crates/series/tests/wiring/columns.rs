@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use arrow_array::types::{Float64Type, TimestampMillisecondType};
+use arrow_array::types::{Float64Type, Int64Type, TimestampMillisecondType};
 use arrow_array::{
     Array, ArrayRef, Float32Array, Float64Array, Int64Array, RecordBatch, RecordBatchIterator,
-    StringArray, TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray,
-    TimestampSecondArray, cast::AsArray,
+    RecordBatchReader, StringArray, TimestampMicrosecondArray, TimestampMillisecondArray,
+    TimestampNanosecondArray, TimestampSecondArray, cast::AsArray,
 };
 use arrow_schema::Schema;
 use cache_series::admit::Reason;
@@ -15,7 +15,7 @@ use cache_series::row::Candle;
 use cache_series::time::Slots;
 use cache_series::transfer::{
     ArrowError, ArrowExport, ArrowImport, Imported, OnDifference, arrow_batches,
-    arrow_batches_filled, import_arrow,
+    arrow_batches_filled, arrow_batches_known, import_arrow,
 };
 use proptest::prelude::*;
 
@@ -312,6 +312,38 @@ async fn rows_that_a_fill_has_made_are_left_out() {
     columns.push(("synthetic", Arc::new(wrong)));
     let error = import(&other, vec![columns]).await.unwrap_err();
     assert!(matches!(&error, ArrowError::Type { column, .. } if column == "synthetic"), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_known_becomes_columns() {
+    let world = World::new(TestVenue::new(NOW - 200..NOW));
+    // More spans than a batch has rows.
+    let (from, to) = (NOW - 3_000, NOW - 100);
+    let every_other = columns((from..to).filter(|slot| slot % 2 == 0));
+    import(&world, vec![every_other]).await.unwrap();
+    let known = world.series().known(at(from), at(to)).await.unwrap();
+    let batches = arrow_batches_known(known.iter().copied(), &ArrowExport::new(&key()));
+    assert_eq!(batches.schema().metadata()["tiers.series"], key().to_string());
+    let batches: Vec<RecordBatch> = batches.collect::<Result<_, _>>().unwrap();
+    assert!(batches.len() == 3 && batches.iter().all(|batch| batch.num_rows() <= 1_024));
+    let mut spans = known.iter();
+    for batch in &batches {
+        let times = |name: &str| batch[name].as_primitive::<TimestampMillisecondType>().values();
+        for row in 0..batch.num_rows() {
+            let span = spans.next().unwrap();
+            assert_eq!(times("from")[row], span.from.unix_ms());
+            assert_eq!(times("to")[row], span.to.unix_ms());
+            assert_eq!(batch["slots"].as_primitive::<Int64Type>().value(row), 1);
+            let kind = if span.slots.start % 2 == 0 { "present" } else { "unknown" };
+            assert_eq!(batch["kind"].as_string::<i32>().value(row), kind);
+        }
+    }
+    assert!(spans.next().is_none());
+    let gaps = world.series().gaps(at(from), at(to)).await.unwrap();
+    let rows: usize = arrow_batches_known(gaps, &ArrowExport::new(&key()))
+        .map(|batch| batch.unwrap().num_rows())
+        .sum();
+    assert_eq!(rows, known.len() / 2);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! What can be looked at without asking anybody.
 
+use cache_core::testing::Operation;
 use cache_series::cache::SeriesError;
 use cache_series::coverage::Kind;
 use cache_series::request::{Request, RequestError};
@@ -68,7 +69,16 @@ async fn what_two_load_at_once_is_read_once() {
     let read = |series: cache_series::cache::Series<_>| async move {
         series.read(range(slots).offline()).await.unwrap_err()
     };
-    let (one, other, _) = tokio::join!(look(), look(), read(world.series()));
+    // All of them want all of it before the first has it.
+    let gate = world.storage.hold(Operation::GetMany);
+    let begin = async {
+        gate.arrived(1).await;
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        gate.open();
+    };
+    let (one, other, _, ()) = tokio::join!(look(), look(), read(world.series()), begin);
     assert_eq!((one, other), (1, 1));
     let stats = world.series().stats();
     assert_eq!((stats.chunks_loaded, stats.chunk_loads), (200, 4), "64 at once");

@@ -4,10 +4,12 @@ use std::io::{self, Read};
 
 use cache_series::admit::Reason;
 use cache_series::coverage::Kind;
+use cache_series::fill::{Fill, Volume};
 use cache_series::row::Candle;
 use cache_series::time::Slots;
 use cache_series::transfer::{
     CsvError, CsvImport, ImportError, Imported, OnDifference, import_csv, write_csv,
+    write_csv_filled, write_known_csv,
 };
 use cache_series::venue::Listing;
 use proptest::prelude::*;
@@ -192,6 +194,57 @@ async fn rows_from_elsewhere_are_all_looked_at_first() {
     assert_eq!(stored(&world, Slots::new(slot, slot + 2)).await, []);
     let same = [(at(slot), candle(slot)), (at(slot), candle(slot))];
     assert_eq!(world.series().import(same, OnDifference::Keep).await.unwrap().added, 1);
+}
+
+/// What a fill has made is told apart, and is never brought in.
+#[tokio::test]
+async fn rows_that_a_fill_has_made_are_left_out() {
+    let slots = Slots::new(NOW - 400, NOW - 100);
+    let world = World::new(TestVenue::new(slots.iter().filter(|slot| slot % 3 != 0)));
+    let request = range(slots).with_fill(Fill::PreviousClose(Volume::Zero));
+    let read = world.series().read(request).await.unwrap();
+    let (filled, mut text) = (read.filled(), Vec::new());
+    assert_eq!(write_csv_filled(&read, &mut text).unwrap(), filled.len() as u64);
+    let text = String::from_utf8(text).unwrap();
+    assert!(text.starts_with("ts,open,close,high,low,volume,synthetic\n"), "{text}");
+    assert!(
+        text.lines()
+            .skip(1)
+            .zip(&filled.synthetic)
+            .all(|(line, made)| { line.ends_with(if *made { ",0,true" } else { ",2,false" }) })
+    );
+    let other = World::new(TestVenue::new([]));
+    let imported = import(&other, text.clone()).await.unwrap();
+    assert_eq!(
+        (imported.added, imported.added + imported.synthetic),
+        (read.len(), filled.len() as u64)
+    );
+    assert_eq!(stored(&other, slots).await, rows(&read));
+    let error = import(&other, text.replacen("false", "no", 1)).await.unwrap_err();
+    assert!(error.to_string().contains("\"no\" is not true or false"), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_known_is_written_as_it_is_told() {
+    let world = World::new(TestVenue::new(NOW - 200..NOW));
+    let (from, to) = (NOW - 150, NOW - 100);
+    import(&world, file((from..to).filter(|slot| *slot != from + 7))).await.unwrap();
+    let known = world.series().known(at(from), at(to)).await.unwrap();
+    let mut text = Vec::new();
+    assert_eq!(write_known_csv(known, &mut text).unwrap(), 3);
+    let ms = |slot: i64| at(slot).unix_ms();
+    let expected = format!(
+        "from,to,slots,kind\n{},{hole},7,present\n{hole},{after},1,unknown\n{after},{},42,present\n",
+        ms(from),
+        ms(to),
+        hole = ms(from + 7),
+        after = ms(from + 8),
+    );
+    assert_eq!(String::from_utf8(text).unwrap(), expected);
+    let gaps = world.series().gaps(at(from), at(to)).await.unwrap();
+    let mut text = Vec::new();
+    assert_eq!(write_known_csv(gaps, &mut text).unwrap(), 1);
+    assert!(String::from_utf8(text).unwrap().ends_with(",1,unknown\n"));
 }
 
 /// Fails after so many bytes.

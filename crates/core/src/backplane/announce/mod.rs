@@ -11,7 +11,7 @@ use tokio::sync::{Mutex as Turn, Notify, oneshot};
 
 use super::event::{Cause, Event, Message, Operation, Told};
 use super::log::{EventLog, Position};
-use super::options::Backplane;
+use super::options::{Backplane, Silence};
 use super::stats::BackplaneStats;
 use crate::cache::Registered;
 use crate::clock::Clock;
@@ -118,6 +118,11 @@ impl Announcer {
             followed: Mutex::default(),
             joined: tokio::sync::watch::Sender::new(false),
         })
+    }
+
+    /// Whether the process reads nothing of its own while it cannot hear of others.
+    pub(crate) fn misses_in_silence(&self) -> bool {
+        self.options.silence == Silence::Miss
     }
 
     pub(crate) fn stats(&self) -> BackplaneStats {

@@ -1,5 +1,7 @@
 //! Bounds, faults, closing, and callers that go away.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tiers::cache::CloseError;
@@ -8,7 +10,9 @@ use tiers::events::WriteLost;
 use tiers::policy::write_behind::WhenFull;
 use tiers::prelude::*;
 
-use super::stage::{DELAY, DOWN, SECOND, source, stage, stage_with, storages, value, why};
+use super::stage::{
+    DELAY, DOWN, SECOND, source, stage, stage_with, storages, two_following, value, why,
+};
 use crate::support::{User, UserNode, until, user, within};
 
 #[tokio::test]
@@ -142,6 +146,68 @@ async fn a_storage_that_is_left_alone_keeps_the_queue_within_its_bound() {
 }
 
 #[tokio::test]
+async fn what_is_not_sent_makes_no_other_tier_forget_anything() {
+    let stage = stage(storages());
+    stage.accept(1).await;
+    stage.far.fail_next(Operation::Write, 3, DOWN);
+    let opened = async || stage.cache.stats().await.storages[1].health.breaker_opened;
+    within(async {
+        while opened().await == 0 {
+            stage.clock.advance(Duration::from_millis(50));
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+    until(|| stage.stats().retried == 3).await;
+    let told = stage.near.calls().invalidate;
+    // The pause after the third failure is shorter than the time for which the breaker is open.
+    stage.clock.advance(Duration::from_millis(400));
+    until(|| stage.stats().retried == 4).await;
+    assert_eq!((stage.near.calls().invalidate, stage.far.calls().write), (told, 3));
+    stage.pass_until(|stage| stage.stats().queued == 0).await;
+    assert_eq!((stage.stats().written, stage.near.calls().invalidate), (1, told + 1));
+
+    // Likewise where an invalidation has not landed there yet.
+    stage.far.fail_next(Operation::Invalidate, 1000, DOWN);
+    assert!(!stage.users.invalidate(&user(1)).await.expect("is open").is_done());
+    stage.accept(2).await;
+    let (retried, writes) = (stage.stats().retried, stage.far.calls().write);
+    stage.pass_until(|stage| stage.stats().retried > retried).await;
+    assert_eq!(stage.far.calls().write, writes);
+}
+
+/// Stores one value after the other; of one of them it panics once.
+#[derive(Clone, Default)]
+struct Panicking(Arc<AtomicBool>);
+
+impl Source<UserNode> for Panicking {
+    async fn load(&self, _: &UserNode) -> Result<Loaded<User>, LoadError> {
+        Ok(Loaded::absent())
+    }
+
+    async fn store(&self, node: &UserNode, _: &User) -> Result<(), LoadError> {
+        assert!(node.id != 2 || self.0.swap(true, Ordering::SeqCst), "a panic that was asked for");
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_panics_fails_alone() {
+    let stage = stage(source());
+    let definition = NodeDefinition::new("other", "other:{id}").tier(TierDefinition::new("far"));
+    let definition = definition.write_behind(source());
+    let users = stage.cache.bind_as::<UserNode>(definition, Panicking::default()).expect("binds");
+    let values = (1..=3).map(|id| (user(id), User { id, version: 1 }));
+    assert!(users.write_behind_many(values).await.iter().all(Result::is_ok));
+    stage.clock.advance(DELAY);
+    let stats = || users.stats().write_behind;
+    until(|| stats().retried == 1).await;
+    assert_eq!((stats().written, stats().queued), (2, 1));
+    let flushed = within(users.flush()).await.expect("is open");
+    assert_eq!((flushed.written, flushed.given_up), (1, 0));
+}
+
+#[tokio::test]
 async fn without_a_stamp_nothing_is_accepted() {
     let stage = stage(storages());
     stage.far.fail_next(Operation::Stamps, 1, DOWN);
@@ -238,6 +304,46 @@ async fn what_a_source_got_before_closing_gave_up_is_pending_in_the_storages() {
     let CloseError::Several { errors } = &error else { panic!("{error}") };
     let counts: Vec<(&str, usize)> = errors.iter().map(counted).collect();
     assert_eq!(counts, [("near", 1), ("far", 1), ("UserNode", 1)], "{error}");
+}
+
+#[tokio::test]
+async fn others_hear_of_what_a_source_got_before_closing_gave_up() {
+    let (one, other, log) = two_following(source()).await;
+    one.rows.change(1, 1);
+    assert_eq!(other.get().await, 1);
+    one.accept(2).await;
+    let gate = one.far.hold(Operation::Write);
+    let closing = tokio::spawn({
+        let cache = one.cache.clone();
+        async move { cache.close_within(SECOND).await }
+    });
+    gate.arrived(1).await;
+    one.clock.advance(SECOND);
+    within(closing).await.expect("no panic").expect_err("the storages are behind");
+    other.followed(&log).await;
+    // The storages were not reached; memory is not to serve on what they would no more.
+    one.near.lose_everything();
+    one.far.lose_everything();
+    assert_eq!(other.get().await, 2);
+}
+
+#[tokio::test]
+async fn closing_counts_nothing_as_lost_that_was_taken_back_on_its_way() {
+    let stage = stage(storages());
+    let mut lost = stage.lost();
+    stage.accept(1).await;
+    let gate = stage.far.hold(Operation::Write);
+    stage.clock.advance(DELAY);
+    gate.arrived(1).await;
+    assert!(stage.users.invalidate(&user(1)).await.expect("is open").is_done());
+    let closing = tokio::spawn({
+        let cache = stage.cache.clone();
+        async move { cache.close_within(SECOND).await }
+    });
+    until(|| stage.clock.sleepers() > 0).await;
+    stage.clock.advance(SECOND);
+    within(closing).await.expect("no panic").expect("nothing is lost");
+    assert_eq!(why(&mut lost), []);
 }
 
 #[tokio::test]

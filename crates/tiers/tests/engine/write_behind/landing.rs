@@ -1,11 +1,13 @@
 //! Order, batches, and what changes and invalidations in between do.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use tiers::core::testing::Operation;
-use tiers::events::WriteLost;
+use tiers::events::{CacheEvent, WriteLost};
 use tiers::handle::SetOptions;
 use tiers::prelude::*;
+use tiers::storage::StorageErrorKind;
 
 use super::stage::{DELAY, SECOND, source, stage, stage_with, storages, two_following, value, why};
 use crate::support::{User, until, user, within};
@@ -218,38 +220,99 @@ async fn what_has_no_time_left_does_not_take_the_place_of_what_was_loaded_after_
 }
 
 #[tokio::test]
+async fn of_a_batch_only_what_has_no_time_left_is_kept_out() {
+    let stage = stage(storages().delay(Duration::from_secs(3600)));
+    let mut lost = stage.lost();
+    for id in 0..4 {
+        let options = SetOptions::new().ttl(SECOND * if id % 2 == 0 { 1 } else { 60 });
+        let value = User { id, version: 10 + id };
+        stage.users.write_behind_with(&user(id), value, options).await.expect("has room");
+    }
+    stage.clock.advance(SECOND);
+    let flushed = within(stage.users.flush()).await.expect("is open");
+    assert_eq!((flushed.written, flushed.refused), (2, 2));
+    let told = std::iter::from_fn(|| lost.try_recv()).map(|event| match event {
+        CacheEvent::WriteLost { key, why: WriteLost::Refused, .. } => key,
+        other => panic!("{other:?}"),
+    });
+    let late = [0, 2].map(|id| stage.users.key(&user(id)).expect("a valid key"));
+    assert_eq!(told.collect::<HashSet<_>>(), HashSet::from(late));
+    for id in [1, 3] {
+        let got = within(stage.users.get(&user(id))).await.expect("a value");
+        assert_eq!((got.id, got.version), (id, 10 + id));
+    }
+}
+
+#[tokio::test]
 async fn a_load_past_the_queue_is_newer_than_what_waits_there() {
-    let (one, _other, log) = two_following(storages().delay(Duration::from_secs(3600))).await;
-    one.accept(5).await;
-    one.rows.change(1, 9);
-    // In silence nothing is read from the queue; the stamp of the load is that of the acceptance.
-    log.set_down(true);
-    within(async {
-        while one.get().await != 9 {
-            one.clock.advance(DELAY);
-            tokio::time::sleep(Duration::from_millis(1)).await;
+    for is_unchanged in [false, true] {
+        let (one, _other, log) = two_following(storages().delay(Duration::from_secs(3600))).await;
+        if is_unchanged {
+            // The load finds the copy that it goes by to be as good as new.
+            one.rows.compare();
+            one.rows.change(1, 9);
+            assert_eq!(one.get().await, 9);
+            assert!(one.users.expire(&user(1)).await.expect("is open").is_done());
         }
-    })
-    .await;
-    assert_eq!(one.stored(&one.far), Some(9));
-    let flushed = within(one.users.flush()).await.expect("is open");
-    assert_eq!((flushed.refused, one.stored(&one.far)), (1, Some(9)));
+        let loads = one.rows.loads();
+        one.accept(5).await;
+        one.rows.change(1, 9);
+        // In silence nothing is read from the queue; the stamp of the load is that of the acceptance.
+        log.set_down(true);
+        within(async {
+            while one.get().await != 9 {
+                one.clock.advance(DELAY);
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        })
+        .await;
+        assert_eq!((one.rows.loads() == loads, one.stored(&one.far)), (is_unchanged, Some(9)));
+        let flushed = within(one.users.flush()).await.expect("is open");
+        assert_eq!((flushed.refused, one.stored(&one.far)), (1, Some(9)), "{is_unchanged}");
+    }
 }
 
 #[tokio::test]
 async fn what_is_accepted_while_an_invalidation_is_under_way_stays_readable() {
-    let stage = stage(storages().delay(Duration::from_secs(3600)));
+    for by_tag in [false, true] {
+        let stage = stage(storages().delay(Duration::from_secs(3600)));
+        stage.rows.change(1, 1);
+        let gate = stage.near.hold(Operation::Invalidate);
+        let invalidating = tokio::spawn({
+            let (users, cache) = (stage.users.clone(), stage.cache.clone());
+            async move {
+                match by_tag {
+                    false => users.invalidate(&user(1)).await,
+                    true => cache.invalidate_tag("user:1").await,
+                }
+            }
+        });
+        gate.arrived(1).await;
+        stage.accept(5).await;
+        gate.open();
+        assert!(within(invalidating).await.expect("no panic").expect("is open").is_done());
+        assert_eq!(stage.get().await, 5, "by tag: {by_tag}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_accepted_before_an_earlier_invalidation_lands_stays_readable() {
+    let stage = stage_with(storages().delay(Duration::from_secs(3600)), true);
     stage.rows.change(1, 1);
-    let gate = stage.near.hold(Operation::Invalidate);
-    let invalidating = tokio::spawn({
-        let users = stage.users.clone();
-        async move { users.invalidate(&user(1)).await }
-    });
-    gate.arrived(1).await;
+    assert_eq!(stage.get().await, 1);
+    stage.near.fail_next(Operation::Invalidate, 1, StorageErrorKind::Unavailable);
+    assert!(!stage.users.invalidate(&user(1)).await.expect("is open").is_done());
     stage.accept(5).await;
-    gate.open();
-    assert!(within(invalidating).await.expect("no panic").expect("is open").is_done());
-    assert_eq!(stage.get().await, 5);
+    within(async {
+        while stage.cache.stats().await.storages[0].pending_invalidations > 0 {
+            stage.clock.advance(Duration::from_millis(10));
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+    assert_eq!((stage.near.calls().invalidate, stage.get().await), (2, 5));
+    let flushed = within(stage.users.flush()).await.expect("is open");
+    assert_eq!((flushed.written, stage.stored(&stage.far)), (1, Some(5)));
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use tiers::events::{CacheEvent, EventKind, EventOptions, Events, WriteLost};
 use tiers::policy::breaker::BreakerOptions;
 use tiers::policy::write_behind::WriteBehind;
 use tiers::prelude::*;
+use tiers::source::Previous;
 use tiers::stats::WriteBehindStats;
 use tiers::storage::StorageErrorKind;
 
@@ -27,7 +28,7 @@ pub(super) const fn value(version: u64) -> User {
     User { id: 1, version }
 }
 
-/// A table that takes what it is given, in batches.
+/// A table that takes what it is given, in batches, and where asked knows a copy that is like its row.
 #[derive(Clone, Default)]
 pub(super) struct Rows(Arc<Table>);
 
@@ -36,6 +37,7 @@ pub(super) struct Table {
     rows: Mutex<HashMap<u64, u64>>,
     batches: Mutex<Vec<Vec<(u64, u64)>>>,
     is_down: AtomicBool,
+    compares: AtomicBool,
     gate: Mutex<Option<Gate>>,
     loads: std::sync::atomic::AtomicU64,
 }
@@ -43,6 +45,11 @@ pub(super) struct Table {
 impl Rows {
     pub(super) fn set_down(&self, is_down: bool) {
         self.0.is_down.store(is_down, Ordering::SeqCst);
+    }
+
+    /// A copy that is like its row lives on.
+    pub(super) fn compare(&self) {
+        self.0.compares.store(true, Ordering::SeqCst);
     }
 
     /// Every store from now on waits here before it does anything.
@@ -75,6 +82,21 @@ impl Source<UserNode> for Rows {
         let version = self.row(node.id);
         let user = version.map(|version| User { id: node.id, version });
         Ok(user.map_or_else(Loaded::absent, Loaded::new))
+    }
+
+    fn compares(&self) -> bool {
+        self.0.compares.load(Ordering::SeqCst)
+    }
+
+    async fn reload(
+        &self,
+        node: &UserNode,
+        previous: &Previous<User>,
+    ) -> Result<Loaded<User>, LoadError> {
+        match previous.value.as_ref().map(|user| user.version) == self.row(node.id) {
+            true => Ok(Loaded::not_modified()),
+            false => self.load(node).await,
+        }
     }
 
     async fn store(&self, node: &UserNode, value: &User) -> Result<(), LoadError> {
