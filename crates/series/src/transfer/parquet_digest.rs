@@ -168,3 +168,58 @@ impl Told {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, Float64Array, Int64Array};
+    use xxhash_rust::xxh3::xxh3_64;
+
+    use super::*;
+
+    fn batch(rates: &[f64], counts: &[i64]) -> RecordBatch {
+        let rates: ArrayRef = Arc::new(Float64Array::from(rates.to_vec()));
+        let counts: ArrayRef = Arc::new(Int64Array::from(counts.to_vec()));
+        RecordBatch::try_from_iter([("rate", rates), ("count", counts)]).unwrap()
+    }
+
+    /// Files of older releases are compared with it: it may not change.
+    #[test]
+    fn a_digest_is_that_of_the_bytes_however_rows_are_cut() {
+        let (rates, counts) = ([1.5, -0.0, f64::NAN], [7, -1, i64::MIN]);
+        let of = |bytes: Vec<[u8; 8]>| xxh3_64(&bytes.concat());
+        let expected = [
+            of(rates.iter().map(|rate| rate.to_le_bytes()).collect()),
+            of(counts.iter().map(|count| count.to_le_bytes()).collect()),
+        ];
+        let mut digest = GroupDigest::new(2);
+        for cut in 0..3 {
+            digest.add(&batch(&rates[..cut], &counts[..cut]));
+            digest.add(&batch(&rates[cut..], &counts[cut..]));
+            assert_eq!(digest.finish(), expected);
+        }
+        let written = Told::write("rate", &expected);
+        assert_eq!(written.key, "tiers.digest.rate");
+        assert_eq!(written.value, Some(format!("{:016x} {:016x}", expected[0], expected[1])));
+    }
+
+    #[test]
+    fn what_a_file_tells_of_itself_has_to_be_whole() {
+        let series = || KeyValue::new(SERIES.to_owned(), "a".to_owned());
+        let all = [series(), Told::write("ts", &[1, 2]), Told::write("open", &[3, 4])];
+        let names = ["ts", "open"];
+        assert!(Told::read(&all, &names, 2).unwrap().is_checked());
+        assert!(!Told::read(&[], &names, 2).unwrap().is_checked());
+        let is_damaged = |entries: &[KeyValue], names: &[&str], groups| {
+            matches!(Told::read(entries, names, groups), Err(ParquetError::Damaged { .. }))
+        };
+        assert!(is_damaged(&all, &names, 1), "a row group is missing");
+        assert!(is_damaged(&all, &["ts"], 2), "a column is missing");
+        assert!(is_damaged(&all, &["ts", "open", "low"], 2), "a column came to it");
+        assert!(is_damaged(&all[1..], &names, 2), "no series is named");
+        let mut odd = all;
+        odd[2].value = Some("x 4".to_owned());
+        assert!(is_damaged(&odd, &names, 2), "no digest");
+    }
+}
