@@ -9,3 +9,10 @@ const PREVIEW_CHARACTERS_MAX: usize = 120;
 pub(crate) fn preview(body: &[u8]) -> String {
     cache_connectors_http::preview(body, PREVIEW_CHARACTERS_MAX)
 }
+
+/// A reply as a test writes it.
+#[cfg(test)]
+pub(crate) fn reply(status: u16, body: &str) -> Reply {
+    let body = body.to_owned().into_bytes().into();
+    Reply { status, retry_after: None, date: None, body }
+}

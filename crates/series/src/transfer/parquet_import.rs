@@ -153,3 +153,45 @@ fn read_rows<R: Row, In: ChunkReader + 'static>(
     }
     Ok(reading.end()?)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, Int64Array};
+    use bytes::Bytes;
+    use parquet::arrow::ArrowWriter;
+    use parquet::file::metadata::ColumnChunkMetaDataBuilder;
+
+    use super::*;
+
+    fn metadata() -> ParquetMetaData {
+        let column: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
+        let batch = RecordBatch::try_from_iter([("number", column)]).unwrap();
+        let mut file = Vec::new();
+        let mut writer = ArrowWriter::try_new(&mut file, batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        let options = ArrowReaderOptions::new();
+        let metadata = ArrowReaderMetadata::load(&Bytes::from(file), options).unwrap();
+        metadata.metadata().as_ref().clone()
+    }
+
+    #[test]
+    fn columns_before_the_begin_of_a_file_are_damage() {
+        let metadata = metadata();
+        assert!(plausible(&metadata).is_ok());
+        let changes: [fn(ColumnChunkMetaDataBuilder) -> ColumnChunkMetaDataBuilder; 3] = [
+            |column| column.set_data_page_offset(-1),
+            |column| column.set_dictionary_page_offset(Some(-1)),
+            |column| column.set_total_compressed_size(-1),
+        ];
+        for change in changes {
+            let group = metadata.row_group(0).clone();
+            let column = change(group.column(0).clone().into_builder()).build().unwrap();
+            let group = group.into_builder().set_column_metadata(vec![column]).build().unwrap();
+            let metadata = ParquetMetaData::new(metadata.file_metadata().clone(), vec![group]);
+            assert!(matches!(plausible(&metadata), Err(ParquetError::Damaged { .. })));
+        }
+    }
+}

@@ -42,3 +42,22 @@ impl<In: ChunkReader> ChunkReader for Input<In> {
         self.0.get_bytes(start, length)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn no_more_is_asked_for_than_there_is() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"0123456789").unwrap();
+        let input = Input::new(file);
+        assert_eq!(input.get_bytes(2, 8).unwrap(), "23456789");
+        for (start, length) in [(3, 8), (11, 0), (0, usize::MAX), (u64::MAX, 1)] {
+            let error = input.get_bytes(start, length).unwrap_err();
+            assert!(matches!(error, ParquetError::EOF(_)), "{error}");
+        }
+    }
+}

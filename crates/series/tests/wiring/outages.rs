@@ -16,9 +16,11 @@ use crate::world::{NOW, World, at, plain_options, range, rows};
 /// The last page that is over as a whole.
 const KNOWN: Slots = Slots::new(NOW / 100 * 100 - 100, NOW / 100 * 100);
 
-/// All of `KNOWN` is; the newer half of it is due to be checked.
+/// All of `KNOWN` is; the newer half of it is due to be checked. One call at once.
 async fn warm(options: SeriesOptions) -> World {
-    let world = World::with(TestVenue::new(NOW - 500..NOW), options.with_revised_last(100));
+    let venue = TestVenue::new(NOW - 500..NOW);
+    venue.change(|said| said.limits = Limits::calls(1));
+    let world = World::with(venue, options.with_revised_last(100));
     world.series().read(range(KNOWN)).await.unwrap();
     world.advance(7_200);
     world.venue.calls();

@@ -2,8 +2,9 @@ use cache_series::venue::{VenueError, VenueErrorKind};
 
 use super::NAME;
 use super::message::{Kline, Message, MessageError, Subject, message};
-use super::refusal::{feed_lost, malformed};
+use super::refusal::feed_lost;
 use crate::feed::{Heard, Protocol, Update};
+use crate::refusal;
 use crate::socket::SocketError;
 
 /// The address says which series is told of; pings are those of the protocol.
@@ -15,7 +16,9 @@ impl Protocol for Subject {
             }
             Ok(Message::ServerShutdown) => Ok(Heard::Leaving),
             Ok(Message::Other) => Ok(Heard::Nothing),
-            Err(MessageError::Parse(error)) => Err(malformed(text.as_bytes(), error)),
+            Err(MessageError::Parse(error)) => {
+                Err(refusal::malformed(NAME, text.as_bytes(), error))
+            }
             Err(error) => {
                 let message = error.to_string();
                 Err(VenueError::new(NAME, VenueErrorKind::Malformed, message).with_source(error))

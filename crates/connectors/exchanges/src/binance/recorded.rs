@@ -9,12 +9,14 @@ use cache_series::venue::{VenueError, VenueErrorKind};
 use proptest::prelude::*;
 use serde::de::IgnoredAny;
 
+use super::NAME;
 use super::klines::klines;
 use super::message::{Kline, Message, Subject, message};
-use super::refusal::{answered, malformed};
+use super::refusal::answered;
 use super::service::Volume;
 use crate::http::Reply;
 use crate::mutation::{mutate, mutation};
+use crate::refusal::malformed;
 
 /// The samples of the exchange's documentation.
 const SPOT: &str = r#"[[1499040000000,"0.01634790","0.80000000","0.01575800","0.01577100","148976.11427815",1499644799999,"2434.19055334",308,"1756.87402397","28.46694368","0"]]"#;
@@ -104,7 +106,7 @@ fn a_recorded_reply_is_read() {
 fn read(status: u16, body: &[u8]) -> Result<Vec<(Time, Candle)>, VenueError> {
     let body = body.to_vec().into();
     let reply = answered(Reply { status, retry_after: None, date: None, body })?;
-    klines(&reply.body, Volume::Own).map_err(|error| malformed(&reply.body, error))
+    klines(&reply.body, Volume::Own).map_err(|error| malformed(NAME, &reply.body, error))
 }
 
 proptest! {

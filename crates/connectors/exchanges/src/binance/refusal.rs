@@ -5,7 +5,6 @@ use serde::Deserialize;
 
 use super::NAME;
 use crate::http::{Reply, preview};
-use crate::parse::ParseError;
 use crate::refusal;
 use crate::socket::SocketError;
 
@@ -29,7 +28,7 @@ pub(super) fn answered(reply: Reply) -> Result<Reply, VenueError> {
     match serde_json::from_slice::<Refusal>(&reply.body) {
         Ok(refusal) => Err(refused(&reply, &refusal)),
         Err(_) if good => Ok(reply),
-        Err(_) => Err(failed(&reply)),
+        Err(_) => Err(refusal::failed(NAME, &reply, kind_of_status(reply.status))),
     }
 }
 
@@ -98,16 +97,6 @@ fn banned_until(message: &str) -> Option<SystemTime> {
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(ms))
 }
 
-/// A failure that says nothing but its status: a proxy's page, or nothing at all.
-fn failed(reply: &Reply) -> VenueError {
-    refusal::failed(NAME, reply, kind_of_status(reply.status))
-}
-
-/// An answer that could not be read.
-pub(super) fn malformed(body: &[u8], error: ParseError) -> VenueError {
-    refusal::malformed(NAME, body, error)
-}
-
 /// No feed, or no more of it.
 pub(super) fn feed_lost(error: SocketError) -> VenueError {
     refusal::feed_lost(NAME, error, kind_of_status)
@@ -116,11 +105,7 @@ pub(super) fn feed_lost(error: SocketError) -> VenueError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn reply(status: u16, body: &str) -> Reply {
-        let body = body.to_owned().into_bytes().into();
-        Reply { status, retry_after: None, date: None, body }
-    }
+    use crate::http::reply;
 
     fn kind(status: u16, body: &str) -> VenueErrorKind {
         answered(reply(status, body)).unwrap_err().kind()

@@ -8,13 +8,15 @@ use cache_series::time::Time;
 use cache_series::venue::{VenueError, VenueErrorKind};
 use proptest::prelude::*;
 
+use super::NAME;
 use super::klines::klines;
 use super::message::{Subject, message};
-use super::refusal::{answered, malformed};
+use super::refusal::answered;
 use super::service::Volume;
 use crate::feed::{Heard, Update};
 use crate::http::Reply;
 use crate::mutation::{mutate, mutation};
+use crate::refusal::malformed;
 
 const INVERSE: &str = r#"{"retCode":0,"retMsg":"OK","result":{"symbol":"BTCUSD","category":"inverse","list":[["1670608860000","17072","17073","17027.5","17055.5","268612","15.74462667"],["1670608800000","17071","17073","17027","17055.5","268611","15.74462666"]]},"retExtInfo":{},"time":1672025956592}"#;
 const MARK: &str = r#"{"retCode":0,"retMsg":"OK","result":{"symbol":"BTCUSDT","category":"linear","list":[["1670608800000","17164.16","17164.17","17121.5","17131.64"]]},"retExtInfo":{},"time":1672026361839}"#;
@@ -34,7 +36,7 @@ fn read(
 ) -> Result<Vec<(Time, Candle)>, VenueError> {
     let body = body.to_vec().into();
     let reply = answered(Reply { status, retry_after: None, date: None, body })?;
-    klines(&reply.body, symbol, volume).map_err(|error| malformed(&reply.body, error))
+    klines(&reply.body, symbol, volume).map_err(|error| malformed(NAME, &reply.body, error))
 }
 
 fn inverse(status: u16, body: &[u8]) -> Result<Vec<(Time, Candle)>, VenueError> {

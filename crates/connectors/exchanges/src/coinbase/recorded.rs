@@ -8,12 +8,14 @@ use cache_series::time::Time;
 use cache_series::venue::{VenueError, VenueErrorKind};
 use proptest::prelude::*;
 
+use super::NAME;
 use super::klines::klines;
 use super::message::{Subject, message};
-use super::refusal::{answered, malformed};
+use super::refusal::answered;
 use crate::feed::{Heard, Update};
 use crate::http::Reply;
 use crate::mutation::{mutate, mutation};
+use crate::refusal::malformed;
 
 const CANDLES: &str = r#"{"candles":[{"start":"1639512000","low":"47400.11","high":"47893.9","open":"47811.02","close":"47500","volume":"312.04500001"},{"start":"1639504800","low":"47702.5","high":"47990","open":"47905.25","close":"47812.34","volume":"0.00000001"}]}"#;
 const FEED: &str = r#"{"channel":"candles","client_id":"","timestamp":"2023-06-09T20:19:35.39625135Z","sequence_num":0,"events":[{"type":"snapshot","candles":[{"start":"1686340800","high":"1867.72","low":"1865.63","open":"1867.38","close":"1866.81","volume":"0.20269406","product_id":"ETH-USD"},{"start":"1686341700","high":"1868.5","low":"1866.01","open":"1866.9","close":"1867.25","volume":"12.5","product_id":"ETH-USD"}]}]}"#;
@@ -27,7 +29,7 @@ fn row(seconds: i64, [open, high, low, close, volume]: [f64; 5]) -> (Time, Candl
 fn read(status: u16, body: &[u8]) -> Result<Vec<(Time, Candle)>, VenueError> {
     let body = body.to_vec().into();
     let reply = answered(Reply { status, retry_after: None, date: None, body })?;
-    klines(&reply.body).map_err(|error| malformed(&reply.body, error))
+    klines(&reply.body).map_err(|error| malformed(NAME, &reply.body, error))
 }
 
 fn subject(symbol: &str) -> Subject {

@@ -30,7 +30,7 @@ pub(super) fn answered(reply: Reply) -> Result<Reply, VenueError> {
         Ok(said) if said.error.is_some() || said.message.is_some() => refused(&reply, &said),
         Err(error) if good => {
             let text = String::from_utf8_lossy(&reply.body);
-            malformed(&reply.body, ParseError::of_json(&text, error))
+            refusal::malformed(NAME, &reply.body, ParseError::of_json(&text, error))
         }
         Ok(_) | Err(_) => refusal::failed(NAME, &reply, kind_of_status(reply.status)),
     };
@@ -108,11 +108,6 @@ pub(super) fn subscription_refused(said: &str) -> VenueError {
     }
 }
 
-/// An answer that could not be read.
-pub(super) fn malformed(body: &[u8], error: ParseError) -> VenueError {
-    refusal::malformed(NAME, body, error)
-}
-
 /// No feed, or no more of it.
 pub(super) fn feed_lost(error: SocketError) -> VenueError {
     refusal::feed_lost(NAME, error, kind_of_status)
@@ -121,11 +116,7 @@ pub(super) fn feed_lost(error: SocketError) -> VenueError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn reply(status: u16, body: &str) -> Reply {
-        let body = body.to_owned().into_bytes().into();
-        Reply { status, retry_after: None, date: None, body }
-    }
+    use crate::http::reply;
 
     fn refusal(word: &str, said: &str) -> String {
         format!(r#"{{"error":"{word}","error_details":"{said}","message":"{said}"}}"#)

@@ -2,9 +2,11 @@ use std::time::Duration;
 
 use cache_series::venue::VenueError;
 
+use super::NAME;
 use super::message::{MessageError, Subject, message};
-use super::refusal::{feed_lost, in_maintenance, malformed, subscription_refused};
+use super::refusal::{feed_lost, in_maintenance, subscription_refused};
 use crate::feed::{Heard, Protocol};
+use crate::refusal;
 use crate::socket::SocketError;
 
 /// The exchange ends connections by which nothing is said for about a minute.
@@ -36,7 +38,7 @@ impl Protocol for Subject {
 
     fn read(&self, text: &str) -> Result<Heard, VenueError> {
         message(text, self).map_err(|error| match error {
-            MessageError::Parse(error) => malformed(text.as_bytes(), error),
+            MessageError::Parse(error) => refusal::malformed(NAME, text.as_bytes(), error),
             MessageError::Refused { text } => subscription_refused(&text),
             MessageError::Maintenance => in_maintenance(),
         })

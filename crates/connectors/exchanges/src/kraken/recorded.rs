@@ -8,13 +8,15 @@ use cache_series::time::Time;
 use cache_series::venue::{VenueError, VenueErrorKind};
 use proptest::prelude::*;
 
+use super::NAME;
 use super::klines::{Klines, klines};
 use super::message::{Subject, message};
-use super::refusal::{answered, malformed};
+use super::refusal::answered;
 use super::symbol::Pair;
 use crate::feed::{Heard, Update};
 use crate::http::Reply;
 use crate::mutation::{mutate, mutation};
+use crate::refusal::malformed;
 
 /// Three rows, the middle one of which is flat, for nothing was traded; the last is growing.
 const MINUTES: &str = r#"{"error":[],"result":{"XXBTZUSD":[[1688671200,"30306.1","30306.2","30305.7","30305.7","30306.1","3.39243896",23],[1688671260,"30305.7","30305.7","30305.7","30305.7","0.0","0.00000000",0],[1688671320,"30304.5","30304.6","30300.0","30300.0","30300.0","4.42996871",18]],"last":1688671260}}"#;
@@ -30,7 +32,7 @@ fn read(status: u16, body: &[u8], pair: &str) -> Result<Klines, VenueError> {
     let body = body.to_vec().into();
     let reply = answered(Reply { status, retry_after: None, date: None, body })?;
     let pair = Pair::read(pair).unwrap();
-    klines(&reply.body, &pair).map_err(|error| malformed(&reply.body, error))
+    klines(&reply.body, &pair).map_err(|error| malformed(NAME, &reply.body, error))
 }
 
 fn minutes(status: u16, body: &[u8]) -> Result<Klines, VenueError> {

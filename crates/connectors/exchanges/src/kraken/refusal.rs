@@ -35,7 +35,7 @@ pub(super) fn answered(reply: Reply) -> Result<Reply, VenueError> {
         Ok(Envelope { error }) => Err(refused(&reply, &error)),
         Err(error) if good => {
             let text = String::from_utf8_lossy(&reply.body);
-            Err(malformed(&reply.body, ParseError::of_json(&text, error)))
+            Err(refusal::malformed(NAME, &reply.body, ParseError::of_json(&text, error)))
         }
         Err(_) => {
             let kind = kind_of_status(reply.status);
@@ -143,11 +143,6 @@ pub(super) fn in_maintenance() -> VenueError {
     VenueError::new(NAME, VenueErrorKind::Unavailable, message)
 }
 
-/// An answer that could not be read.
-pub(super) fn malformed(body: &[u8], error: ParseError) -> VenueError {
-    refusal::malformed(NAME, body, error)
-}
-
 /// No feed, or no more of it.
 pub(super) fn feed_lost(error: SocketError) -> VenueError {
     refusal::feed_lost(NAME, error, kind_of_status)
@@ -156,11 +151,7 @@ pub(super) fn feed_lost(error: SocketError) -> VenueError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn reply(status: u16, body: &str) -> Reply {
-        let body = body.to_owned().into_bytes().into();
-        Reply { status, retry_after: None, date: None, body }
-    }
+    use crate::http::reply;
 
     fn refusing(said: &str) -> Reply {
         reply(200, &format!(r#"{{"error":["{said}"]}}"#))

@@ -8,13 +8,15 @@ use cache_series::time::Time;
 use cache_series::venue::{VenueError, VenueErrorKind};
 use proptest::prelude::*;
 
+use super::NAME;
 use super::klines::{Row, klines};
 use super::message::{Subject, message};
-use super::refusal::{answered, malformed};
+use super::refusal::answered;
 use super::service::Volume;
 use crate::feed::{Heard, Update};
 use crate::http::Reply;
 use crate::mutation::{mutate, mutation};
+use crate::refusal::malformed;
 
 const SWAP: &str = r#"{"code":"0","msg":"","data":[["1747094040000","102806.1","102820.4","102806.1","102819.9","1040.37","10.4037","1069603.34883","0"],["1747093980000","102806","102820.5","102783.1","102806.1","7164.04","71.6404","7364701.57952","1"]]}"#;
 const MARK: &str = r#"{"code":"0","msg":"","data":[["1597026360000","3.721","3.743","3.677","3.708","0"],["1597026300000","3.731","3.799","3.494","3.72","1"]]}"#;
@@ -30,7 +32,7 @@ fn row(ms: i64, [open, high, low, close, volume]: [f64; 5], closed: bool) -> Row
 fn read(status: u16, body: &[u8], volume: Volume) -> Result<Vec<Row>, VenueError> {
     let body = body.to_vec().into();
     let reply = answered(Reply { status, retry_after: None, date: None, body })?;
-    klines(&reply.body, volume).map_err(|error| malformed(&reply.body, error))
+    klines(&reply.body, volume).map_err(|error| malformed(NAME, &reply.body, error))
 }
 
 fn swap(status: u16, body: &[u8]) -> Result<Vec<Row>, VenueError> {

@@ -110,6 +110,7 @@ async fn what_lies_before_the_listing_is_told_apart() {
     assert_eq!(empty + before_listing, 3_000);
     assert!(before_listing > 2_000, "{before_listing}");
     let calls = world.venue.calls().klines;
-    assert_eq!(read(2_000).await, (empty, before_listing - 1_000));
+    let (empty, before_listing) = read(2_000).await;
+    assert_eq!(empty + before_listing, 2_000);
     assert_eq!(world.venue.calls().klines, calls, "it is known");
 }

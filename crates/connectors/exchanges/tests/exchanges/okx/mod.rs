@@ -1,3 +1,4 @@
+mod dialect;
 mod feeds;
 mod pages;
 mod ranges;
