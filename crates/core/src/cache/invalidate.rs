@@ -166,7 +166,14 @@ pub(crate) fn heard_in_process(
     mode: InvalidationMode,
     mark: u64,
 ) -> u64 {
-    in_process_and(shared, key_test, selector, mode, |queue| queue.heard(selector, mark))
+    let raised = match cfg!(mutant = "bus_no_fence") {
+        true => shared.fence.stamp(),
+        false => raise(shared, selector),
+    };
+    if !cfg!(mutant = "bus_keeps") {
+        forget(shared, key_test, selector, mode, |queue| queue.heard(selector, mark));
+    }
+    raised
 }
 
 /// Forgets all that the process has read, for it may have missed an invalidation. What is queued is
@@ -187,17 +194,33 @@ fn in_process_and(
     mode: InvalidationMode,
     queued: impl Fn(&dyn ErasedQueue),
 ) -> u64 {
-    let mark = match selector.cells() {
+    let mark = raise(shared, selector);
+    forget(shared, key_test, selector, mode, queued);
+    mark
+}
+
+fn raise(shared: &Shared, selector: &Selector) -> u64 {
+    match selector.cells() {
         _ if cfg!(mutant = "no_raise") => shared.fence.stamp(),
         Some(cells) => shared.fence.raise(cells),
         None => shared.fence.raise_floor(),
-    };
+    }
+}
+
+/// What follows when the fence has been raised: the queues, then memory.
+fn forget(
+    shared: &Shared,
+    key_test: Option<&KeyTest>,
+    selector: &Selector,
+    mode: InvalidationMode,
+    queued: impl Fn(&dyn ErasedQueue),
+) {
     // Before memory: what is accepted in between is taken out of there, and stays queued.
     if !cfg!(mutant = "queue_uninvalidated") {
         shared.queues.for_each(|queue| queued(&*queue));
     }
     if cfg!(mutant = "no_remove") {
-        return mark;
+        return;
     }
     for memory in &shared.memories {
         let memory = &memory.engine;
@@ -224,7 +247,6 @@ fn in_process_and(
             },
         }
     }
-    mark
 }
 
 /// Invalidates in the process and leaves it pending in every storage, for an operation that is
