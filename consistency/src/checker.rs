@@ -339,7 +339,7 @@ mod tests {
         let brings = Event::Brings { place: PLACE, version: 1 };
         let brought = |at| Event::Brought { at, place: PLACE, version: 1 };
         let seen = [done(20, 3), held(21, 1), read(400, 1)];
-        let with = |events: &[Event]| [&[brings.clone()], events, &seen[..]].concat();
+        let with = |events: &[Event]| [std::slice::from_ref(&brings), events, &seen[..]].concat();
         // It began at 18.
         assert_eq!(violations(&[history("a", &with(&[brought(17)]))]), 2);
         assert_eq!(violations(&[history("a", &with(&[brought(18)]))]), 0);
