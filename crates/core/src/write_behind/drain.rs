@@ -4,6 +4,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 
 use super::queue::{Accepted, Queue};
+use super::unsettled::Unsettled;
 use super::{source, storages};
 use crate::backplane::Cause;
 use crate::cache::{Binding, Reached, invalidate_storages, within};
@@ -181,11 +182,13 @@ pub(super) fn forget_in_memory<N: Node>(
 pub(super) async fn forget_in_storages<N: Node>(binding: &Binding<N>, keys: Vec<Key>) {
     const MODE: InvalidationMode = InvalidationMode::Remove;
     let cells: Vec<usize> = keys.iter().map(cell_of_key).collect();
+    let unsettled = Unsettled::new(binding, keys.clone());
     let selector = Selector::Keys(keys);
     let reached = Reached { storages: binding.storages_far_first(), key_test: None };
     let announcement = binding.cache.announce(&selector, MODE, Cause::Invalidated);
     // What could not be reached is pending there, and counted.
     let _ = invalidate_storages(&binding.cache, &reached, &selector, MODE, &announcement).await;
     binding.queue_passed(cells);
+    unsettled.done();
     let _ = announcement.finish().await;
 }

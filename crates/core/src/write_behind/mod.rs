@@ -4,6 +4,7 @@
 //! - `accept`: room, stamp, and the step by which a value is queued and in memory.
 //! - `queue`: what the parts share, and what an invalidation does to what is queued.
 //! - `drain`: the task that writes, batch by batch. `storages`, `source`: where to.
+//! - `unsettled`: what is left pending where closing gives up the task that settles it.
 //! - `filling`: loads that fill the storages, for which a batch waits.
 //! - `flush`: waiting until it has been written. `queues`: those of a whole cache.
 
@@ -15,6 +16,7 @@ mod queue;
 mod queues;
 mod source;
 mod storages;
+mod unsettled;
 
 pub(crate) use accept::accept;
 pub(crate) use drain::tell_lost;

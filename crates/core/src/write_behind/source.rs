@@ -2,13 +2,13 @@ use std::sync::Arc;
 
 use super::drain::{Jobs, Verdict, forget_in_memory, forget_in_storages};
 use super::queue::Queue;
-use crate::cache::{Binding, Reached, leave_pending, within};
+use super::unsettled::Unsettled;
+use crate::cache::{Binding, within};
 use crate::fence::Stamp;
 use crate::handle::{Change, Claim, Stored, through_storages};
 use crate::key::Key;
 use crate::node::Node;
 use crate::source::LoadError;
-use crate::storage::Selector;
 
 /// Writes a batch to the source, and what it took to the storages as an update would: under a stamp
 /// from before the source had it. What was invalidated since it was accepted is stored in the source
@@ -19,7 +19,8 @@ pub(super) async fn write<N: Node>(
     jobs: &Jobs<N>,
 ) -> Vec<Verdict> {
     let farthest = farthest_stamps(binding, jobs).await;
-    let unsettled = Unsettled { binding, jobs };
+    let keys = jobs.iter().map(|job| job.key.clone()).collect();
+    let unsettled = Unsettled::new(binding, keys);
     let stored = store(binding, jobs).await;
     let (mut listed, mut unlisted) = (Vec::new(), Vec::new());
     for (at, stored) in stored.iter().enumerate() {
@@ -53,31 +54,6 @@ pub(super) async fn write<N: Node>(
         Err(error) => Verdict::Failed { permanent: error.is_permanent() },
     };
     stored.into_iter().map(verdict).collect()
-}
-
-/// A batch that the source may have got while the tiers hold what is older. Where closing gives it
-/// up, its keys are invalidated in the process, told to others and pending in every storage.
-struct Unsettled<'a, N: Node> {
-    binding: &'a Binding<N>,
-    jobs: &'a Jobs<N>,
-}
-
-impl<N: Node> Unsettled<'_, N> {
-    fn done(self) {
-        std::mem::forget(self);
-    }
-}
-
-impl<N: Node> Drop for Unsettled<'_, N> {
-    fn drop(&mut self) {
-        // After a panic it is tried again.
-        if std::thread::panicking() {
-            return;
-        }
-        let reached = Reached { storages: self.binding.storages_far_first(), key_test: None };
-        let keys = self.jobs.iter().map(|job| job.key.clone()).collect();
-        leave_pending(&self.binding.cache, &reached, &Selector::Keys(keys));
-    }
 }
 
 /// Without a stamp nothing is stored there, only invalidated.

@@ -307,6 +307,29 @@ async fn what_a_source_got_before_closing_gave_up_is_pending_in_the_storages() {
 }
 
 #[tokio::test]
+async fn what_is_given_up_while_closing_is_pending_in_the_storages() {
+    let stage = stage(source().retry_for(SECOND));
+    stage.rows.change(1, 1);
+    assert_eq!(stage.get().await, 1);
+    stage.accept(5).await;
+    stage.rows.set_down(true);
+    // Nobody knows whether the source has it, and the storages are slow to be told.
+    let gate = stage.far.hold(Operation::Invalidate);
+    stage.pass_until(|stage| stage.stats().given_up == 1).await;
+    gate.arrived(1).await;
+    let closing = tokio::spawn({
+        let cache = stage.cache.clone();
+        async move { cache.close_within(SECOND).await }
+    });
+    until(|| stage.clock.sleepers() > 0).await;
+    stage.clock.advance(SECOND);
+    let error = within(closing).await.expect("no panic").expect_err("the storages are behind");
+    let CloseError::Several { errors } = &error else { panic!("{error}") };
+    let counts: Vec<(&str, usize)> = errors.iter().map(counted).collect();
+    assert_eq!(counts, [("near", 1), ("far", 1)], "{error}");
+}
+
+#[tokio::test]
 async fn others_hear_of_what_a_source_got_before_closing_gave_up() {
     let (one, other, log) = two_following(source()).await;
     one.rows.change(1, 1);
