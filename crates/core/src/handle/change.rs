@@ -112,12 +112,8 @@ pub(crate) async fn through_storages<N: Node>(
     changes: &[&Change<N>],
     claims: &[Claim],
 ) -> Vec<Result<Stored, Error>> {
-    let begins = |claim: &Claim| match claim {
-        // No storage takes it.
-        Claim::Queued { into: None } => Ok(Stored::OnlyInvalidated),
-        _ => Ok(Stored::Yes),
-    };
-    let mut results: Vec<Result<Stored, Error>> = claims.iter().map(begins).collect();
+    // Where no storage is to take one, as by its size, memory alone has it.
+    let mut results: Vec<Result<Stored, Error>> = changes.iter().map(|_| Ok(Stored::Yes)).collect();
     let announcement = announce(binding, changes);
     // Once a change has found its storage, the nearer ones are only invalidated.
     let mut settled = vec![false; changes.len()];

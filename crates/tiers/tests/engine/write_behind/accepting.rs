@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use tiers::backplane::{Backplane, Silence};
 use tiers::core::testing::Operation;
-use tiers::events::WriteLost;
 use tiers::policy::write_behind::WhenFull;
 use tiers::prelude::*;
 
-use super::stage::{DELAY, Rows, SECOND, Stage, stage_with, storages, two_following, value, why};
+use super::stage::{DELAY, Rows, SECOND, Stage, stage_with, storages, two_following, value};
 use crate::support::{User, UserNode, memory, until, user, within};
 
 async fn happens(stage: &Stage, what: &str) {
@@ -164,9 +163,8 @@ async fn without_messages_the_queue_is_read_for_no_longer_than_memory() {
 }
 
 #[tokio::test]
-async fn what_no_storage_takes_is_refused_and_told() {
+async fn what_no_storage_takes_is_in_memory_alone_as_after_a_set() {
     let stage = stage_with(storages(), true);
-    let mut lost = stage.lost();
     let tiers = [
         TierDefinition::new("memory").ttl(SECOND * 600),
         TierDefinition::new("far").ttl(SECOND * 600).value_bytes_min(1 << 20),
@@ -175,10 +173,11 @@ async fn what_no_storage_takes_is_refused_and_told() {
     let definition = definition.write_behind(storages());
     let large = stage.cache.bind_as::<UserNode>(definition, stage.rows.clone());
     let large = large.expect("binds");
+    let held = || async { large.peek(&user(1)).await.expect("is open").map(|found| found.version) };
+    large.set(&user(1), value(4)).await.expect("memory takes it");
+    assert_eq!(held().await, Some(4));
     large.write_behind(&user(1), value(5)).await.expect("has room");
     let flushed = within(large.flush()).await.expect("is open");
-    assert_eq!((flushed.written, flushed.refused), (0, 1));
-    assert_eq!(why(&mut lost), [WriteLost::Refused]);
-    // Memory does not keep what is told to be lost.
-    assert!(large.peek(&user(1)).await.expect("is open").is_none());
+    assert_eq!((flushed.written, flushed.refused), (1, 0));
+    assert_eq!(held().await, Some(5));
 }
