@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use rustls::ClientConfig;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error as ProtocolError, Message};
 use tokio_tungstenite::{
@@ -47,6 +47,8 @@ pub(crate) enum SocketError {
 pub(crate) struct Socket {
     stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
     silence_max: Duration,
+    /// When something came last.
+    heard_at: Instant,
 }
 
 impl Socket {
@@ -65,7 +67,10 @@ impl Socket {
             Some(Connector::Rustls(tls)),
         );
         match timeout(options.connect_timeout, connecting).await {
-            Ok(Ok((stream, _))) => Ok(Self { stream, silence_max: options.silence_max }),
+            Ok(Ok((stream, _))) => {
+                let silence_max = options.silence_max;
+                Ok(Self { stream, silence_max, heard_at: Instant::now() })
+            }
             Ok(Err(ProtocolError::Http(response))) => {
                 let retry_after = response.headers().get("retry-after");
                 let seconds = retry_after.and_then(|text| text.to_str().ok()?.parse().ok());
@@ -90,12 +95,15 @@ impl Socket {
 
     /// The next message of text; `None` once the other side has closed the connection.
     ///
-    /// A future that is dropped loses nothing.
+    /// A future that is dropped loses nothing, and the next one waits on from when something came
+    /// last.
     pub(crate) async fn next(&mut self) -> Option<Result<String, SocketError>> {
         loop {
-            let Ok(message) = timeout(self.silence_max, self.stream.next()).await else {
+            let silent_at = self.heard_at + self.silence_max;
+            let Ok(message) = timeout_at(silent_at, self.stream.next()).await else {
                 return Some(Err(SocketError::Silent(self.silence_max)));
             };
+            self.heard_at = Instant::now();
             match message? {
                 Ok(Message::Text(text)) => return Some(Ok(text.as_str().to_owned())),
                 Ok(Message::Close(_)) => return None,
@@ -105,5 +113,42 @@ impl Socket {
                 Err(error) => return Some(Err(SocketError::Lost(Box::new(error)))),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::tls;
+
+    /// As a feed does that pings more often than the other side may be silent.
+    #[tokio::test]
+    async fn a_mute_connection_is_lost_however_often_it_is_listened_to_anew() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("ws://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let _mute = tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut mute = tokio_tungstenite::accept_async(stream).await.unwrap();
+            while mute.next().await.is_some() {}
+        });
+        let options = SocketOptions {
+            connect_timeout: Duration::from_secs(30),
+            silence_max: Duration::from_millis(100),
+            message_bytes_max: 1_000,
+        };
+        let tls = Arc::new(tls::config(false).unwrap());
+        let mut socket = Socket::connect(&url, options, tls).await.unwrap();
+        let listening = async {
+            loop {
+                if let Ok(heard) = timeout(Duration::from_millis(10), socket.next()).await {
+                    return heard;
+                }
+                socket.send("ping").await.unwrap();
+            }
+        };
+        let heard = timeout(Duration::from_secs(30), listening).await.expect("it is lost");
+        assert!(matches!(heard, Some(Err(SocketError::Silent(_)))), "{heard:?}");
     }
 }

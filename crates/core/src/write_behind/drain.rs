@@ -128,7 +128,7 @@ async fn settle<N: Node>(
                         Failed::GivenUp => {
                             is_gone = true;
                             recorder.given_up(1);
-                            given_up.push(job.key.clone());
+                            given_up.push(job);
                             lost.push((job.key.clone(), WriteLost::GivenUp));
                         }
                     }
@@ -149,7 +149,10 @@ async fn settle<N: Node>(
     }
     if !given_up.is_empty() {
         // Nobody knows what stands there now.
-        forget_in_storages(binding, given_up).await;
+        let keys = given_up.iter().map(|job| job.key.clone()).collect();
+        forget_in_storages(binding, keys).await;
+        // Who read meanwhile may have brought from a storage what has gone from there since.
+        given_up.into_iter().for_each(|job| forget_in_memory(binding, queue, job));
     }
     queue.settled.notify_waiters();
 }

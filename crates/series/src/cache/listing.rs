@@ -77,31 +77,28 @@ impl<R: Row> Shared<R> {
         let epoch = state.epoch();
         let listing = self.call_listing(state, connection).await;
         let now = self.clock.monotonic();
-        let listing = {
+        let listing = listing.map_err(|error| {
             let mut asked = state.listing_asked.lock();
-            match listing {
-                Ok(listing) => {
-                    *asked = ListingAsked { answered: Some(now), failed: None };
-                    listing
+            let count = asked.failed.map_or(0, |(_, count)| count);
+            asked.failed = Some((now, count.saturating_add(1)));
+            SeriesError::venue(&state.key, error)
+        })?;
+        if let Some(first) = listing.first {
+            let learned = |head: &Head| {
+                let mut head = head.clone();
+                head.listed(first);
+                match listing.last {
+                    Some(last) => head.ended(last),
+                    None => head.resumed(),
                 }
-                Err(error) => {
-                    let count = asked.failed.map_or(0, |(_, count)| count);
-                    asked.failed = Some((now, count.saturating_add(1)));
-                    return Err(SeriesError::venue(&state.key, error));
-                }
-            }
-        };
-        let Some(first) = listing.first else { return Ok(()) };
-        let learned = |head: &Head| {
-            let mut head = head.clone();
-            head.listed(first);
-            match listing.last {
-                Some(last) => head.ended(last),
-                None => head.resumed(),
-            }
-            head
-        };
-        self.change_head(state, epoch, learned).await?;
+                head
+            };
+            self.change_head(state, epoch, learned).await?;
+        }
+        // What was not kept is asked for again.
+        if state.epoch() == epoch {
+            *state.listing_asked.lock() = ListingAsked { answered: Some(now), failed: None };
+        }
         Ok(())
     }
 

@@ -124,7 +124,8 @@ impl<R: Row> PageCall<R> {
             let attempts_max = if self.state.is_known(slots) { 1 } else { retry.attempts_max };
             let may_again = error.is_transient() && pause <= retry.wait_max && !gate.is_out(ended);
             if !may_again || u32::from(attempt) >= attempts_max {
-                if !is_timed {
+                // A check of what is known is put off in any case, or it would be found due again.
+                if !is_timed && !self.state.is_known(slots) {
                     // Nobody knows the time by which it is to be asked for again; the look at the
                     // clock has a pause of its own.
                     return Err(SeriesError::venue(&self.state.key, error));

@@ -61,8 +61,12 @@ fn add(digest: &mut Xxh3, array: &dyn Array) {
             values::<TimestampMillisecondType, 8>(digest, array.as_primitive(), i64::to_le_bytes);
         }
         DataType::Decimal128(_, scale) => {
-            digest.update(&scale.to_le_bytes());
-            values::<Decimal128Type, 16>(digest, array.as_primitive(), i128::to_le_bytes);
+            // The scale with each: a batch has no end that would be the same in every cut.
+            values::<Decimal128Type, 17>(digest, array.as_primitive(), |value| {
+                let mut bytes = [scale.cast_unsigned(); 17];
+                bytes[..16].copy_from_slice(&value.to_le_bytes());
+                bytes
+            });
         }
         DataType::Boolean => {
             for value in array.as_boolean() {
@@ -173,7 +177,7 @@ impl Told {
 mod tests {
     use std::sync::Arc;
 
-    use arrow_array::{ArrayRef, Float64Array, Int64Array};
+    use arrow_array::{ArrayRef, Decimal128Array, Float64Array, Int64Array};
     use xxhash_rust::xxh3::xxh3_64;
 
     use super::*;
@@ -202,6 +206,24 @@ mod tests {
         let written = Told::write("rate", &expected);
         assert_eq!(written.key, "tiers.digest.rate");
         assert_eq!(written.value, Some(format!("{:016x} {:016x}", expected[0], expected[1])));
+    }
+
+    #[test]
+    fn decimals_have_one_digest_however_rows_are_cut() {
+        let batch = |values: &[i128], scale| {
+            let values = Decimal128Array::from(values.to_vec());
+            let values: ArrayRef = Arc::new(values.with_precision_and_scale(20, scale).unwrap());
+            RecordBatch::try_from_iter([("price", values)]).unwrap()
+        };
+        let digest_of = |parts: &[&[i128]], scale| {
+            let mut digest = GroupDigest::new(1);
+            parts.iter().for_each(|part| digest.add(&batch(part, scale)));
+            digest.finish()
+        };
+        let whole = digest_of(&[&[1, -2, 3]], 2);
+        assert_eq!(digest_of(&[&[1], &[-2, 3]], 2), whole);
+        assert_eq!(digest_of(&[&[], &[1, -2], &[3]], 2), whole);
+        assert_ne!(digest_of(&[&[1, -2, 3]], 3), whole);
     }
 
     #[test]

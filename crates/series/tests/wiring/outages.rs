@@ -73,6 +73,18 @@ async fn a_check_that_fails_is_made_once_and_less_and_less_often() {
     }
 }
 
+/// Nobody can tell whether the venue's clock agrees; what is known is counted nevertheless.
+#[tokio::test]
+async fn rows_are_counted_on_over_a_check_that_was_not_made_for_want_of_a_clock() {
+    let mut world = warm(plain_options()).await;
+    world.restart();
+    world.venue.change(|said| said.clock_failures = 1_000);
+    let request = Request::since(at(KNOWN.start), Some(100));
+    let reading = world.series().read(request).await.unwrap();
+    assert_eq!(rows(&reading), KNOWN.iter().map(|slot| (slot, candle(slot))).collect::<Vec<_>>());
+    assert_eq!(world.venue.calls(), []);
+}
+
 /// One that fails takes nothing from a request that needs another page.
 #[tokio::test]
 async fn a_check_that_fails_ends_no_request() {

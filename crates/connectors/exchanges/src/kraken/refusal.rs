@@ -48,11 +48,13 @@ pub(super) fn answered(reply: Reply) -> Result<Reply, VenueError> {
 /// what is wrong behind it. `None` if the status tells more.
 fn kind_of(said: &str) -> Option<VenueErrorKind> {
     let lower = said.to_ascii_lowercase();
-    let (category, message) = lower.split_once(':').unwrap_or((&lower, ""));
+    let (category, message) = lower.split_once(':').unwrap_or((&lower, &lower));
     let has = |words: &[&str]| words.iter().any(|word| message.contains(word));
     Some(match category.trim() {
         "equery" if has(&["unknown asset"]) => VenueErrorKind::UnknownSymbol,
-        _ if has(&["rate limit", "too many requests", "throttled"]) => VenueErrorKind::RateLimited,
+        _ if has(&["rate limit", "msg rate", "too many requests", "throttled"]) => {
+            VenueErrorKind::RateLimited
+        }
         _ if has(&["lockout"]) => VenueErrorKind::Banned,
         "eservice" if has(&["deadline", "timeout"]) => VenueErrorKind::Timeout,
         "eservice" => VenueErrorKind::Unavailable,

@@ -306,6 +306,31 @@ async fn what_a_source_got_before_closing_gave_up_is_pending_in_the_storages() {
     assert_eq!(counts, [("near", 1), ("far", 1), ("UserNode", 1)], "{error}");
 }
 
+/// Who reads while the storages are being told may bring back what they held until then.
+#[tokio::test]
+async fn what_is_given_up_is_forgotten_by_memory_once_more_after_the_storages() {
+    let stage = stage(source().retry_for(SECOND));
+    stage.rows.change(1, 1);
+    assert_eq!(stage.get().await, 1);
+    stage.accept(5).await;
+    stage.rows.set_down(true);
+    let gate = stage.far.hold(Operation::Invalidate);
+    stage.pass_until(|stage| stage.stats().given_up == 1).await;
+    gate.arrived(1).await;
+    assert_eq!(stage.get().await, 1, "from a storage that was not told yet");
+    stage.rows.set_down(false);
+    stage.rows.change(1, 7);
+    gate.open();
+    until(|| stage.stored(&stage.near).is_none() && stage.stored(&stage.far).is_none()).await;
+    within(stage.users.flush()).await.expect("is open");
+    let heard = async {
+        while stage.get().await != 7 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    within(heard).await;
+}
+
 #[tokio::test]
 async fn what_is_given_up_while_closing_is_pending_in_the_storages() {
     let stage = stage(source().retry_for(SECOND));
