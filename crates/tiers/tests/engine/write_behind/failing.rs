@@ -322,7 +322,7 @@ async fn what_is_given_up_is_forgotten_by_memory_once_more_after_the_storages() 
     stage.rows.change(1, 7);
     gate.open();
     until(|| stage.stored(&stage.near).is_none() && stage.stored(&stage.far).is_none()).await;
-    within(stage.users.flush()).await.expect("is open");
+    let _ = within(stage.users.flush()).await.expect("is open");
     let heard = async {
         while stage.get().await != 7 {
             tokio::time::sleep(Duration::from_millis(1)).await;
