@@ -12,6 +12,7 @@ use url::Url;
 use crate::OptionsError;
 use crate::http::HttpOptions;
 use crate::options::{http_address, is_loopback, socket_address};
+use crate::pace::Pace;
 use crate::socket::SocketOptions;
 
 /// The addresses that an exchange itself names: environment, market, REST, WebSocket.
@@ -29,7 +30,8 @@ pub(crate) struct Connection {
     pub(crate) silence_max: Option<Duration>,
     pub(crate) connection_age_max: Duration,
     pub(crate) limits: Limits,
-    /// What an exchange looks at that is asked elsewhere for what is new; its options say so.
+    /// By which calls are held back that the cache does not count; and what an exchange looks at
+    /// that is asked elsewhere for what is new, whose options say so.
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -91,6 +93,13 @@ impl Connection {
             accept: "application/json",
             direct: urls.all(is_loopback),
         }
+    }
+
+    /// The pace of calls that the cache does not count; none where a user has said that calls are
+    /// not held back.
+    pub(crate) fn pace(&self, pause: Duration) -> Pace {
+        let is_held = self.limits.allowance.is_some();
+        Pace::new(if is_held { pause } else { Duration::ZERO }, Arc::clone(&self.clock))
     }
 
     /// How feeds are kept that are pinged, or ping, twice in a minute at least.

@@ -87,18 +87,7 @@ impl Venue<Candle> for Okx {
         let candles = service.candles(grid, asked, self.now());
         let url = request::candles(base, candles, &service, &symbol, grid, asked);
         let rows = self.line.call(url, |body| klines::klines(body, service.volume)).await?;
-        let reach = request::reach(grid, &service, candles, asked, &rows);
-        let growing = rows.iter().find(|row| !row.closed).map(|row| row.time);
-        let rows: Vec<_> =
-            rows.into_iter().filter(|row| row.closed).map(|row| (row.time, row.candle)).collect();
-        match growing {
-            // It is over by the cache's clock, and soon will be by the exchange's.
-            Some(time) if rows.is_empty() => {
-                let message = format!("the candle of {time} is not closed yet");
-                Err(VenueError::new(NAME, VenueErrorKind::Unavailable, message))
-            }
-            _ => Ok(Answer { rows, reach }),
-        }
+        request::answer(grid, &service, candles, asked, &rows)
     }
 
     /// Since its first month, or since it was listed if that is earlier; until it was delivered or
