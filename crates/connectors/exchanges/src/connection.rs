@@ -15,6 +15,9 @@ use crate::options::{http_address, is_loopback, socket_address};
 use crate::pace::Pace;
 use crate::socket::SocketOptions;
 
+/// The addresses of markets.
+pub(crate) type Urls = BTreeMap<Market, Url>;
+
 /// The addresses that an exchange itself names: environment, market, REST, WebSocket.
 pub(crate) type Addresses = [(Environment, Market, &'static str, &'static str)];
 
@@ -56,15 +59,12 @@ impl Connection {
     }
 
     /// Where each market is called.
-    pub(crate) fn http_urls(&self, own: &Addresses) -> Result<BTreeMap<Market, Url>, OptionsError> {
+    pub(crate) fn http_urls(&self, own: &Addresses) -> Result<Urls, OptionsError> {
         self.urls(own.iter().map(|row| (row.0, row.1, row.2)), &self.addresses, http_address)
     }
 
     /// Where each market's feeds are.
-    pub(crate) fn socket_urls(
-        &self,
-        own: &Addresses,
-    ) -> Result<BTreeMap<Market, Url>, OptionsError> {
+    pub(crate) fn socket_urls(&self, own: &Addresses) -> Result<Urls, OptionsError> {
         let own = own.iter().map(|row| (row.0, row.1, row.3));
         self.urls(own, &self.feed_addresses, socket_address)
     }
@@ -74,7 +74,7 @@ impl Connection {
         own: impl Iterator<Item = (Environment, Market, &'static str)>,
         given: &BTreeMap<Market, String>,
         read: impl Fn(&str) -> Result<Url, OptionsError>,
-    ) -> Result<BTreeMap<Market, Url>, OptionsError> {
+    ) -> Result<Urls, OptionsError> {
         let mut urls = BTreeMap::new();
         for (_, market, text) in own.filter(|row| row.0 == self.environment) {
             urls.insert(market, read(text)?);
@@ -117,9 +117,10 @@ impl Connection {
     }
 }
 
-/// The options of an exchange whose addresses are by market, over a [`Connection`].
+/// The options of an exchange whose addresses are by market, over a [`Connection`]: their name, the
+/// limits and the exchange's own addresses.
 macro_rules! connection_options {
-    ($(#[$documentation:meta])* $name:ident, $limits:expr) => {
+    ($(#[$documentation:meta])* $name:ident, $limits:expr, $addresses:expr) => {
         $(#[$documentation])*
         #[derive(Clone, Debug)]
         pub struct $name {
@@ -196,6 +197,16 @@ macro_rules! connection_options {
             pub fn with_limits(mut self, limits: cache_series::venue::Limits) -> Self {
                 self.connection.limits = limits;
                 self
+            }
+
+            /// Where each market is called.
+            pub(super) fn http_urls(&self) -> Result<$crate::connection::Urls, $crate::OptionsError> {
+                self.connection.http_urls($addresses)
+            }
+
+            /// Where each market's feeds are.
+            pub(super) fn socket_urls(&self) -> Result<$crate::connection::Urls, $crate::OptionsError> {
+                self.connection.socket_urls($addresses)
             }
         }
 

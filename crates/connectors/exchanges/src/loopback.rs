@@ -1,10 +1,13 @@
 //! Servers on loopback that say what they are told to, for the tests of every exchange's connector
 //! over real connections.
 
+use std::time::Duration;
+
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 
 /// What a server was asked.
@@ -13,7 +16,8 @@ pub(crate) struct Asked(JoinHandle<Vec<String>>);
 impl Asked {
     /// The heads of all calls, once there were as many as there were replies.
     pub(crate) async fn heads(self) -> Vec<String> {
-        self.0.await.unwrap()
+        let asked = timeout(Duration::from_secs(30), self.0).await;
+        asked.expect("there are fewer calls than replies").unwrap()
     }
 
     /// Their paths.

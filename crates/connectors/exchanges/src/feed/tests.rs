@@ -103,12 +103,14 @@ async fn an_exchange_that_wants_pings_hears_them() {
             said.extend(heard_from(&mut socket).await);
             say(&mut socket, answer).await;
         }
-        said
+        // With pings unread it would break off, and the row might be lost.
+        (said, socket)
     });
     let mut feed = open(source, Arc::new(Talkative)).await.unwrap();
     let told = feed.next().await.unwrap().unwrap();
     assert!(told.closed && told.time.unix_ms() == 60_000);
-    assert_eq!(server.await.unwrap(), ["ping", "ping"]);
+    let (said, _connection) = server.await.unwrap();
+    assert_eq!(said, ["ping", "ping"]);
 }
 
 #[tokio::test]
@@ -122,13 +124,14 @@ async fn what_the_former_connection_ends_with_does_not_end_the_feed() {
         // It is let go.
         while heard_from(&mut former).await.is_some() {}
         say(&mut current, "next").await;
+        current
     });
     let mut feed = open(source, Arc::new(Talkative)).await.unwrap();
     for slot in [1, 2] {
         let told = feed.next().await.unwrap().unwrap();
         assert_eq!(told.time.unix_ms(), slot * 60_000);
     }
-    server.await.unwrap();
+    let _connection = server.await.unwrap();
 }
 
 #[tokio::test]

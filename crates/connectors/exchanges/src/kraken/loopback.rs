@@ -11,6 +11,7 @@ use cache_series::time::{Slots, Time, Timeframe};
 use cache_series::venue::{Listing, Venue, VenueErrorKind};
 use futures_util::StreamExt;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use super::symbol::symbol;
 use super::{Kraken, KrakenOptions, SystemStatus};
@@ -195,7 +196,7 @@ async fn a_pair_is_asked_about_once_and_in_the_pace_of_calls() {
     let pair = |text: &str| symbol(&joined(text)).unwrap();
     let bitcoin = [pair("btcusd"), pair("XBTUSD"), pair("btcusd")];
     let names = futures_util::future::join_all(bitcoin.iter().map(|pair| kraken.names.of(pair)));
-    for name in names.await {
+    for name in timeout(Duration::from_secs(30), names).await.expect("nobody is held back") {
         assert_eq!(name.unwrap(), "BTC/USD");
     }
     let other = kraken.clone();
