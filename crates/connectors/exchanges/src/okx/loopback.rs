@@ -163,6 +163,14 @@ async fn a_listing_is_made_of_months_and_instrument() {
     );
     let (told, _asked) = listing(candles(&[(8, true)]), LISTED).await;
     assert_eq!(told.unwrap(), Listing::since(Time::from_unix_ms(900_000)));
+    // One answer without months does not decide; two do.
+    for (months, first) in [(candles(&[(2, true)]), 600_000), (candles(&[]), 900_000)] {
+        let replies = [candles(&[]), LISTED.to_owned(), months].map(|body| ("200 OK", body));
+        let (okx, asked) = answering_of(options(), replies.into()).await;
+        let told = Venue::<Candle>::listing(&okx, &key()).await.unwrap();
+        assert_eq!(told, Listing::since(Time::from_unix_ms(first)));
+        assert_eq!(asked.paths().await.len(), 3);
+    }
     // It is traded no more.
     let (told, _asked) = listing(candles(&[(8, true)]), UNKNOWN).await;
     assert_eq!(told.unwrap(), Listing::since(Time::from_unix_ms(2_400_000)));

@@ -100,18 +100,26 @@ impl Venue<Candle> for Okx {
             return Ok(Listing::UNTOLD);
         }
         let base = self.line.url(service.market)?;
-        let url = request::months(base, &service, &symbol);
-        let months = self.line.call(url, |body| klines::klines(body, service.volume)).await?;
+        let months = || {
+            let url = request::months(base, &service, &symbol);
+            self.line.call(url, |body| klines::klines(body, service.volume))
+        };
+        let mut known = months().await?;
         let instrument = |body: &[u8]| listing::instrument(body, &symbol.text, self.now());
         let told = match self.line.call(request::instrument(base, &symbol), instrument).await {
             Ok(told) => told,
             // Of what is traded no more there may be candles still.
-            Err(error) if error.kind() == VenueErrorKind::UnknownSymbol && !months.is_empty() => {
+            Err(error) if error.kind() == VenueErrorKind::UnknownSymbol && !known.is_empty() => {
                 Listing::UNTOLD
             }
             Err(error) => return Err(error),
         };
-        Ok(listing::since(told, &months))
+        // Of what is listed there are months but for its first minutes. An answer without any may
+        // have gone wrong, and would hide those before it was listed anew.
+        if known.is_empty() {
+            known = months().await?;
+        }
+        Ok(listing::since(told, &known))
     }
 
     /// What its clock showed while it answered; for how long that was on its way is for the caller
