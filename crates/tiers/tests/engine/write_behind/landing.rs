@@ -303,13 +303,7 @@ async fn what_is_accepted_before_an_earlier_invalidation_lands_stays_readable() 
     stage.near.fail_next(Operation::Invalidate, 1, StorageErrorKind::Unavailable);
     assert!(!stage.users.invalidate(&user(1)).await.expect("is open").is_done());
     stage.accept(5).await;
-    within(async {
-        while stage.cache.stats().await.storages[0].pending_invalidations > 0 {
-            stage.clock.advance(Duration::from_millis(10));
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    })
-    .await;
+    stage.pass_until_landed().await;
     assert_eq!((stage.near.calls().invalidate, stage.get().await), (2, 5));
     let flushed = within(stage.users.flush()).await.expect("is open");
     assert_eq!((flushed.written, stage.stored(&stage.far)), (1, Some(5)));
