@@ -313,8 +313,15 @@ async fn what_failed_and_has_come_to_its_end_since_is_not_pending() {
         assert_eq!(stage.stats().given_up, u64::from(is_given_up));
         let stored = if is_given_up { None } else { Some(2) };
         until(|| stage.stored(&stage.far) == stored && stage.stored(&stage.near).is_none()).await;
+        // Nor has it been told as if it were.
+        let told = stage.near.calls().invalidate;
+        for _ in 0..4 {
+            stage.clock.advance(SECOND);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         let closed = stage.close_in_a_second(std::future::ready(())).await;
         assert_eq!(counts(&closed), [], "given up: {is_given_up}");
+        assert_eq!((stage.near.calls().invalidate, stage.stored(&stage.far)), (told, stored));
     }
 }
 
