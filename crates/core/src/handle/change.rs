@@ -132,9 +132,9 @@ pub(crate) async fn through_storages<N: Node>(
                     writes.push(Write { key: change.key.clone(), action });
                     written.push(place);
                 }
-                Step::Invalidate => only_invalidated.push(change.key.clone()),
+                Step::Invalidate => only_invalidated.push(place),
                 Step::Unclaimed => {
-                    only_invalidated.push(change.key.clone());
+                    only_invalidated.push(place);
                     results[place] = Ok(Stored::OnlyInvalidated);
                 }
                 Step::Later(error) => results[place] = Err(error),
@@ -169,7 +169,7 @@ pub(crate) async fn through_storages<N: Node>(
                         tier.recorder.fills_skipped(1);
                         if let Claim::Queued { .. } = claims[place] {
                             results[place] = Ok(Stored::OnlyInvalidated);
-                            only_invalidated.push(key.clone());
+                            only_invalidated.push(place);
                         }
                     }
                     Err(error) => {
@@ -177,17 +177,26 @@ pub(crate) async fn through_storages<N: Node>(
                         results[place] = Err(tier.storage.error(error));
                         // Nobody knows what stands there now; one that is tried again will.
                         if !matches!(claims[place], Claim::Queued { .. }) {
-                            only_invalidated.push(key.clone());
+                            only_invalidated.push(place);
                         }
                     }
                 }
             }
         }
         if !only_invalidated.is_empty() {
-            let invalidation = invalidate_in(binding, &tier.storage, only_invalidated);
-            match intent {
-                Some(intent) => drop(join(invalidation, intent).await),
+            let keys = only_invalidated.iter().map(|place| changes[*place].key.clone()).collect();
+            let invalidation = invalidate_in(binding, &tier.storage, keys);
+            let unreached = match intent {
+                Some(intent) => join(invalidation, intent).await.0,
                 None => invalidation.await,
+            };
+            if let Some(error) = unreached.filter(|_| is_seen_through(binding, step)) {
+                for place in only_invalidated {
+                    if results[place].is_ok() && !matches!(claims[place], Claim::Queued { .. }) {
+                        let error = error.clone().with_key(&changes[place].key);
+                        results[place] = Err(tier.storage.error(error));
+                    }
+                }
             }
         }
     }
@@ -275,10 +284,10 @@ async fn invalidate_in<N: Node>(
     binding: &Arc<Binding<N>>,
     storage: &Arc<Registered>,
     keys: Vec<Key>,
-) {
+) -> Option<StorageError> {
     let reached = Reached { storages: vec![Arc::clone(storage)], key_test: None };
     // What could not be reached is queued there, and not read until it was.
-    let _queued = invalidate_storages(
+    let mut done = invalidate_storages(
         &binding.cache,
         &reached,
         &Selector::Keys(keys),
@@ -286,6 +295,16 @@ async fn invalidate_in<N: Node>(
         &Announcement::silent(),
     )
     .await;
+    done.pending.pop().map(|pending| pending.error)
+}
+
+/// Whether what is old in the storage of this step may be read by this process although it passes over
+/// that storage: others may carry it to one that is nearer, and that all of them share. Of the farthest
+/// it is promised that it was reached, whatever is nearer.
+pub(super) fn is_seen_through<N: Node>(binding: &Binding<N>, step: usize) -> bool {
+    let nearer = &binding.far_first[step + 1..];
+    let shared = || nearer.iter().any(|at| binding.tiers[*at].storage.is_shared());
+    !cfg!(mutant = "change_unreached") && (step == 0 || shared())
 }
 
 /// Memory is filled only if nothing came in between; otherwise the next read takes it from below.
