@@ -6,7 +6,7 @@ use futures_util::future::join;
 
 use super::options::SetOptions;
 use crate::backplane::{Announcement, Cause};
-use crate::cache::{Binding, MemoryFill, Reached, Registered, StorageTier, invalidate_storages};
+use crate::cache::{Binding, MemoryFill, Reached, Registered, invalidate_storages};
 use crate::clock::Timestamp;
 use crate::entry::Entry;
 use crate::error::Error;
@@ -39,9 +39,10 @@ pub(crate) enum Claim {
     Set,
     /// Nothing of it was invalidated since.
     Update { process: u64, farthest: Option<Stamp> },
-    /// As a load would be stored that began under this stamp of this tier. It is tried again where
-    /// it fails. `None`: no tier takes the value, and all of them forget the node.
-    Queued { into: Option<(usize, Stamp)> },
+    /// As a load would be stored that began under this stamp of this tier, when the value was
+    /// accepted. It is tried again where it fails. `None`: no tier takes the value, and all of them
+    /// forget the node.
+    Queued { into: Option<(usize, Stamp)>, accepted: Timestamp },
 }
 
 /// Makes key, tags and entry of a value, before anything is changed.
@@ -228,9 +229,11 @@ fn step_of<N: Node>(
     };
     let asked_ttl = change.options.ttl;
     let lifetime = Lifetime { asked_ttl, ..tier.lifetime(&binding.definition) };
-    let is_queued = matches!(claim, Claim::Queued { .. });
-    // What waited has grown older meanwhile.
-    let now = if is_queued { change.created } else { binding.cache.clock.wall() };
+    let now = match claim {
+        // What waited has grown older meanwhile.
+        Claim::Queued { accepted, .. } => accepted,
+        _ => binding.cache.clock.wall(),
+    };
     let entry = with_lifetime(entry.clone(), lifetime, now);
     Step::Write(match claim {
         Claim::Set => WriteAction::Set { entry },
@@ -240,9 +243,9 @@ fn step_of<N: Node>(
         }
         Claim::Update { farthest: Some(stamp), .. } => WriteAction::Update { entry, stamp },
         Claim::Update { farthest: None, .. } => return Step::Unclaimed,
-        Claim::Queued { into: Some((into, stamp)) } if into == at => {
+        Claim::Queued { into: Some((into, stamp)), .. } if into == at => {
             if tier.storage.pending.covers(&change.key, &change.tags) {
-                return Step::Later(tier.storage.error(is_pending(tier, &change.key)));
+                return Step::Later(is_pending(&tier.storage, &change.key));
             }
             WriteAction::Fill { entry, stamp }
         }
@@ -251,10 +254,11 @@ fn step_of<N: Node>(
 }
 
 /// Why nothing is stored while an invalidation of it has not landed.
-fn is_pending(tier: &StorageTier, key: &Key) -> StorageError {
-    let scheme = tier.storage.capabilities().scheme;
+pub(crate) fn is_pending(storage: &Registered, key: &Key) -> Error {
+    let scheme = storage.capabilities().scheme;
     let message = "an invalidation that names it has not reached the storage yet";
-    StorageError::new(scheme, "write", StorageErrorKind::Unavailable, message).with_key(key)
+    let error = StorageError::new(scheme, "write", StorageErrorKind::Unavailable, message);
+    storage.error(error.with_key(key))
 }
 
 fn outcomes(
