@@ -30,26 +30,29 @@ pub(crate) enum Event {
     /// An invalidation that began and returned done at these times: nothing older than these versions
     /// comes back.
     Done { began: u64, at: u64, versions: Vec<(Place, u64)> },
-    /// A change returned at this time, by which this process alone is promised something.
-    OwnDone { at: u64, place: Place, version: u64 },
+    /// A change that began and returned at these times, by which this process alone is promised
+    /// something.
+    OwnDone { began: u64, at: u64, place: Place, version: u64 },
     /// A read that began and ended at these times gave this version.
     Read { began: u64, ended: u64, place: Place, version: u64 },
-    /// The entry that a shared tier held when it was looked at, at this time at the earliest.
-    Held { began: u64, tier: String, place: Place, version: u64 },
+    /// The entry that a shared tier held when it was looked at, between these times.
+    Held { began: u64, ended: u64, tier: String, place: Place, version: u64 },
     /// A value came out that was never put in, in these words.
     Torn { place: Place, what: String },
     /// A version is about to be brought: accepted to be written to the storages later.
     Brings { place: Place, version: u64 },
     /// That it was accepted was told at this time.
     Brought { at: u64, place: Place, version: u64 },
-    /// A document was accepted to be written to the source later.
-    Accepted { place: Place, version: u64 },
+    /// It was refused: what the source has of it counts as if nobody had brought it.
+    NotBrought { place: Place, version: u64 },
+    /// That a document was accepted, to be written to the source later, was told at this time.
+    Accepted { at: u64, place: Place, version: u64 },
     /// A flush returned, and said of this document that it was written.
     Flushed { place: Place, version: u64 },
     /// The process has closed, and said that nothing was lost.
     Closed,
-    /// The source got this version from this life of a process.
-    Stored { process: usize, life: u32, place: Place, version: u64 },
+    /// The source got this version from this life of a process; nobody read it from there before.
+    Stored { at: u64, process: usize, life: u32, place: Place, version: u64 },
     /// So many operations were done, and so many of them failed, by what the servers suffered.
     Tally { operations: u64, failed: u64 },
 }
@@ -64,14 +67,14 @@ impl Event {
                     .collect();
                 format!("done {began} {at} {}", versions.join(","))
             }
-            Self::OwnDone { at, place, version } => {
-                format!("own {at} {} {} {version}", place.chain, place.key)
+            Self::OwnDone { began, at, place, version } => {
+                format!("own {began} {at} {} {} {version}", place.chain, place.key)
             }
             Self::Read { began, ended, place, version } => {
                 format!("read {began} {ended} {} {} {version}", place.chain, place.key)
             }
-            Self::Held { began, tier, place, version } => {
-                format!("held {began} {tier} {} {} {version}", place.chain, place.key)
+            Self::Held { began, ended, tier, place, version } => {
+                format!("held {began} {ended} {tier} {} {} {version}", place.chain, place.key)
             }
             Self::Brings { place, version } => {
                 format!("brings {} {} {version}", place.chain, place.key)
@@ -79,15 +82,18 @@ impl Event {
             Self::Brought { at, place, version } => {
                 format!("brought {at} {} {} {version}", place.chain, place.key)
             }
-            Self::Accepted { place, version } => {
-                format!("accepted {} {} {version}", place.chain, place.key)
+            Self::NotBrought { place, version } => {
+                format!("not-brought {} {} {version}", place.chain, place.key)
+            }
+            Self::Accepted { at, place, version } => {
+                format!("accepted {at} {} {} {version}", place.chain, place.key)
             }
             Self::Flushed { place, version } => {
                 format!("flushed {} {} {version}", place.chain, place.key)
             }
             Self::Closed => "closed".to_owned(),
-            Self::Stored { process, life, place, version } => {
-                format!("stored {process} {life} {} {} {version}", place.chain, place.key)
+            Self::Stored { at, process, life, place, version } => {
+                format!("stored {at} {process} {life} {} {} {version}", place.chain, place.key)
             }
             Self::Torn { place, what } => format!("torn {} {} {what}", place.chain, place.key),
             Self::Tally { operations, failed } => format!("tally {operations} {failed}"),
@@ -105,6 +111,7 @@ impl Event {
                 versions: parse_versions(word()?)?,
             },
             "own" => Self::OwnDone {
+                began: word()?.parse()?,
                 at: word()?.parse()?,
                 place: Place { chain: word()?.parse()?, key: word()?.parse()? },
                 version: word()?.parse()?,
@@ -117,6 +124,7 @@ impl Event {
             },
             "held" => Self::Held {
                 began: word()?.parse()?,
+                ended: word()?.parse()?,
                 tier: word()?.to_owned(),
                 place: Place { chain: word()?.parse()?, key: word()?.parse()? },
                 version: word()?.parse()?,
@@ -134,7 +142,12 @@ impl Event {
                 place: Place { chain: word()?.parse()?, key: word()?.parse()? },
                 version: word()?.parse()?,
             },
+            "not-brought" => Self::NotBrought {
+                place: Place { chain: word()?.parse()?, key: word()?.parse()? },
+                version: word()?.parse()?,
+            },
             "accepted" => Self::Accepted {
+                at: word()?.parse()?,
                 place: Place { chain: word()?.parse()?, key: word()?.parse()? },
                 version: word()?.parse()?,
             },
@@ -144,6 +157,7 @@ impl Event {
             },
             "closed" => Self::Closed,
             "stored" => Self::Stored {
+                at: word()?.parse()?,
                 process: word()?.parse()?,
                 life: word()?.parse()?,
                 place: Place { chain: word()?.parse()?, key: word()?.parse()? },
@@ -249,14 +263,15 @@ mod tests {
                 at: 7,
                 versions: vec![(place, 3), (Place { chain: 0, key: 1 }, 9)],
             },
-            Event::OwnDone { at: 8, place, version: 4 },
+            Event::OwnDone { began: 8, at: 8, place, version: 4 },
             Event::Read { began: 9, ended: 10, place, version: 4 },
-            Event::Held { began: 11, tier: "redis".to_owned(), place, version: 4 },
+            Event::Held { began: 11, ended: 12, tier: "redis".to_owned(), place, version: 4 },
             Event::Torn { place, what: "of another key".to_owned() },
             Event::Brings { place, version: 5 },
             Event::Brought { at: 12, place, version: 5 },
-            Event::Accepted { place, version: 5 },
-            Event::Stored { process: 2, life: 1, place, version: 5 },
+            Event::NotBrought { place, version: 5 },
+            Event::Accepted { at: 13, place, version: 5 },
+            Event::Stored { at: 14, process: 2, life: 1, place, version: 5 },
             Event::Flushed { place, version: 5 },
             Event::Closed,
             Event::Tally { operations: 5, failed: 1 },

@@ -232,8 +232,9 @@ impl Process {
                 let _one = self.setting[place.chain * KEYS + place.key].lock().await;
                 let version = self.source.write(*place).await?;
                 let document = Document::new(*place, version);
+                let began = now_ns();
                 self.handle(*place).set(&DocumentNode(*place), document).await?;
-                self.record_change(*place, version);
+                self.record_change(began, *place, version);
                 Ok(())
             }
         }
@@ -268,7 +269,8 @@ impl Process {
             {
                 let tier = (*tier).to_owned();
                 let version = document.version;
-                self.recorder.record(&Event::Held { began, tier, place, version });
+                let ended = now_ns();
+                self.recorder.record(&Event::Held { began, ended, tier, place, version });
             }
         }
     }
@@ -290,21 +292,26 @@ impl Process {
             let version = self.source.write(place).await?;
             self.recorder.record(&Event::Brings { place, version });
             self.recorder.flush()?;
-            handle.write_behind(&node, Document::new(place, version)).await?;
-            self.recorder.record(&Event::Brought { at: now_ns(), place, version });
+            let accepted = handle.write_behind(&node, Document::new(place, version)).await;
+            self.recorder.record(&match accepted {
+                Ok(()) => Event::Brought { at: now_ns(), place, version },
+                Err(_) => Event::NotBrought { place, version },
+            });
             self.recorder.flush()?;
+            accepted?;
             if flush {
                 let _ = handle.flush_node(&node).await?;
             }
             return Ok(());
         }
         let version = self.source.draw(place).await?;
+        let began = now_ns();
         handle.write_behind(&node, Document::new(place, version)).await?;
         let at = now_ns();
-        self.recorder.record(&Event::Accepted { place, version });
+        self.recorder.record(&Event::Accepted { at, place, version });
         self.recorder.flush()?;
         if CHAINS[place.chain].is_left_alone(place.key) {
-            self.recorder.record(&Event::OwnDone { at, place, version });
+            self.recorder.record(&Event::OwnDone { began, at, place, version });
         }
         if flush && handle.flush_node(&node).await?.is_complete() {
             self.recorder.record(&Event::Flushed { place, version });
@@ -332,9 +339,10 @@ impl Process {
             let version = source.write(place).await.map_err(told)?;
             Ok::<_, LoadError>(Document::new(place, version))
         };
+        let began = now_ns();
         let answer = self.handle(place).update(&DocumentNode(place), change).await?;
         if let Some(document) = answer {
-            self.record_change(place, document.version);
+            self.record_change(began, place, document.version);
         }
         Ok(())
     }
@@ -347,12 +355,12 @@ impl Process {
 
     /// A change is told to be done although a nearer shared tier could not be reached: where there
     /// is one, only its own process is promised something.
-    fn record_change(&self, place: Place, version: u64) {
+    fn record_change(&self, began: u64, place: Place, version: u64) {
         let at = now_ns();
         self.recorder.record(&if CHAINS[place.chain].shared().count() > 1 {
-            Event::OwnDone { at, place, version }
+            Event::OwnDone { began, at, place, version }
         } else {
-            Event::Done { began: at, at, versions: vec![(place, version)] }
+            Event::Done { began, at, versions: vec![(place, version)] }
         });
     }
 

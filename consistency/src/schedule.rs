@@ -92,6 +92,8 @@ fn operation(random: &mut fastrand::Rng, process: usize, processes: usize) -> Op
     let kind = random.u32(..1000);
     if let Some(to) = CHAINS[chain].later {
         match kind {
+            // What is queued for the storages is changed at once, too, by whoever comes.
+            970..985 if to == Destination::Storages => return Operation::Update(to_change),
             540..640 | 954.. => {
                 let own: Vec<usize> = (0..KEYS).filter(|key| key % processes == process).collect();
                 let key = own[random.usize(..own.len()).min(random.usize(..own.len()))];

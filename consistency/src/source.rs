@@ -11,7 +11,7 @@ use anyhow::{Context as _, bail};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::history::{Event, Place, Recorder};
+use crate::history::{Event, Place, Recorder, now_ns};
 
 /// The versions of all places, and how much work was told to be done.
 #[derive(Debug)]
@@ -98,7 +98,14 @@ impl Truth {
                 let version = number()? as u64;
                 let (process, life) = (number()?, u32::try_from(number()?)?);
                 let place = Place { chain: first, key: second };
-                self.recorder.record(&Event::Stored { process, life, place, version });
+                // Before anybody can read it.
+                self.recorder.record(&Event::Stored {
+                    at: now_ns(),
+                    process,
+                    life,
+                    place,
+                    version,
+                });
                 Ok(Some(versions.store(version)))
             }
             other => bail!("`{other}` is not known"),
@@ -232,7 +239,10 @@ mod tests {
         assert_eq!(source.read(other).await.unwrap(), 3);
         truth.flush().unwrap();
         let histories = crate::history::read_all(folder.path()).unwrap();
-        let stored = |version| Event::Stored { process: 1, life: 0, place: other, version };
-        assert_eq!(histories[0].events, [stored(3), stored(2)]);
+        let stored = histories[0].events.iter().map(|event| match event {
+            Event::Stored { process: 1, life: 0, place, version, .. } => (*place, *version),
+            event => panic!("nothing else happened: {event:?}"),
+        });
+        assert_eq!(stored.collect::<Vec<_>>(), [(other, 3), (other, 2)]);
     }
 }

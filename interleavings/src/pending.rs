@@ -1,11 +1,13 @@
 //! A tier that cannot be reached for a while.
 
+use cache_core::error::Error;
+use cache_core::source::LoadError;
 use cache_core::storage::StorageErrorKind;
 use cache_core::testing::Operation;
 use shuttle::future::yield_now;
 
 use crate::check::check;
-use crate::world::{ITEM, Process, Warm, World, all, task};
+use crate::world::{ITEM, Process, Warm, World, all, bytes_of, task};
 
 impl Process {
     /// The next invalidations of the far tier by this process fail.
@@ -108,6 +110,35 @@ fn the_process_itself_reads_nothing_old_meanwhile() {
         .await;
         world.a.read().await;
         world.a.landed().await;
+        world.settle().await;
+    });
+}
+
+/// Another process carries the old value nearer while an update can neither store nor invalidate in the
+/// far tier: it promises nothing then, or its own process would find that value.
+#[test]
+fn an_update_that_does_not_reach_the_far_tier() {
+    check(|| async {
+        let world = World::new(Warm::Far).await;
+        world.a.far.fail_next(Operation::Stamps, 1, StorageErrorKind::Unavailable);
+        world.a.cut_off(1);
+        all([
+            task(&world.b, |b| async move {
+                let _ = b.get().await;
+            }),
+            task(&world.a, |a| async move {
+                let source = a.source.clone();
+                let change = || async move { Ok::<_, LoadError>(bytes_of(source.change())) };
+                match a.items.update(&ITEM, change).await {
+                    Ok(_) => a.source.promise(a.source.now()),
+                    Err(error) => assert!(matches!(error, Error::Storage { .. }), "{error}"),
+                }
+                a.read().await;
+                a.landed().await;
+                a.source.promise(a.source.now());
+            }),
+        ])
+        .await;
         world.settle().await;
     });
 }

@@ -107,6 +107,8 @@ struct State {
     /// The newest version of which it was said that nothing older is there any more.
     promised: Untracked,
     loads: Untracked,
+    /// How many stores from now on are made, and told to have failed.
+    answers_to_lose: Untracked,
 }
 
 impl Versions {
@@ -126,6 +128,11 @@ impl Versions {
         self.0.promised.load(Ordering::SeqCst)
     }
 
+    /// The next stores are made, and nobody hears of it.
+    pub(crate) fn lose_next_answers(&self, count: u64) {
+        self.0.answers_to_lose.store(count, Ordering::SeqCst);
+    }
+
     pub(crate) fn loads(&self) -> u64 {
         self.0.loads.load(Ordering::SeqCst)
     }
@@ -143,7 +150,11 @@ impl Source<Item> for Versions {
     async fn store(&self, _: &Item, value: &Bytes) -> Result<(), LoadError> {
         yield_now().await;
         self.0.version.fetch_max(version_of(value), Ordering::SeqCst);
-        Ok(())
+        let lose = |left: u64| left.checked_sub(1);
+        match self.0.answers_to_lose.fetch_update(Ordering::SeqCst, Ordering::SeqCst, lose) {
+            Ok(_) => Err(LoadError::message("the answer is lost")),
+            Err(_) => Ok(()),
+        }
     }
 }
 
@@ -183,8 +194,12 @@ pub(crate) struct World {
 }
 
 pub(crate) fn versions() -> Versions {
-    let (promised, loads) = (Untracked::new(0), Untracked::new(0));
-    Versions(Arc::new(State { version: AtomicU64::new(1), promised, loads }))
+    Versions(Arc::new(State {
+        version: AtomicU64::new(1),
+        promised: Untracked::new(0),
+        loads: Untracked::new(0),
+        answers_to_lose: Untracked::new(0),
+    }))
 }
 
 impl World {

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use cache_core::error::Retry;
 use cache_core::policy::write_behind::WriteBehind;
 use cache_core::storage::StorageErrorKind;
 use cache_core::testing::Operation;
+use shuttle::future::yield_now;
 
 use crate::check::check;
-use crate::world::{ITEM, World, all, task, version_of};
+use crate::world::{ITEM, World, all, bytes_of, task, version_of};
 
 const STORAGES: WriteBehind = WriteBehind::to_storages().delay(Duration::ZERO);
 const SOURCE: WriteBehind = WriteBehind::to_source().delay(Duration::ZERO);
@@ -88,6 +90,49 @@ fn newer_values_of_a_key_come_later() {
         let stored = world.a.far.stored(&world.a.items.key(&ITEM).expect("a key"));
         assert_eq!(version_of(&stored.expect("an entry").payload), 3);
         assert_eq!(world.a.get().await, 3);
+    });
+}
+
+/// Nothing is accepted while an invalidation of it has still to land, and what is accepted then is not
+/// refused for it.
+#[test]
+fn an_invalidation_lands_while_something_is_to_be_accepted() {
+    check(|| async {
+        let world = World::queueing(STORAGES);
+        let a = &world.a;
+        a.far.fail_next(Operation::Invalidate, 1, StorageErrorKind::Unavailable);
+        let accept = task(a, |a| async move {
+            assert!(!a.items.invalidate(&ITEM).await.expect("an open cache").is_done());
+            while let Err(error) = a.items.write_behind(&ITEM, bytes_of(1)).await {
+                assert_eq!(error.retry(), Retry::Later);
+                yield_now().await;
+            }
+            a.flush().await;
+        });
+        all([accept]).await;
+        let stats = a.items.stats().write_behind;
+        assert_eq!((stats.written, stats.refused, stats.withdrawn), (1, 0, 0));
+    });
+}
+
+/// A store arrives, and its answer does not: the tiers are told when it was made again.
+#[test]
+fn the_source_gets_it_twice() {
+    check(|| async {
+        let world = World::queueing(SOURCE);
+        world.a.source.lose_next_answers(1);
+        world.a.accept(5).await;
+        all([
+            task(&world.b, |b| async move { b.read().await }),
+            task(&world.a, |a| async move {
+                a.accept(6).await;
+                a.flush().await;
+                a.source.promise(6);
+            }),
+        ])
+        .await;
+        assert_eq!(world.source.now(), 6);
+        world.settle().await;
     });
 }
 

@@ -456,6 +456,15 @@ impl<N: Node> Binding<N> {
         }
     }
 
+    /// The storage that refuses a value of this tier whose stamp is of now, since an invalidation of
+    /// it has not landed yet: that of the tier itself, or a farther one, for when it lands there the
+    /// nearer ones are invalidated once more.
+    pub(crate) fn awaiting(&self, at: usize, key: &Key, tags: &Tags) -> Option<&Registered> {
+        let up_to = self.far_first.iter().position(|place| *place == at)?;
+        let mut storages = self.far_first[..=up_to].iter().map(|at| &*self.tiers[*at].storage);
+        storages.find(|storage| storage.pending.awaits(key, tags))
+    }
+
     /// The storages of this binding in the order in which changes go through them.
     pub(crate) fn storages_far_first(&self) -> Vec<Arc<Registered>> {
         self.far_first.iter().map(|at| Arc::clone(&self.tiers[*at].storage)).collect()

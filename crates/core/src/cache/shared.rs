@@ -109,6 +109,11 @@ impl Shared {
         self.closing.clone()
     }
 
+    /// Cancelled when closing has waited long enough: what still runs is given up.
+    pub(crate) fn aborting(&self) -> &CancellationToken {
+        &self.aborting
+    }
+
     pub(crate) fn check_open(&self) -> Result<(), Error> {
         if self.closed.load(Ordering::Relaxed) { Err(Error::Closed) } else { Ok(()) }
     }

@@ -1,26 +1,35 @@
 //! Filling tiers on the way back: each with its own stamp, its own TTL and its own bounds on size.
 
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
+use tokio::sync::oneshot;
 
 use super::batch::Item;
 use super::decode::BLOCKING_BYTES_MIN;
-use crate::cache::{Binding, MemoryFill, StorageTier};
+use crate::cache::{Binding, MemoryFill, Shared, StorageTier};
 use crate::clock::Timestamp;
 use crate::entry::{CodecError, Compression, Entry, EntryKind, Token};
 use crate::events::Refused;
 use crate::fence::{Stamp, cell_of_key};
 use crate::key::{Key, Tags};
-use crate::node::Node;
+use crate::node::{Abandoned, Node};
 use crate::policy::lifetime::Lifetime;
 use crate::policy::write_behind::Destination;
 use crate::storage::{InvalidationMode, Outcome, Selector, Write, WriteAction};
+use crate::write_behind::Queue;
 
-/// The writes of one batch, gathered by tier.
+/// The fills of one batch.
 pub(super) struct Fills<'a, N: Node> {
-    binding: &'a Binding<N>,
+    binding: &'a Arc<Binding<N>>,
+    gathered: Gathered,
+}
+
+/// What is to be written, by tier.
+struct Gathered {
     by_tier: Vec<Vec<Write>>,
     /// For each of them the mark of the process' fence that it must not be older than.
     marks: Vec<Vec<u64>>,
@@ -29,18 +38,18 @@ pub(super) struct Fills<'a, N: Node> {
 }
 
 impl<'a, N: Node> Fills<'a, N> {
-    pub(super) fn new(binding: &'a Binding<N>) -> Self {
+    pub(super) fn new(binding: &'a Arc<Binding<N>>) -> Self {
         let by_tier = binding.tiers.iter().map(|_| Vec::new()).collect();
         let marks = binding.tiers.iter().map(|_| Vec::new()).collect();
         let outdated = binding.tiers.iter().map(|_| Vec::new()).collect();
-        Self { binding, by_tier, marks, outdated }
+        Self { binding, gathered: Gathered { by_tier, marks, outdated } }
     }
 
     /// What a load brought is stored nowhere. A refresh did not ask the tiers: what they hold is
     /// older than its answer, and goes.
     pub(super) fn not_kept(&mut self, item: &Item<N>) {
         if item.led.bypasses() {
-            self.outdated.iter_mut().for_each(|keys| keys.push(item.key.clone()));
+            self.gathered.outdated.iter_mut().for_each(|keys| keys.push(item.key.clone()));
             self.binding.remove_from_memory(&item.led.node);
         }
     }
@@ -115,7 +124,7 @@ impl<'a, N: Node> Fills<'a, N> {
         let Some(stamp) = item.stamps[depth].filter(|_| takes) else {
             tier.recorder.fills_skipped(1);
             if !takes && item.led.bypasses() {
-                self.outdated[depth].push(item.key.clone());
+                self.gathered.outdated[depth].push(item.key.clone());
             }
             return;
         };
@@ -130,43 +139,75 @@ impl<'a, N: Node> Fills<'a, N> {
         } else {
             WriteAction::Fill { entry, stamp: late_stamp(stamp) }
         };
-        self.by_tier[depth].push(Write { key: item.key.clone(), action });
-        self.marks[depth].push(mark);
+        self.gathered.by_tier[depth].push(Write { key: item.key.clone(), action });
+        self.gathered.marks[depth].push(mark);
     }
 
+    /// Carries the writes out, one batch a tier. What fails is counted; a value that could not be
+    /// stored is still good for its waiters.
+    pub(super) async fn write(self) {
+        let Self { binding, gathered } = self;
+        let may_be_cancelled = binding.definition.abandoned == Abandoned::Cancel;
+        if may_be_cancelled && to_storages(binding).is_some() {
+            // What a load has sent when it is cancelled may arrive later. What is queued waits for it.
+            let writing = Arc::clone(binding);
+            to_its_end(&binding.cache, async move { gathered.write(&writing).await }).await;
+        } else {
+            gathered.write(binding).await;
+        }
+    }
+}
+
+/// The queue of values that go to the storages, too.
+fn to_storages<N: Node>(binding: &Binding<N>) -> Option<&Queue<N>> {
+    binding.queue.as_deref().filter(|queue| queue.options.to == Destination::Storages)
+}
+
+/// Runs this to its end, even where the load is cancelled meanwhile. A panic in it is the load's.
+async fn to_its_end(shared: &Shared, work: impl Future<Output = ()> + Send + 'static) {
+    let (tell, told) = oneshot::channel();
+    shared.spawn(async move {
+        let done = AssertUnwindSafe(work).catch_unwind().await;
+        // Nobody may wait any more, which is fine.
+        let _ = tell.send(done);
+    });
+    // Closing gives up the load together with it.
+    if let Ok(Err(panic)) = told.await {
+        resume_unwind(panic);
+    }
+}
+
+impl Gathered {
     /// Leaves out what is older than a value that was accepted since its flight began: under the
     /// same stamp, it would take that one's place.
-    fn leave_out_older(&mut self) {
-        let tiers = self.binding.tiers.iter();
+    fn leave_out_older<N: Node>(&mut self, binding: &Binding<N>) {
+        let tiers = binding.tiers.iter();
         for ((tier, writes), marks) in tiers.zip(&mut self.by_tier).zip(&mut self.marks) {
             let mut marks = marks.drain(..);
             writes.retain(|write| {
                 let mark = marks.next().unwrap_or_default();
                 let digest = write.key.digest();
-                let is_newest = self.binding.cache.fence.is_unpassed(mark, digest, &Tags::NONE);
+                let is_newest = binding.cache.fence.is_unpassed(mark, digest, &Tags::NONE);
                 tier.recorder.fills_skipped(u64::from(!is_newest));
                 is_newest
             });
         }
     }
 
-    /// Carries the writes out, one batch a tier. What fails is counted; a value that could not be
-    /// stored is still good for its waiters.
-    pub(super) async fn write(&mut self) {
-        let queue = self.binding.queue.as_ref();
-        let queue = queue.filter(|queue| queue.options.to == Destination::Storages);
+    async fn write<N: Node>(mut self, binding: &Binding<N>) {
+        let queue = to_storages(binding);
         let _filling = match queue {
             Some(_) if cfg!(mutant = "queue_no_barrier") => None,
             Some(queue) if self.by_tier.iter().any(|writes| !writes.is_empty()) => {
                 // First: a batch that does not wait for this one was accepted before the look.
                 let filling = queue.filling.begin();
-                self.leave_out_older();
+                self.leave_out_older(binding);
                 Some(filling)
             }
             _ => None,
         };
         let mut raised = Vec::new();
-        for (tier, writes) in self.binding.tiers.iter().zip(&mut self.by_tier) {
+        for (tier, writes) in binding.tiers.iter().zip(&mut self.by_tier) {
             if writes.is_empty() {
                 continue;
             }
@@ -176,9 +217,9 @@ impl<'a, N: Node> Fills<'a, N> {
                 raised.extend(writes.iter().filter(raises).map(|write| cell_of_key(&write.key)));
             }
             let writes = if cfg!(fencing_off) { unfenced(writes) } else { writes };
-            write_counted(self.binding, tier, writes).await;
+            write_counted(binding, tier, writes).await;
         }
-        for (tier, keys) in self.binding.tiers.iter().zip(&mut self.outdated) {
+        for (tier, keys) in binding.tiers.iter().zip(&mut self.outdated) {
             if keys.is_empty() {
                 continue;
             }
@@ -192,7 +233,7 @@ impl<'a, N: Node> Fills<'a, N> {
             }
         }
         if !raised.is_empty() {
-            self.binding.queue_passed(raised);
+            binding.queue_passed(raised);
         }
     }
 }

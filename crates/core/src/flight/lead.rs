@@ -87,7 +87,7 @@ pub(super) enum Reads {
     Refresh,
     /// Those behind the one that has answered; of the others the stamps are taken.
     Behind { answered: Option<usize> },
-    /// None: whoever handed the batch on has read them.
+    /// None: whoever handed the batch on has read them. Only the queue is looked into once more.
     Done,
 }
 
@@ -151,9 +151,8 @@ async fn through_tiers<N: Node>(batch: &mut Batch<N>, plan: Plan<N>) {
         }
         Reads::Done => (0..0, 0..0),
     };
-    if !matches!(reads, Reads::Done) {
-        read::queued(batch);
-    }
+    // A batch that was handed on, too: it counts as begun after what was accepted meanwhile.
+    read::queued(batch);
     if let Err(error) = read::stamps(batch, stamped).await {
         batch.land_rest(|_| error.clone());
         return;

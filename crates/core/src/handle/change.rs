@@ -6,7 +6,7 @@ use futures_util::future::join;
 
 use super::options::SetOptions;
 use crate::backplane::{Announcement, Cause};
-use crate::cache::{Binding, MemoryFill, Reached, Registered, StorageTier, invalidate_storages};
+use crate::cache::{Binding, MemoryFill, Reached, Registered, invalidate_storages};
 use crate::clock::Timestamp;
 use crate::entry::Entry;
 use crate::error::Error;
@@ -39,9 +39,10 @@ pub(crate) enum Claim {
     Set,
     /// Nothing of it was invalidated since.
     Update { process: u64, farthest: Option<Stamp> },
-    /// As a load would be stored that began under this stamp of this tier. It is tried again where
-    /// it fails. `None`: no tier takes the value, and all of them forget the node.
-    Queued { into: Option<(usize, Stamp)> },
+    /// As a load would be stored that began under this stamp of this tier, when the value was
+    /// accepted. It is tried again where it fails. `None`: no tier takes the value, and all of them
+    /// forget the node.
+    Queued { into: Option<(usize, Stamp)>, accepted: Timestamp },
 }
 
 /// Makes key, tags and entry of a value, before anything is changed.
@@ -131,9 +132,9 @@ pub(crate) async fn through_storages<N: Node>(
                     writes.push(Write { key: change.key.clone(), action });
                     written.push(place);
                 }
-                Step::Invalidate => only_invalidated.push(change.key.clone()),
+                Step::Invalidate => only_invalidated.push(place),
                 Step::Unclaimed => {
-                    only_invalidated.push(change.key.clone());
+                    only_invalidated.push(place);
                     results[place] = Ok(Stored::OnlyInvalidated);
                 }
                 Step::Later(error) => results[place] = Err(error),
@@ -168,7 +169,7 @@ pub(crate) async fn through_storages<N: Node>(
                         tier.recorder.fills_skipped(1);
                         if let Claim::Queued { .. } = claims[place] {
                             results[place] = Ok(Stored::OnlyInvalidated);
-                            only_invalidated.push(key.clone());
+                            only_invalidated.push(place);
                         }
                     }
                     Err(error) => {
@@ -176,17 +177,26 @@ pub(crate) async fn through_storages<N: Node>(
                         results[place] = Err(tier.storage.error(error));
                         // Nobody knows what stands there now; one that is tried again will.
                         if !matches!(claims[place], Claim::Queued { .. }) {
-                            only_invalidated.push(key.clone());
+                            only_invalidated.push(place);
                         }
                     }
                 }
             }
         }
         if !only_invalidated.is_empty() {
-            let invalidation = invalidate_in(binding, &tier.storage, only_invalidated);
-            match intent {
-                Some(intent) => drop(join(invalidation, intent).await),
+            let keys = only_invalidated.iter().map(|place| changes[*place].key.clone()).collect();
+            let invalidation = invalidate_in(binding, &tier.storage, keys);
+            let unreached = match intent {
+                Some(intent) => join(invalidation, intent).await.0,
                 None => invalidation.await,
+            };
+            if let Some(error) = unreached.filter(|_| is_seen_through(binding, step)) {
+                for place in only_invalidated {
+                    if results[place].is_ok() && !matches!(claims[place], Claim::Queued { .. }) {
+                        let error = error.clone().with_key(&changes[place].key);
+                        results[place] = Err(tier.storage.error(error));
+                    }
+                }
             }
         }
     }
@@ -219,9 +229,11 @@ fn step_of<N: Node>(
     };
     let asked_ttl = change.options.ttl;
     let lifetime = Lifetime { asked_ttl, ..tier.lifetime(&binding.definition) };
-    let is_queued = matches!(claim, Claim::Queued { .. });
-    // What waited has grown older meanwhile.
-    let now = if is_queued { change.created } else { binding.cache.clock.wall() };
+    let now = match claim {
+        // What waited has grown older meanwhile.
+        Claim::Queued { accepted, .. } => accepted,
+        _ => binding.cache.clock.wall(),
+    };
     let entry = with_lifetime(entry.clone(), lifetime, now);
     Step::Write(match claim {
         Claim::Set => WriteAction::Set { entry },
@@ -231,9 +243,9 @@ fn step_of<N: Node>(
         }
         Claim::Update { farthest: Some(stamp), .. } => WriteAction::Update { entry, stamp },
         Claim::Update { farthest: None, .. } => return Step::Unclaimed,
-        Claim::Queued { into: Some((into, stamp)) } if into == at => {
+        Claim::Queued { into: Some((into, stamp)), .. } if into == at => {
             if tier.storage.pending.covers(&change.key, &change.tags) {
-                return Step::Later(tier.storage.error(is_pending(tier, &change.key)));
+                return Step::Later(is_pending(&tier.storage, &change.key));
             }
             WriteAction::Fill { entry, stamp }
         }
@@ -242,10 +254,11 @@ fn step_of<N: Node>(
 }
 
 /// Why nothing is stored while an invalidation of it has not landed.
-fn is_pending(tier: &StorageTier, key: &Key) -> StorageError {
-    let scheme = tier.storage.capabilities().scheme;
+pub(crate) fn is_pending(storage: &Registered, key: &Key) -> Error {
+    let scheme = storage.capabilities().scheme;
     let message = "an invalidation that names it has not reached the storage yet";
-    StorageError::new(scheme, "write", StorageErrorKind::Unavailable, message).with_key(key)
+    let error = StorageError::new(scheme, "write", StorageErrorKind::Unavailable, message);
+    storage.error(error.with_key(key))
 }
 
 fn outcomes(
@@ -271,10 +284,10 @@ async fn invalidate_in<N: Node>(
     binding: &Arc<Binding<N>>,
     storage: &Arc<Registered>,
     keys: Vec<Key>,
-) {
+) -> Option<StorageError> {
     let reached = Reached { storages: vec![Arc::clone(storage)], key_test: None };
     // What could not be reached is queued there, and not read until it was.
-    let _queued = invalidate_storages(
+    let mut done = invalidate_storages(
         &binding.cache,
         &reached,
         &Selector::Keys(keys),
@@ -282,6 +295,16 @@ async fn invalidate_in<N: Node>(
         &Announcement::silent(),
     )
     .await;
+    done.pending.pop().map(|pending| pending.error)
+}
+
+/// Whether what is old in the storage of this step may be read by this process although it passes over
+/// that storage: others may carry it to one that is nearer, and that all of them share. Of the farthest
+/// it is promised that it was reached, whatever is nearer.
+pub(super) fn is_seen_through<N: Node>(binding: &Binding<N>, step: usize) -> bool {
+    let nearer = &binding.far_first[step + 1..];
+    let shared = || nearer.iter().any(|at| binding.tiers[*at].storage.is_shared());
+    !cfg!(mutant = "change_unreached") && (step == 0 || shared())
 }
 
 /// Memory is filled only if nothing came in between; otherwise the next read takes it from below.

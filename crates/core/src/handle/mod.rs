@@ -16,7 +16,7 @@ mod update;
 mod warm;
 mod write_behind;
 
-pub(crate) use change::{Change, Claim, Stored, fill, through_storages};
+pub(crate) use change::{Change, Claim, Stored, fill, is_pending, through_storages};
 pub use get::Fetched;
 pub use look::CachedEntry;
 pub use options::{SetOptions, WarmOptions, WarmProgress, WarmReport};

@@ -13,13 +13,15 @@ impl<N: Node> Handle<N> {
     /// without a race.
     ///
     /// It is stored in the farthest storage and in memory; the storages between forget what they
-    /// have. One of those that cannot be reached is no error: the invalidation is pending there, as
-    /// one of [`invalidate`](Self::invalidate) would be, and
+    /// have. That the nearest of those cannot be reached is no error: the invalidation is pending
+    /// there, as one of [`invalidate`](Self::invalidate) would be, this process passes over it, and
     /// [`stats`](crate::cache::Cache::stats) count it.
     ///
     /// # Errors
     /// [`Error::Encode`] and [`Error::Key`] before anything is changed; [`Error::Storage`] if the
-    /// farthest storage could not be written: the node is then invalidated in the others.
+    /// farthest storage could not be written: the node is then invalidated in the others. So it is
+    /// where a storage that has shared ones before it could not be told, for another process may carry
+    /// there what is old: the value stands in the farthest one then, and the invalidation is pending.
     pub async fn set(&self, node: &N, value: impl Into<Arc<N::Value>>) -> Result<(), Error> {
         self.set_with(node, value, SetOptions::new()).await
     }

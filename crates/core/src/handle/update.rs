@@ -5,10 +5,10 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 
 use super::Handle;
-use super::change::{Claim, prepare, store};
+use super::change::{Claim, is_seen_through, prepare, store};
 use super::invalidate::forget;
 use super::options::SetOptions;
-use crate::cache::{Binding, Reached, leave_pending};
+use crate::cache::{Binding, Invalidation, Reached, leave_pending};
 use crate::error::Error;
 use crate::key::Key;
 use crate::node::Node;
@@ -36,12 +36,23 @@ impl<N: Node> Drop for Changing<'_, N> {
     }
 }
 
+/// Why an invalidation cannot be relied on, even in this process.
+fn unreached<N: Node>(binding: &Binding<N>, done: Invalidation) -> Option<Error> {
+    let mut steps = binding.far_first.iter().enumerate().filter_map(|(step, at)| {
+        is_seen_through(binding, step).then_some(&binding.tiers[*at].storage)
+    });
+    steps.find_map(|storage| {
+        let pending = done.pending.iter().find(|pending| *pending.storage == *storage.name)?;
+        Some(storage.error(pending.error.clone()))
+    })
+}
+
 impl<N: Node> Handle<N> {
     /// Changes the source by `change`, and then the cache, without a race: what `change` gives is
     /// stored unless somebody else changed or invalidated the node meanwhile; then it is only
     /// invalidated, and the next read loads what the source has.
     ///
-    /// A nearer storage that cannot be told is no error, as with [`set`](Self::set).
+    /// The nearest storage that cannot be told is no error, as with [`set`](Self::set).
     ///
     /// `change` runs to its end even if this future is dropped. Gives the new value; `None` where
     /// it says that there is none any more.
@@ -49,8 +60,9 @@ impl<N: Node> Handle<N> {
     /// # Errors
     /// [`Error::Load`] if `change` fails: the node is then invalidated, for nobody knows what the
     /// source holds; so it is before a panic of `change` goes on to the caller.
-    /// [`Error::Storage`] if the farthest storage could not be written; the source has been changed,
-    /// and the invalidation is pending there. [`Error::Closed`] if closing gave it up: what its
+    /// [`Error::Storage`] if the farthest storage could be neither written nor told, or one that has
+    /// shared ones before it could not be told; the source has been changed, and the invalidation is
+    /// pending there. [`Error::Closed`] if closing gave it up: what its
     /// `change` may have changed counts among the invalidations that closing reports as lost.
     pub async fn update<F, Change, L>(
         &self,
@@ -99,9 +111,12 @@ impl<N: Node> Handle<N> {
                 }
             };
             let LoadedValue::Value(value) = value else {
-                let _ = forget(&binding, vec![key], InvalidationMode::Remove).await;
+                let done = forget(&binding, vec![key], InvalidationMode::Remove).await;
                 changing.done();
-                return Ok(None);
+                return match unreached(&binding, done) {
+                    Some(error) => Err(error),
+                    None => Ok(None),
+                };
             };
             let value = Arc::new(value);
             let options = SetOptions { ttl, tags };

@@ -30,8 +30,10 @@ impl<N: Node> Handle<N> {
     ///
     /// # Errors
     /// [`Error::QueueFull`] if there was no room in time, [`Error::Storage`] if the storage could
-    /// not be asked for its stamp, [`Error::Config`] where the definition asks for no write-behind,
-    /// [`Error::Encode`], [`Error::Key`], [`Error::Closed`]; with each of them nothing was accepted.
+    /// not be asked for its stamp, or if an invalidation of the value is pending there or in a farther
+    /// one, which would refuse it when it lands (then worth another try), [`Error::Config`] where the
+    /// definition asks for no write-behind, [`Error::Encode`], [`Error::Key`], [`Error::Closed`]; with
+    /// each of them nothing was accepted.
     pub async fn write_behind(
         &self,
         node: &N,

@@ -103,7 +103,8 @@ pub enum Abandoned {
     /// It runs to its end and fills the tiers.
     #[default]
     Finish,
-    /// It is cancelled at its next await.
+    /// It is cancelled at its next await. What it has sent to a storage by then may still arrive, and
+    /// is stored if nothing was invalidated since it began.
     Cancel,
 }
 

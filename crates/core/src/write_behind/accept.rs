@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::queue::{Offered, Queue};
+use super::queue::{Offered, Queue, may_land};
 use crate::cache::{Binding, within};
 use crate::error::Error;
 use crate::fence::Stamp;
@@ -158,9 +158,17 @@ async fn stamps<N: Node>(
     };
     let mut left: Vec<usize> = (0..changes.len()).collect();
     for at in &binding.far_first {
-        let (here, others) = left.into_iter().partition(|place| takes(*at, changes[*place]));
+        let (mut here, others): (Vec<usize>, _) =
+            left.into_iter().partition(|place| takes(*at, changes[*place]));
         left = others;
-        let here: Vec<usize> = here;
+        // What would be refused later is told so at once, whether the storage can be asked or not.
+        here.retain(|place| match may_land(binding, changes[*place], Some(*at)) {
+            Ok(()) => true,
+            Err(error) => {
+                results[*place] = Err(error);
+                false
+            }
+        });
         if here.is_empty() {
             continue;
         }

@@ -7,7 +7,7 @@ use super::queue::{Accepted, Queue};
 use super::unsettled::Unsettled;
 use super::{source, storages};
 use crate::backplane::Cause;
-use crate::cache::{Binding, Reached, invalidate_storages, within};
+use crate::cache::{Binding, Reached, invalidate_storages, leave_to_replay, within};
 use crate::events::{CacheEvent, EventKind, Hub, WriteLost};
 use crate::fence::cell_of_key;
 use crate::key::Key;
@@ -33,6 +33,7 @@ pub(super) enum Verdict {
 pub(super) async fn drain<N: Node>(binding: Arc<Binding<N>>) {
     let Some(queue) = binding.queue.clone() else { return };
     let running = Running(&queue);
+    let mut unsettled = Unsettled::new(&binding);
     loop {
         let (jobs, next) = {
             let mut state = queue.state.lock();
@@ -57,9 +58,11 @@ pub(super) async fn drain<N: Node>(binding: Arc<Binding<N>>) {
             continue;
         }
         // A storage or source that panics has written nothing that is known of.
-        let written = AssertUnwindSafe(write(&binding, &queue, &jobs)).catch_unwind().await;
+        let write = write(&binding, &queue, &jobs, &mut unsettled);
+        let written = AssertUnwindSafe(write).catch_unwind().await;
         let failed = || vec![Verdict::Failed { permanent: false }; jobs.len()];
-        settle(&binding, &queue, &jobs, written.unwrap_or_else(|_| failed())).await;
+        let verdicts = written.unwrap_or_else(|_| failed());
+        settle(&binding, &queue, &jobs, verdicts, &mut unsettled).await;
     }
 }
 
@@ -77,10 +80,11 @@ async fn write<N: Node>(
     binding: &Arc<Binding<N>>,
     queue: &Queue<N>,
     jobs: &Jobs<N>,
+    unsettled: &mut Unsettled<'_, N>,
 ) -> Vec<Verdict> {
     match queue.options.to {
         Destination::Storages => storages::write(binding, queue, jobs).await,
-        Destination::Source => source::write(binding, queue, jobs).await,
+        Destination::Source => source::write(binding, queue, jobs, unsettled).await,
     }
 }
 
@@ -90,6 +94,7 @@ async fn settle<N: Node>(
     queue: &Queue<N>,
     jobs: &Jobs<N>,
     verdicts: Vec<Verdict>,
+    unsettled: &mut Unsettled<'_, N>,
 ) {
     let now = binding.cache.clock.monotonic();
     let recorder = &queue.recorder;
@@ -149,8 +154,9 @@ async fn settle<N: Node>(
     }
     if !given_up.is_empty() {
         // Nobody knows what stands there now.
-        let keys = given_up.iter().map(|job| job.key.clone()).collect();
-        forget_in_storages(binding, keys).await;
+        let keys: Vec<Key> = given_up.iter().map(|job| job.key.clone()).collect();
+        unsettled.add(keys.iter().cloned());
+        forget_in_storages(binding, keys, unsettled).await;
         // Who read meanwhile may have brought from a storage what has gone from there since.
         given_up.into_iter().for_each(|job| forget_in_memory(binding, queue, job));
     }
@@ -181,17 +187,27 @@ pub(super) fn forget_in_memory<N: Node>(
     }
 }
 
-/// Invalidates in every storage, and tells others. What is queued of the keys meanwhile stays.
-pub(super) async fn forget_in_storages<N: Node>(binding: &Binding<N>, keys: Vec<Key>) {
+/// Invalidates in every storage, and tells others: then these keys are settled. What is queued of
+/// them meanwhile stays.
+pub(super) async fn forget_in_storages<N: Node>(
+    binding: &Binding<N>,
+    keys: Vec<Key>,
+    unsettled: &mut Unsettled<'_, N>,
+) {
     const MODE: InvalidationMode = InvalidationMode::Remove;
-    let cells: Vec<usize> = keys.iter().map(cell_of_key).collect();
-    let unsettled = Unsettled::new(binding, keys.clone());
-    let selector = Selector::Keys(keys);
+    let shared = &binding.cache;
+    let selector = Selector::Keys(keys.clone());
     let reached = Reached { storages: binding.storages_far_first(), key_test: None };
-    let announcement = binding.cache.announce(&selector, MODE, Cause::Invalidated);
+    let announcement = shared.announce(&selector, MODE, Cause::Invalidated);
+    let told = invalidate_storages(shared, &reached, &selector, MODE, &announcement);
     // What could not be reached is pending there, and counted.
-    let _ = invalidate_storages(&binding.cache, &reached, &selector, MODE, &announcement).await;
-    binding.queue_passed(cells);
-    unsettled.done();
+    if AssertUnwindSafe(told).catch_unwind().await.is_err() {
+        // One that panics has not been told, nor have those after it.
+        for storage in &reached.storages {
+            leave_to_replay(shared, storage, &reached.key_test, &selector, MODE);
+        }
+    }
+    binding.queue_passed(keys.iter().map(cell_of_key));
+    unsettled.settle(&keys);
     let _ = announcement.finish().await;
 }

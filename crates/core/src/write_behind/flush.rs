@@ -1,5 +1,7 @@
 use std::pin::pin;
 
+use futures_util::future::select;
+
 use super::queue::Queue;
 use crate::cache::Binding;
 use crate::error::Error;
@@ -46,6 +48,7 @@ impl<N: Node> Queue<N> {
         let before = self.recorder.snapshot();
         let begun = binding.cache.clock.monotonic();
         let up_to = self.state.lock().values.hasten(key, begun);
+        let given_up = binding.cache.aborting();
         let mut overdue = 0;
         self.work.notify_one();
         loop {
@@ -63,11 +66,12 @@ impl<N: Node> Queue<N> {
                     overdue = count;
                     break;
                 }
-                if !state.is_running {
+                // The task may have been given up before it ever ran.
+                if !state.is_running || given_up.is_cancelled() {
                     return Err(Error::Closed);
                 }
             }
-            settled.await;
+            select(settled, pin!(given_up.cancelled())).await;
         }
         let after = self.recorder.snapshot();
         Ok(Flushed {

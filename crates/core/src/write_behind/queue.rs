@@ -7,9 +7,10 @@ use super::drain::drain;
 use super::filling::Filling;
 use super::queues::ErasedQueue;
 use crate::cache::Binding;
+use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::fence::{Fence, Stamp, cell_of_key};
-use crate::handle::{Change, fill};
+use crate::handle::{Change, fill, is_pending};
 use crate::key::Key;
 use crate::node::Node;
 use crate::policy::write_behind::{Destination, Pushed, WriteBehind, WriteQueue};
@@ -63,6 +64,8 @@ pub(crate) struct Accepted<N: Node> {
     /// The tier that takes it, and its stamp of the time at which the value was accepted; only
     /// where it goes to the storages.
     pub(super) into: Option<(usize, Stamp)>,
+    /// From here on its time runs.
+    pub(super) accepted: Timestamp,
     /// The mark of the process' fence under which it was accepted.
     mark: u64,
 }
@@ -126,6 +129,9 @@ impl<N: Node> Queue<N> {
         if state.is_closed {
             return Err(Error::Closed);
         }
+        // Looked at after the stamp was asked for: one that has landed in between has raised the mark
+        // before it ceased to wait.
+        may_land(binding, change, into.map(|(at, _)| at))?;
         if !state.values.has_room_for(&change.key) {
             return Ok(Offered::Pushed(Pushed::Full));
         }
@@ -136,8 +142,15 @@ impl<N: Node> Queue<N> {
         }
         // What is being loaded is older.
         let mark = binding.cache.fence.raise([cell_of_key(&change.key)]);
-        let accepted = Arc::new(Accepted { change: Arc::clone(change), into, mark });
-        let now = binding.cache.clock.monotonic();
+        let clock = &binding.cache.clock;
+        let queued = Accepted {
+            change: Arc::clone(change),
+            into,
+            // The caller may have waited for room.
+            accepted: clock.wall(),
+            mark,
+        };
+        let (accepted, now) = (Arc::new(queued), clock.monotonic());
         let pushed = state.values.push(change.key.clone(), accepted, now);
         self.recorder.accepted(1);
         if pushed == Pushed::Coalesced {
@@ -220,6 +233,18 @@ impl<N: Node> Queue<N> {
     }
 }
 
+/// Fails where the value would surely be refused later: an invalidation of it is yet to land where it
+/// goes, after which a stamp of now is too old.
+pub(super) fn may_land<N: Node>(
+    binding: &Binding<N>,
+    change: &Change<N>,
+    into: Option<usize>,
+) -> Result<(), Error> {
+    let into = into.filter(|_| !cfg!(mutant = "queue_unaware"));
+    let awaiting = into.and_then(|at| binding.awaiting(at, &change.key, &change.tags));
+    awaiting.map_or(Ok(()), |storage| Err(is_pending(storage, &change.key)))
+}
+
 impl<N: Node> Accepted<N> {
     /// Its change.
     pub(crate) fn change(&self) -> &Change<N> {
@@ -234,7 +259,7 @@ impl<N: Node> Accepted<N> {
     }
 
     fn is_within(&self, span: Duration, binding: &Binding<N>) -> bool {
-        let ends = self.change.created.after(span);
+        let ends = self.accepted.after(span);
         ends.remaining(binding.cache.clock.wall()) != Some(Duration::ZERO)
     }
 }

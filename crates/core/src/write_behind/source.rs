@@ -17,10 +17,10 @@ pub(super) async fn write<N: Node>(
     binding: &Arc<Binding<N>>,
     queue: &Queue<N>,
     jobs: &Jobs<N>,
+    unsettled: &mut Unsettled<'_, N>,
 ) -> Vec<Verdict> {
     let farthest = farthest_stamps(binding, jobs).await;
-    let keys = jobs.iter().map(|job| job.key.clone()).collect();
-    let unsettled = Unsettled::new(binding, keys);
+    unsettled.add(jobs.iter().map(|job| job.key.clone()));
     let stored = store(binding, jobs).await;
     let (mut listed, mut unlisted) = (Vec::new(), Vec::new());
     for (at, stored) in stored.iter().enumerate() {
@@ -45,10 +45,12 @@ pub(super) async fn write<N: Node>(
     if !unlisted.is_empty() {
         unlisted.iter().for_each(|at| forget_in_memory(binding, queue, &jobs[*at]));
         let keys = unlisted.iter().map(|at| jobs[*at].key.clone()).collect();
-        forget_in_storages(binding, keys).await;
+        forget_in_storages(binding, keys, unsettled).await;
         unlisted.iter().for_each(|at| forget_in_memory(binding, queue, &jobs[*at]));
     }
-    unsettled.done();
+    // Of what failed the source may have got something; it stays until it has landed or is given up.
+    let landed = jobs.iter().zip(&stored).filter(|(_, stored)| stored.is_ok());
+    unsettled.settle(landed.map(|(job, _)| &job.key));
     let verdict = |stored: Result<(), LoadError>| match stored {
         Ok(()) => Verdict::Written,
         Err(error) => Verdict::Failed { permanent: error.is_permanent() },

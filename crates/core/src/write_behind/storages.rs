@@ -23,8 +23,11 @@ pub(super) async fn write<N: Node>(
         jobs.iter().map(|job| unsent(binding, &job.value)).collect();
     let sent = || jobs.iter().zip(&verdicts).filter(|(_, verdict)| verdict.is_none());
     let changes: Vec<&Change<N>> = sent().map(|(job, _)| &*job.value.change).collect();
-    let claims: Vec<Claim> =
-        sent().map(|(job, _)| Claim::Queued { into: late_stamp(job.value.into) }).collect();
+    let claim = |value: &Accepted<N>| Claim::Queued {
+        into: late_stamp(value.into),
+        accepted: value.accepted,
+    };
+    let claims: Vec<Claim> = sent().map(|(job, _)| claim(&job.value)).collect();
     let results = match changes.is_empty() {
         true => Vec::new(),
         false => through_storages(binding, &changes, &claims).await,
@@ -43,8 +46,10 @@ fn unsent<N: Node>(binding: &Binding<N>, value: &Accepted<N>) -> Option<Verdict>
     }
     let (at, _) = value.into?;
     let storage = &binding.tiers[at].storage;
-    let change = value.change();
-    let waits = storage.is_left_alone() || storage.pending.covers(&change.key, &change.tags);
+    let Change { key, tags, .. } = value.change();
+    let waits = storage.is_left_alone()
+        || storage.pending.covers(key, tags)
+        || binding.awaiting(at, key, tags).is_some();
     waits.then_some(Verdict::Failed { permanent: false })
 }
 

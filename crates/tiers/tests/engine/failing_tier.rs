@@ -308,6 +308,59 @@ async fn a_change_that_a_nearer_tier_cannot_be_told_of_stands_and_is_pending_the
     }
 }
 
+/// Without a stamp of the farthest storage a change is only invalidated there. Where that is pending,
+/// too, another process may carry the old value to the near storage, in which this one would find it.
+#[tokio::test]
+async fn an_update_that_cannot_even_invalidate_the_farthest_tier_is_told() {
+    for gone in [false, true] {
+        let chain = chain(false);
+        chain.users.get(&user(1)).await.expect("loads");
+        let version = chain.source.change();
+        chain.far.fail_next(Operation::Stamps, 1, DOWN);
+        chain.far.fail_next(Operation::Invalidate, 1, DOWN);
+        let change = move || async move {
+            Ok::<_, LoadError>(if gone { Loaded::absent() } else { User { id: 1, version }.into() })
+        };
+        let error = chain.users.update(&user(1), change).await.expect_err("told");
+        assert!(matches!(&error, Error::Storage { storage, .. } if storage == "far"), "{error}");
+        assert_eq!(chain.cache.stats().await.storages[1].pending_invalidations, 1);
+        until_landed(&chain).await;
+        assert_eq!(chain.users.get(&user(1)).await.expect("loads").version, version);
+        // Where it was told, it is no error that nothing could be stored there.
+        chain.far.fail_next(Operation::Stamps, 1, DOWN);
+        chain.users.update(&user(1), change).await.expect("is invalidated");
+        assert!(!stored(&chain.far, &chain.users, 1));
+    }
+}
+
+/// Of three shared storages the one in the middle is passed over by this process alone: another carries
+/// what it holds to the near one.
+#[tokio::test]
+async fn a_change_that_a_storage_between_shared_ones_cannot_be_told_of_is_told() {
+    let world = World::new();
+    let storage = |scheme| {
+        let builder = TestStorage::builder().clock(world.clock.clone()).reach(Reach::Shared);
+        builder.scheme(scheme).build()
+    };
+    let storages = ["near", "middle", "far"].map(|scheme| (scheme, storage(scheme)));
+    let mut builder = Cache::builder().clock(Arc::new(world.clock.clone()));
+    for (name, storage) in &storages {
+        builder = builder.storage_with(*name, storage.clone(), StorageOptions::NONE);
+    }
+    let cache = builder.build().expect("a valid cache");
+    let tiers = storages.each_ref().map(|(name, _)| TierDefinition::new(*name));
+    let definition = UserNode::definition().tiers(tiers);
+    let users = cache.bind_as::<UserNode>(definition, Versions::new()).expect("binds");
+    for (id, (failing, storage)) in storages.iter().enumerate() {
+        let node = user(id as u64);
+        storage.fail_next(Operation::Invalidate, 1, DOWN);
+        let result = users.set(&node, User { id: id as u64, version: 9 }).await;
+        let told = matches!(&result, Err(Error::Storage { storage, .. }) if storage == failing);
+        assert_eq!(told, *failing == "middle", "{failing}: {result:?}");
+        assert_eq!(users.get(&node).await.expect("is far").version, 9, "{failing}");
+    }
+}
+
 /// Farthest first: between the two steps a reader may still find the old value near, but nobody
 /// can carry it from far to near after the near tier was told.
 #[tokio::test]

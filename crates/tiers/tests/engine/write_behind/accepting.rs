@@ -4,10 +4,14 @@ use std::sync::Arc;
 
 use tiers::backplane::{Backplane, Silence};
 use tiers::core::testing::Operation;
+use tiers::error::Retry;
+use tiers::handle::SetOptions;
+use tiers::node::Abandoned;
 use tiers::policy::write_behind::WhenFull;
 use tiers::prelude::*;
+use tiers::source::NoSource;
 
-use super::stage::{DELAY, Rows, SECOND, Stage, stage_with, storages, two_following, value};
+use super::stage::{DELAY, DOWN, Rows, SECOND, Stage, stage_with, storages, two_following, value};
 use crate::support::{User, UserNode, memory, until, user, within};
 
 async fn happens(stage: &Stage, what: &str) {
@@ -85,6 +89,125 @@ async fn after_a_wait_for_room_the_stamps_of_all_that_are_left_are_newer() {
     assert!(within(accepting).await.expect("no panic").iter().all(Result::is_ok));
     let _ = within(stage.users.flush()).await.expect("is open");
     assert_eq!((stage.stats().written, stage.stats().refused), (4, 0));
+}
+
+/// Whoever waits for room has no less time afterwards.
+#[tokio::test]
+async fn the_time_of_a_value_begins_when_it_is_accepted() {
+    let stage = stage_with(storages().queued_max(1), false);
+    let gate = stage.far.hold(Operation::Write);
+    stage.users.write_behind(&user(2), User { id: 2, version: 1 }).await.expect("has room");
+    stage.clock.advance(DELAY);
+    within(gate.arrived(1)).await;
+    let options = SetOptions::new().ttl(10 * SECOND);
+    let accepting = tokio::spawn({
+        let users = stage.users.clone();
+        async move { users.write_behind_with(&user(1), value(5), options).await }
+    });
+    until(|| stage.clock.sleepers() > 0).await;
+    stage.clock.advance(8 * SECOND);
+    gate.open();
+    within(accepting).await.expect("no panic").expect("gets room");
+    stage.clock.advance(5 * SECOND);
+    assert_eq!(stage.get().await, 5);
+    until(|| stage.stats().queued == 0).await;
+    assert_eq!((stage.stats().written, stage.stats().refused), (2, 0));
+    let other = stage.other(storages());
+    assert_eq!(other.get().await, 5);
+    stage.rows.change(1, 6);
+    stage.clock.advance(5 * SECOND);
+    assert_eq!((stage.get().await, other.get().await), (6, 6));
+}
+
+/// Its stamp would be from before the invalidation lands, which is to refuse it then.
+#[tokio::test]
+async fn nothing_is_accepted_while_an_invalidation_of_it_has_to_land_where_it_goes() {
+    let stage = stage_with(storages(), true);
+    // Too small for the far storage: what lands there late is told to the nearer ones once more.
+    let tiers = [
+        TierDefinition::new("memory").ttl(SECOND * 600),
+        TierDefinition::new("near").ttl(SECOND * 600),
+        TierDefinition::new("far").ttl(SECOND * 600).value_bytes_min(1 << 20),
+    ];
+    let definition = NodeDefinition::new("small", "small:{id}").tiers(tiers);
+    let small = stage.cache.bind_as::<UserNode>(definition.write_behind(storages()), NoSource);
+    let small = small.expect("binds");
+    for users in [&stage.users, &small] {
+        stage.far.fail_next(Operation::Invalidate, 1, DOWN);
+        assert!(!users.invalidate(&user(1)).await.expect("is open").is_done());
+        let asked = [&stage.near, &stage.far].map(|tier| tier.calls().stamps);
+        let error = users.write_behind(&user(1), value(5)).await.expect_err("will be refused");
+        assert!(matches!(&error, Error::Storage { storage, .. } if storage == "far"), "{error}");
+        assert_eq!((error.retry(), error.key()), (Retry::Later, users.key(&user(1)).ok().as_ref()));
+        assert_eq!([&stage.near, &stage.far].map(|tier| tier.calls().stamps), asked);
+        assert_eq!(users.peek(&user(1)).await.expect("is open"), None);
+        // Of many it is this one alone.
+        let values = [1, 2].map(|id| (user(id), User { id, version: 5 }));
+        let accepted = users.write_behind_many(values).await;
+        assert_eq!(accepted.iter().map(Result::is_ok).collect::<Vec<_>>(), [false, true]);
+        stage.pass_until_landed().await;
+        users.write_behind(&user(1), value(6)).await.expect("has landed");
+        let flushed = within(users.flush()).await.expect("is open");
+        assert_eq!(flushed.refused, 0);
+        assert_eq!(users.stats().write_behind.written, 2);
+        let got = users.peek(&user(1)).await.expect("is open").expect("is there");
+        assert_eq!(got.version, 6);
+    }
+}
+
+#[tokio::test]
+async fn what_has_to_land_since_the_stamp_was_asked_for_refuses_at_once() {
+    let stage = Arc::new(stage_with(storages(), true));
+    let stamped = stage.far.hold_answers(Operation::Stamps);
+    let accepting = tokio::spawn({
+        let users = stage.users.clone();
+        async move { users.write_behind(&user(1), value(5)).await }
+    });
+    within(stamped.arrived(1)).await;
+    // The far storage was not reached, and the near one is still to be told.
+    stage.far.fail_next(Operation::Invalidate, 1, DOWN);
+    let told = stage.near.hold(Operation::Invalidate);
+    let invalidating = tokio::spawn({
+        let users = stage.users.clone();
+        async move { users.invalidate(&user(1)).await }
+    });
+    within(told.arrived(1)).await;
+    stamped.open();
+    let error = within(accepting).await.expect("no panic").expect_err("would be refused");
+    assert!(matches!(&error, Error::Storage { storage, .. } if storage == "far"), "{error}");
+    assert_eq!((stage.stats().accepted, stage.stats().queued), (0, 0));
+    told.open();
+    assert!(!within(invalidating).await.expect("no panic").expect("is open").is_done());
+}
+
+/// What a cancelled load has sent may arrive whenever it likes, under the stamp of what is queued.
+#[tokio::test]
+async fn a_load_that_is_cancelled_while_it_fills_is_waited_for() {
+    let stage = stage_with(storages(), false);
+    let tiers = ["near", "far"].map(|name| TierDefinition::new(name).ttl(600 * SECOND));
+    let definition = NodeDefinition::new("hasty", "hasty:{id}").tiers(tiers);
+    let definition = definition.abandoned(Abandoned::Cancel).write_behind(storages());
+    let users = stage.cache.bind_as::<UserNode>(definition, stage.rows.clone()).expect("binds");
+    stage.rows.change(1, 1);
+    let gate = stage.far.hold(Operation::Write);
+    let reader = tokio::spawn({
+        let users = users.clone();
+        async move { users.get(&user(1)).await }
+    });
+    within(gate.arrived(1)).await;
+    reader.abort();
+    until(|| stage.cache.loads_in_flight() == 0).await;
+    assert_eq!(users.stats().abandoned, 1);
+    users.write_behind(&user(1), value(5)).await.expect("has room");
+    stage.clock.advance(DELAY);
+    for _ in 0..64 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!((gate.waiting(), stage.far.calls().write), (1, 1), "the fill alone");
+    gate.open();
+    let flushed = within(users.flush()).await.expect("is open");
+    assert_eq!((flushed.written, stage.far.calls().write), (1, 2));
+    assert_eq!(users.get(&user(1)).await.expect("a value").version, 5);
 }
 
 /// Loads of a node type do not wait for one whose fill hangs, nor for the batch that waits for it.

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tiers::cache::CloseError;
 use tiers::core::testing::Operation;
 use tiers::events::WriteLost;
 use tiers::policy::write_behind::WhenFull;
 use tiers::prelude::*;
 
 use super::stage::{
-    DELAY, DOWN, SECOND, source, stage, stage_with, storages, two_following, value, why,
+    DELAY, DOWN, SECOND, Stage, counts, source, stage, stage_with, storages, two_following, value,
+    why,
 };
 use crate::support::{User, UserNode, until, user, within};
 
@@ -167,10 +167,12 @@ async fn what_is_not_sent_makes_no_other_tier_forget_anything() {
     stage.pass_until(|stage| stage.stats().queued == 0).await;
     assert_eq!((stage.stats().written, stage.near.calls().invalidate), (1, told + 1));
 
-    // Likewise where an invalidation has not landed there yet.
-    stage.far.fail_next(Operation::Invalidate, 1000, DOWN);
-    assert!(!stage.users.invalidate(&user(1)).await.expect("is open").is_done());
+    // Likewise where an invalidation has not landed there yet: of so many that it is one of all.
+    stage.pass_until(|stage| stage.stats().queued == 0).await;
     stage.accept(2).await;
+    stage.far.fail_next(Operation::Invalidate, 1000, DOWN);
+    let others: Vec<UserNode> = (2..2000).map(user).collect();
+    assert!(!stage.users.invalidate_many(&others).await.expect("is open").is_done());
     let (retried, writes) = (stage.stats().retried, stage.far.calls().write);
     stage.pass_until(|stage| stage.stats().retried > retried).await;
     assert_eq!(stage.far.calls().write, writes);
@@ -261,28 +263,10 @@ async fn closing_tells_of_everything_that_is_lost_even_of_a_type_that_nobody_hol
     }
     others.write_behind(&user(9), User { id: 9, version: 1 }).await.expect("has room");
     drop(others);
-    let closing = tokio::spawn({
-        let cache = stage.cache.clone();
-        async move { cache.close_within(SECOND).await }
-    });
-    gate.arrived(2).await;
-    until(|| stage.clock.sleepers() > 0).await;
-    stage.clock.advance(SECOND);
-    let error = within(closing).await.expect("no panic").expect_err("not all is written");
-    let CloseError::Several { errors } = &error else { panic!("{error}") };
-    let counts: Vec<(&str, usize)> = errors.iter().map(counted).collect();
+    let closed = stage.close_in_a_second(gate.arrived(2)).await;
     // The source may have got what it was being given, and no tier that knows of it.
-    let pending = [("near", 3), ("far", 3)];
-    assert_eq!(counts, [pending[0], pending[1], ("UserNode", 3), ("other", 1)], "{error}");
+    assert_eq!(counts(&closed), [("near", 3), ("far", 3), ("UserNode", 3), ("other", 1)]);
     assert_eq!(why(&mut lost), [WriteLost::Closed; 4]);
-}
-
-fn counted(error: &CloseError) -> (&str, usize) {
-    match error {
-        CloseError::PendingInvalidations { storage, count } => (storage, *count),
-        CloseError::QueuedWrites { node, count } => (node, *count),
-        other => panic!("{other}"),
-    }
 }
 
 #[tokio::test]
@@ -292,18 +276,82 @@ async fn what_a_source_got_before_closing_gave_up_is_pending_in_the_storages() {
     assert_eq!(stage.get().await, 1);
     stage.accept(2).await;
     let gate = stage.far.hold(Operation::Write);
-    let closing = tokio::spawn({
-        let cache = stage.cache.clone();
-        async move { cache.close_within(SECOND).await }
-    });
-    gate.arrived(1).await;
-    until(|| stage.clock.sleepers() > 0).await;
-    stage.clock.advance(SECOND);
-    let error = within(closing).await.expect("no panic").expect_err("the storages are behind");
+    let closed = stage.close_in_a_second(gate.arrived(1)).await;
     assert_eq!((stage.rows.row(1), stage.stored(&stage.far)), (Some(2), Some(1)));
-    let CloseError::Several { errors } = &error else { panic!("{error}") };
-    let counts: Vec<(&str, usize)> = errors.iter().map(counted).collect();
-    assert_eq!(counts, [("near", 1), ("far", 1), ("UserNode", 1)], "{error}");
+    assert_eq!(counts(&closed), [("near", 1), ("far", 1), ("UserNode", 1)]);
+}
+
+/// A store that failed, or took too long, may have arrived all the same.
+#[tokio::test]
+async fn what_waits_to_be_stored_again_when_closing_gives_up_is_pending_in_the_storages() {
+    let stage = stage(source());
+    stage.rows.change(1, 1);
+    assert_eq!(stage.get().await, 1);
+    stage.accept(2).await;
+    stage.rows.lose_answers(true);
+    stage.pass_until(|stage| stage.stats().retried == 1).await;
+    // Newer ones stand for it, and nothing arrives any more.
+    stage.rows.set_down(true);
+    stage.accept(3).await;
+    stage.pass_until(|stage| stage.stats().retried > 1).await;
+    let closed = stage.close_in_a_second(std::future::ready(())).await;
+    assert_eq!((stage.rows.row(1), stage.stored(&stage.far)), (Some(2), Some(1)));
+    assert_eq!(counts(&closed), [("near", 1), ("far", 1), ("UserNode", 1)]);
+}
+
+#[tokio::test]
+async fn what_failed_and_has_come_to_its_end_since_is_not_pending() {
+    for is_given_up in [false, true] {
+        let stage = stage(source().retry_for(SECOND));
+        stage.rows.change(1, 1);
+        assert_eq!(stage.get().await, 1);
+        stage.accept(2).await;
+        stage.rows.lose_answers(true);
+        stage.pass_until(|stage| stage.stats().retried == 1).await;
+        stage.rows.lose_answers(is_given_up);
+        stage.pass_until(|stage| stage.stats().queued == 0).await;
+        assert_eq!(stage.stats().given_up, u64::from(is_given_up));
+        let stored = if is_given_up { None } else { Some(2) };
+        until(|| stage.stored(&stage.far) == stored && stage.stored(&stage.near).is_none()).await;
+        // Nor has it been told as if it were.
+        let told = stage.near.calls().invalidate;
+        for _ in 0..4 {
+            stage.clock.advance(SECOND);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let closed = stage.close_in_a_second(std::future::ready(())).await;
+        assert_eq!(counts(&closed), [], "given up: {is_given_up}");
+        assert_eq!((stage.near.calls().invalidate, stage.stored(&stage.far)), (told, stored));
+    }
+}
+
+/// A storage that panics has not been told, and is told later like one that fails.
+#[tokio::test]
+async fn what_is_given_up_is_forgotten_by_a_storage_that_panics_too() {
+    let stage = stage(source().retry_for(SECOND));
+    stage.rows.change(1, 1);
+    assert_eq!(stage.get().await, 1);
+    stage.accept(5).await;
+    stage.rows.set_down(true);
+    stage.far.panic_next(Operation::Invalidate, 1);
+    stage.pass_until(|stage| stage.stats().given_up == 1).await;
+    let stored = |stage: &Stage| [&stage.near, &stage.far].map(|tier| stage.stored(tier));
+    stage.pass_until(|stage| stored(stage) == [None, None]).await;
+    // The task goes on.
+    stage.rows.set_down(false);
+    stage.accept(6).await;
+    let flushed = within(stage.users.flush()).await.expect("is open");
+    assert_eq!((flushed.written, stage.rows.row(1)), (1, Some(6)));
+}
+
+#[tokio::test]
+async fn a_flush_ends_where_closing_gives_up_the_task_before_it_has_run() {
+    let stage = stage(source());
+    stage.accept(1).await;
+    let closing = stage.cache.close_within(Duration::ZERO);
+    let (flushed, closed) = within(async { tokio::join!(stage.users.flush(), closing) }).await;
+    assert!(matches!(flushed, Err(Error::Closed)), "{flushed:?}");
+    assert_eq!(counts(&closed), [("UserNode", 1)]);
 }
 
 /// Who reads while the storages are being told may bring back what they held until then.
@@ -342,16 +390,8 @@ async fn what_is_given_up_while_closing_is_pending_in_the_storages() {
     let gate = stage.far.hold(Operation::Invalidate);
     stage.pass_until(|stage| stage.stats().given_up == 1).await;
     gate.arrived(1).await;
-    let closing = tokio::spawn({
-        let cache = stage.cache.clone();
-        async move { cache.close_within(SECOND).await }
-    });
-    until(|| stage.clock.sleepers() > 0).await;
-    stage.clock.advance(SECOND);
-    let error = within(closing).await.expect("no panic").expect_err("the storages are behind");
-    let CloseError::Several { errors } = &error else { panic!("{error}") };
-    let counts: Vec<(&str, usize)> = errors.iter().map(counted).collect();
-    assert_eq!(counts, [("near", 1), ("far", 1)], "{error}");
+    let closed = stage.close_in_a_second(std::future::ready(())).await;
+    assert_eq!(counts(&closed), [("near", 1), ("far", 1)]);
 }
 
 #[tokio::test]
@@ -361,13 +401,7 @@ async fn others_hear_of_what_a_source_got_before_closing_gave_up() {
     assert_eq!(other.get().await, 1);
     one.accept(2).await;
     let gate = one.far.hold(Operation::Write);
-    let closing = tokio::spawn({
-        let cache = one.cache.clone();
-        async move { cache.close_within(SECOND).await }
-    });
-    gate.arrived(1).await;
-    one.clock.advance(SECOND);
-    within(closing).await.expect("no panic").expect_err("the storages are behind");
+    one.close_in_a_second(gate.arrived(1)).await.expect_err("the storages are behind");
     other.followed(&log).await;
     // The storages were not reached; memory is not to serve on what they would no more.
     one.near.lose_everything();
@@ -384,13 +418,8 @@ async fn closing_counts_nothing_as_lost_that_was_taken_back_on_its_way() {
     stage.clock.advance(DELAY);
     gate.arrived(1).await;
     assert!(stage.users.invalidate(&user(1)).await.expect("is open").is_done());
-    let closing = tokio::spawn({
-        let cache = stage.cache.clone();
-        async move { cache.close_within(SECOND).await }
-    });
-    until(|| stage.clock.sleepers() > 0).await;
-    stage.clock.advance(SECOND);
-    within(closing).await.expect("no panic").expect("nothing is lost");
+    let closed = stage.close_in_a_second(std::future::ready(())).await;
+    assert_eq!(counts(&closed), []);
     assert_eq!(why(&mut lost), []);
 }
 

@@ -6,11 +6,12 @@ use std::time::Duration;
 use tiers::core::testing::Operation;
 use tiers::events::{CacheEvent, WriteLost};
 use tiers::handle::SetOptions;
+use tiers::policy::stale::StaleOptions;
 use tiers::prelude::*;
 use tiers::storage::StorageErrorKind;
 
 use super::stage::{DELAY, SECOND, source, stage, stage_with, storages, two_following, value, why};
-use crate::support::{User, until, user, within};
+use crate::support::{User, UserNode, until, user, within};
 
 #[tokio::test]
 async fn a_write_is_read_at_once_and_stored_after_its_delay() {
@@ -272,6 +273,37 @@ async fn a_load_past_the_queue_is_newer_than_what_waits_there() {
     }
 }
 
+/// A load that may go on by itself is begun anew when the tiers have been read.
+#[tokio::test]
+async fn a_load_that_is_handed_on_does_not_pass_over_what_was_accepted_meanwhile() {
+    for options in [source(), storages()] {
+        let stage = stage(options);
+        let tiers = ["memory", "near", "far"].map(|name| TierDefinition::new(name).ttl(SECOND));
+        let definition = NodeDefinition::new("patient", "patient:{id}").tiers(tiers);
+        let stale = StaleOptions::new().if_error(600 * SECOND).soft_timeout(SECOND);
+        let definition = definition.stale(stale).write_behind(options);
+        let users = stage.cache.bind_as::<UserNode>(definition, stage.rows.clone());
+        let users = users.expect("binds");
+        let get = async || within(users.get(&user(1))).await.expect("a value").version;
+        stage.rows.change(1, 1);
+        assert_eq!(get().await, 1);
+        stage.clock.advance(SECOND);
+        let gate = stage.far.hold_answers(Operation::Get);
+        let reader = tokio::spawn({
+            let users = users.clone();
+            async move { users.get(&user(1)).await }
+        });
+        within(gate.arrived(1)).await;
+        users.write_behind(&user(1), value(5)).await.expect("has room");
+        gate.open();
+        within(reader).await.expect("no panic").expect("a value");
+        until(|| stage.cache.loads_in_flight() == 0).await;
+        assert_eq!(get().await, 5, "{options:?}");
+        let flushed = within(users.flush()).await.expect("is open");
+        assert_eq!((flushed.written, flushed.refused, get().await), (1, 0, 5), "{options:?}");
+    }
+}
+
 #[tokio::test]
 async fn what_is_accepted_while_an_invalidation_is_under_way_stays_readable() {
     for by_tag in [false, true] {
@@ -303,13 +335,7 @@ async fn what_is_accepted_before_an_earlier_invalidation_lands_stays_readable() 
     stage.near.fail_next(Operation::Invalidate, 1, StorageErrorKind::Unavailable);
     assert!(!stage.users.invalidate(&user(1)).await.expect("is open").is_done());
     stage.accept(5).await;
-    within(async {
-        while stage.cache.stats().await.storages[0].pending_invalidations > 0 {
-            stage.clock.advance(Duration::from_millis(10));
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    })
-    .await;
+    stage.pass_until_landed().await;
     assert_eq!((stage.near.calls().invalidate, stage.get().await), (2, 5));
     let flushed = within(stage.users.flush()).await.expect("is open");
     assert_eq!((flushed.written, stage.stored(&stage.far)), (1, Some(5)));

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tiers::backplane::{EventLog, InProcessLog};
-use tiers::cache::StorageOptions;
+use tiers::cache::{CloseError, StorageOptions};
 use tiers::clock::ManualClock;
 use tiers::core::testing::{Gate, TestStorage};
 use tiers::events::{CacheEvent, EventKind, EventOptions, Events, WriteLost};
@@ -37,6 +37,7 @@ pub(super) struct Table {
     rows: Mutex<HashMap<u64, u64>>,
     batches: Mutex<Vec<Vec<(u64, u64)>>>,
     is_down: AtomicBool,
+    loses_answers: AtomicBool,
     compares: AtomicBool,
     gate: Mutex<Option<Gate>>,
     loads: std::sync::atomic::AtomicU64,
@@ -45,6 +46,11 @@ pub(super) struct Table {
 impl Rows {
     pub(super) fn set_down(&self, is_down: bool) {
         self.0.is_down.store(is_down, Ordering::SeqCst);
+    }
+
+    /// What is stored is stored, and nobody hears of it.
+    pub(super) fn lose_answers(&self, loses: bool) {
+        self.0.loses_answers.store(loses, Ordering::SeqCst);
     }
 
     /// A copy that is like its row lives on.
@@ -116,7 +122,9 @@ impl Source<UserNode> for Rows {
             values.iter().map(|(node, value)| (node.id, value.version)).collect();
         self.0.rows.lock().extend(batch.iter().copied());
         self.0.batches.lock().push(batch);
-        values.iter().map(|_| Ok(())).collect()
+        let lost = self.0.loses_answers.load(Ordering::SeqCst);
+        let answer = || if lost { Err(LoadError::message("lost")) } else { Ok(()) };
+        values.iter().map(|_| answer()).collect()
     }
 }
 
@@ -222,6 +230,32 @@ impl Stage {
         .await;
     }
 
+    /// Lets time pass until no invalidation has to land any more.
+    pub(super) async fn pass_until_landed(&self) {
+        within(async {
+            let storages = async || self.cache.stats().await.storages;
+            while storages().await.iter().any(|storage| storage.pending_invalidations > 0) {
+                self.clock.advance(Duration::from_millis(50));
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        })
+        .await;
+    }
+
+    /// Closes within a second, which passes once `held` has come; gives what closing says.
+    pub(super) async fn close_in_a_second(
+        &self,
+        held: impl Future<Output = ()>,
+    ) -> Result<(), CloseError> {
+        let closing = tokio::spawn({
+            let cache = self.cache.clone();
+            async move { cache.close_within(SECOND).await }
+        });
+        within(held).await;
+        self.pass_until(|_| closing.is_finished()).await;
+        closing.await.expect("no panic")
+    }
+
     /// Lets time pass until `holds`.
     pub(super) async fn pass_until(&self, holds: impl Fn(&Self) -> bool) {
         until(|| {
@@ -239,6 +273,22 @@ pub(super) fn why(events: &mut Events) -> Vec<WriteLost> {
         other => panic!("{other:?}"),
     })
     .collect()
+}
+
+/// What closing has counted as lost, by the name of the storage or node type.
+pub(super) fn counts(closed: &Result<(), CloseError>) -> Vec<(&str, usize)> {
+    fn counted(error: &CloseError) -> (&str, usize) {
+        match error {
+            CloseError::PendingInvalidations { storage, count } => (storage, *count),
+            CloseError::QueuedWrites { node, count } => (node, *count),
+            other => panic!("{other}"),
+        }
+    }
+    match closed {
+        Ok(()) => Vec::new(),
+        Err(CloseError::Several { errors }) => errors.iter().map(counted).collect(),
+        Err(error) => vec![counted(error)],
+    }
 }
 
 pub(super) fn storages() -> WriteBehind {
