@@ -51,7 +51,7 @@ pub(super) fn measure(
     run.note(&format!("storages: {name}, {rows} entries of {VALUE_BYTES} bytes on each side"));
     let pair = Pair {
         rows: Arc::new(Rows::new(rows, VALUE_BYTES)?),
-        storage: runtime.block_on(subject.open(&place.url))?,
+        storage: runtime.block_on(subject.open(&place.patient_url()))?,
         driver: runtime.block_on(subject.driver(&place.url))?,
     };
     runtime.block_on(pair.fill())?;

@@ -26,7 +26,7 @@ pub(super) fn measure(
     // Each has read once, so that it has all that it keeps.
     let open = || {
         runtime.block_on(async {
-            let storage = subject.open(&place.url).await?;
+            let storage = subject.open(&place.patient_url()).await?;
             ensure!(storage.get(&key).await?.entry.is_none(), "{key} is there");
             Ok(storage)
         })

@@ -89,4 +89,11 @@ impl Place {
         let running = kind.start(tiers_servers::Life::Guarded)?;
         Ok(Self { url: running.url().to_owned(), _alive: Box::new(running) })
     }
+
+    /// Its URL for a storage that waits for as long as any machine may take: what is compared are
+    /// calls that end.
+    pub(super) fn patient_url(&self) -> String {
+        let joint = if self.url.contains('?') { '&' } else { '?' };
+        format!("{}{joint}timeout=1m", self.url)
+    }
 }

@@ -12,7 +12,11 @@ use url::Url;
 use crate::OptionsError;
 use crate::http::HttpOptions;
 use crate::options::{http_address, is_loopback, socket_address};
+use crate::pace::Pace;
 use crate::socket::SocketOptions;
+
+/// The addresses of markets.
+pub(crate) type Urls = BTreeMap<Market, Url>;
 
 /// The addresses that an exchange itself names: environment, market, REST, WebSocket.
 pub(crate) type Addresses = [(Environment, Market, &'static str, &'static str)];
@@ -29,7 +33,8 @@ pub(crate) struct Connection {
     pub(crate) silence_max: Option<Duration>,
     pub(crate) connection_age_max: Duration,
     pub(crate) limits: Limits,
-    /// What an exchange looks at that is asked elsewhere for what is new; its options say so.
+    /// By which calls are held back that the cache does not count; and what an exchange looks at
+    /// that is asked elsewhere for what is new, whose options say so.
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -54,15 +59,12 @@ impl Connection {
     }
 
     /// Where each market is called.
-    pub(crate) fn http_urls(&self, own: &Addresses) -> Result<BTreeMap<Market, Url>, OptionsError> {
+    pub(crate) fn http_urls(&self, own: &Addresses) -> Result<Urls, OptionsError> {
         self.urls(own.iter().map(|row| (row.0, row.1, row.2)), &self.addresses, http_address)
     }
 
     /// Where each market's feeds are.
-    pub(crate) fn socket_urls(
-        &self,
-        own: &Addresses,
-    ) -> Result<BTreeMap<Market, Url>, OptionsError> {
+    pub(crate) fn socket_urls(&self, own: &Addresses) -> Result<Urls, OptionsError> {
         let own = own.iter().map(|row| (row.0, row.1, row.3));
         self.urls(own, &self.feed_addresses, socket_address)
     }
@@ -72,7 +74,7 @@ impl Connection {
         own: impl Iterator<Item = (Environment, Market, &'static str)>,
         given: &BTreeMap<Market, String>,
         read: impl Fn(&str) -> Result<Url, OptionsError>,
-    ) -> Result<BTreeMap<Market, Url>, OptionsError> {
+    ) -> Result<Urls, OptionsError> {
         let mut urls = BTreeMap::new();
         for (_, market, text) in own.filter(|row| row.0 == self.environment) {
             urls.insert(market, read(text)?);
@@ -93,6 +95,13 @@ impl Connection {
         }
     }
 
+    /// The pace of calls that the cache does not count; none where a user has said that calls are
+    /// not held back.
+    pub(crate) fn pace(&self, pause: Duration) -> Pace {
+        let is_held = self.limits.allowance.is_some();
+        Pace::new(if is_held { pause } else { Duration::ZERO }, Arc::clone(&self.clock))
+    }
+
     /// How feeds are kept that are pinged, or ping, twice in a minute at least.
     pub(crate) fn socket(&self) -> SocketOptions {
         self.socket_silent_for(Duration::from_secs(60))
@@ -108,9 +117,10 @@ impl Connection {
     }
 }
 
-/// The options of an exchange whose addresses are by market, over a [`Connection`].
+/// The options of an exchange whose addresses are by market, over a [`Connection`]: their name, the
+/// limits and the exchange's own addresses.
 macro_rules! connection_options {
-    ($(#[$documentation:meta])* $name:ident, $limits:expr) => {
+    ($(#[$documentation:meta])* $name:ident, $limits:expr, $addresses:expr) => {
         $(#[$documentation])*
         #[derive(Clone, Debug)]
         pub struct $name {
@@ -187,6 +197,16 @@ macro_rules! connection_options {
             pub fn with_limits(mut self, limits: cache_series::venue::Limits) -> Self {
                 self.connection.limits = limits;
                 self
+            }
+
+            /// Where each market is called.
+            pub(super) fn http_urls(&self) -> Result<$crate::connection::Urls, $crate::OptionsError> {
+                self.connection.http_urls($addresses)
+            }
+
+            /// Where each market's feeds are.
+            pub(super) fn socket_urls(&self) -> Result<$crate::connection::Urls, $crate::OptionsError> {
+                self.connection.socket_urls($addresses)
             }
         }
 

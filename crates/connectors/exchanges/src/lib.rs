@@ -1,8 +1,9 @@
 //! Exchanges as venues of the range cache.
 //!
 //! A connector translates between [`Venue`](cache_series::venue::Venue), which is what the cache
-//! knows, and one exchange's HTTP and WebSocket replies. It keeps nothing, repeats nothing and
-//! waits for nothing: the cache does, by what the connector says of limits, weights and errors.
+//! knows, and one exchange's HTTP and WebSocket replies. When to ask, what to keep and what to
+//! believe is the cache's business, by what the connector says of limits, weights and errors. A
+//! connector holds back the few calls alone of which the cache does not know (`pace`).
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -28,6 +29,7 @@
 //! | `line` | addresses, calls and feeds of one exchange |
 //! | `http` | one bounded GET, whichever exchange it is for |
 //! | `parse`, `refusal` | decimals and moments; failures that say nothing of their own |
+//! | `pace` | calls that the cache does not count, held back |
 //! | `feed` | the messages of a series, over connections that are replaced |
 //! | `socket` | one WebSocket connection, whichever exchange it is to |
 //!
@@ -43,9 +45,12 @@ mod http;
 pub mod kraken;
 mod line;
 #[cfg(test)]
+mod loopback;
+#[cfg(test)]
 mod mutation;
 pub mod okx;
 mod options;
+mod pace;
 mod parse;
 mod refusal;
 mod socket;

@@ -1,8 +1,12 @@
 //! What every exchange's replies have in common: JSON, and decimals written as text.
 
+use std::borrow::Cow;
+use std::fmt;
+
 use cache_series::row::Candle;
 use cache_series::time::Time;
-use serde::Deserialize;
+use serde::de::{Error, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 /// Why a text is not what the exchange's documentation says.
@@ -57,6 +61,41 @@ impl ParseError {
 pub(crate) fn json<'body, T: Deserialize<'body>>(body: &'body [u8]) -> Result<T, ParseError> {
     let text = std::str::from_utf8(body).map_err(ParseError::NoText)?;
     serde_json::from_str(text).map_err(|source| ParseError::of_json(text, source))
+}
+
+/// A row of so many columns, all of them text; no fewer, and no more.
+pub(crate) fn columns<const N: usize>(text: &str) -> Result<[Cow<'_, str>; N], ParseError> {
+    json::<Columns<'_, N>>(text.as_bytes()).map(|columns| columns.0)
+}
+
+struct Columns<'text, const N: usize>([Cow<'text, str>; N]);
+
+#[derive(Deserialize)]
+struct Column<'text>(#[serde(borrow)] Cow<'text, str>);
+
+impl<'text, const N: usize> Deserialize<'text> for Columns<'text, N> {
+    fn deserialize<D: Deserializer<'text>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_tuple(N, ColumnsVisitor)
+    }
+}
+
+struct ColumnsVisitor<const N: usize>;
+
+impl<'text, const N: usize> Visitor<'text> for ColumnsVisitor<N> {
+    type Value = Columns<'text, N>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "a row of {N} columns of text")
+    }
+
+    fn visit_seq<A: SeqAccess<'text>>(self, mut row: A) -> Result<Self::Value, A::Error> {
+        let mut columns = [const { Cow::Borrowed("") }; N];
+        for (index, column) in columns.iter_mut().enumerate() {
+            let next = row.next_element::<Column<'_>>()?;
+            *column = next.ok_or_else(|| A::Error::invalid_length(index, &self))?.0;
+        }
+        Ok(Columns(columns))
+    }
 }
 
 /// The longest text that is read as a number.
@@ -211,6 +250,25 @@ mod tests {
         for text in [r#""1""#, "null", "true", "[1]", "{}", "1e999", &long] {
             assert_eq!(read(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_row_has_its_columns_and_no_others() {
+        let row = columns::<3>(r#"["1", "\u0032","3"]"#).unwrap();
+        assert_eq!(row, ["1", "2", "3"]);
+        assert!(matches!(row, [Cow::Borrowed(_), Cow::Owned(_), Cow::Borrowed(_)]));
+        for text in [
+            r#"["1","2"]"#,
+            r#"["1","2","3","4"]"#,
+            r#"["1","2",3]"#,
+            r#"["1","2",null]"#,
+            r#"{"0":"1","1":"2","2":"3"}"#,
+            r#""123""#,
+            "[]",
+        ] {
+            assert!(matches!(columns::<3>(text), Err(ParseError::Form(_))), "{text}");
+        }
+        assert!(matches!(columns::<3>(r#"["1","2""#), Err(ParseError::Cut { .. })));
     }
 
     proptest! {

@@ -14,6 +14,8 @@ use tokio_tungstenite::{
 };
 use url::Url;
 
+use crate::http::Reply;
+
 /// How a connection is kept.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SocketOptions {
@@ -30,8 +32,8 @@ pub(crate) struct SocketOptions {
 pub(crate) enum SocketError {
     #[error("the feed could not be reached")]
     Unreachable(#[source] Box<ProtocolError>),
-    #[error("the feed refused the connection with status {status}")]
-    Refused { status: u16, retry_after: Option<Duration> },
+    #[error("the feed refused the connection with status {}", .0.status)]
+    Refused(Box<Reply>),
     #[error("the feed did not answer in time")]
     ConnectTimeout,
     #[error("nothing came from the feed for {0:?}")]
@@ -72,12 +74,10 @@ impl Socket {
                 Ok(Self { stream, silence_max, heard_at: Instant::now() })
             }
             Ok(Err(ProtocolError::Http(response))) => {
-                let retry_after = response.headers().get("retry-after");
-                let seconds = retry_after.and_then(|text| text.to_str().ok()?.parse().ok());
-                Err(SocketError::Refused {
-                    status: response.status().as_u16(),
-                    retry_after: seconds.map(Duration::from_secs),
-                })
+                let (head, body) = response.into_parts();
+                let body = body.unwrap_or_default().into();
+                let reply = Reply::new(head.status.as_u16(), &head.headers, body);
+                Err(SocketError::Refused(Box::new(reply)))
             }
             Ok(Err(error)) => Err(SocketError::Unreachable(Box::new(error))),
             Err(_) => Err(SocketError::ConnectTimeout),

@@ -1,11 +1,11 @@
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use reqwest::header::{ACCEPT, HeaderMap};
 use reqwest::redirect::Policy;
 use url::Url;
 
-use crate::reply::{cookies, date, retry_after};
+use crate::reply::cookies;
 use crate::tls::ClientConfig;
 use crate::{Reply, SetupError};
 
@@ -129,11 +129,10 @@ impl HttpClient {
         let request = self.client.get(url).header(ACCEPT, self.accept);
         let request = headers.iter().fold(request, |it, (name, value)| it.header(*name, *value));
         let mut response = request.send().await.map_err(sending)?;
-        let status = response.status().as_u16();
         let headers = response.headers();
         see(headers);
-        let (retry_after, date) = (retry_after(headers), date(headers));
         let cookies = cookies(headers);
+        let head = Reply::new(response.status().as_u16(), headers, Bytes::new());
         let expected = response.content_length().unwrap_or(0);
         let too_large = HttpError::TooLarge { bytes_max: self.body_bytes_max };
         if usize::try_from(expected).map_or(true, |expected| expected > self.body_bytes_max) {
@@ -146,7 +145,7 @@ impl HttpClient {
             }
             body.extend_from_slice(&part);
         }
-        Ok((Reply { status, retry_after, date, body: body.freeze() }, cookies))
+        Ok((Reply { body: body.freeze(), ..head }, cookies))
     }
 }
 

@@ -16,6 +16,13 @@ pub struct Reply {
     pub body: Bytes,
 }
 
+impl Reply {
+    /// What a reply says by its status, its head and its body, however it came.
+    pub fn new(status: u16, headers: &HeaderMap, body: Bytes) -> Self {
+        Self { status, retry_after: retry_after(headers), date: date(headers), body }
+    }
+}
+
 /// The begin of a body as it may stand in a message: one line of so many characters at most,
 /// without control characters.
 pub fn preview(body: &[u8], characters_max: usize) -> String {
@@ -32,13 +39,13 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
 }
 
 /// When it was sent, by the service's clock.
-pub(crate) fn date(headers: &HeaderMap) -> Option<SystemTime> {
+fn date(headers: &HeaderMap) -> Option<SystemTime> {
     httpdate::parse_http_date(text(headers, DATE)?).ok()
 }
 
 /// `Retry-After`: seconds, or a date from which on (RFC 9110, 10.2.3). A date is compared with the
 /// service's own clock where the reply tells it.
-pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = text(headers, RETRY_AFTER)?.trim();
     if let Ok(seconds) = text.parse::<u32>() {
         return Some(Duration::from_secs(u64::from(seconds)));
@@ -82,6 +89,19 @@ mod tests {
             assert_eq!(seconds(&[("retry-after", text)]), None, "{text:?}");
         }
         assert_eq!(seconds(&[]), None);
+    }
+
+    #[test]
+    fn a_reply_says_by_its_head_how_long_to_wait() {
+        let date = ("date", "Wed, 21 Oct 2015 07:28:00 GMT");
+        let head = headers(&[date, ("retry-after", "Wed, 21 Oct 2015 07:29:30 GMT")]);
+        let reply = Reply::new(429, &head, Bytes::from_static(b"slowly"));
+        let sent = SystemTime::UNIX_EPOCH + Duration::from_secs(1_445_412_480);
+        assert_eq!((reply.status, reply.date), (429, Some(sent)));
+        assert_eq!(
+            (reply.retry_after, &*reply.body),
+            (Some(Duration::from_secs(90)), &b"slowly"[..])
+        );
     }
 
     #[test]

@@ -165,8 +165,10 @@ async fn service_over(
     market: Arc<dyn StockMarket>,
     tiers: &[&str],
 ) -> StockService {
-    let sqlite =
-        tiers::sqlite::SqliteOptions::new(folder.join("stocks.db")).clock(Arc::new(clock.clone()));
+    // It would write at the beginning, at a time of its own.
+    let sqlite = tiers::sqlite::SqliteOptions::new(folder.join("stocks.db"))
+        .cleanup_interval(None)
+        .clock(Arc::new(clock.clone()));
     let cache = Cache::builder()
         .clock(Arc::new(clock.clone()))
         .storage("memory", Memory::builder().build().unwrap())

@@ -2,7 +2,7 @@ use cache_series::venue::{VenueError, VenueErrorKind};
 
 use super::NAME;
 use super::message::{Kline, Message, MessageError, Subject, message};
-use super::refusal::feed_lost;
+use super::refusal::answered;
 use crate::feed::{Heard, Protocol, Update};
 use crate::refusal;
 use crate::socket::SocketError;
@@ -27,6 +27,6 @@ impl Protocol for Subject {
     }
 
     fn lost(&self, error: SocketError) -> VenueError {
-        feed_lost(error)
+        refusal::feed_lost(NAME, error, answered)
     }
 }

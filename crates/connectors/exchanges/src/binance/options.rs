@@ -1,11 +1,8 @@
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cache_series::key::{Environment, Market};
-use url::Url;
 
 use super::limits;
-use crate::OptionsError;
 use crate::connection::{Addresses, connection_options};
 use crate::socket::SocketOptions;
 
@@ -34,7 +31,7 @@ connection_options! {
     /// # let _ = (replay, mirror);
     /// # Ok::<(), cache_exchanges::OptionsError>(())
     /// ```
-    BinanceOptions, limits::DEFAULT
+    BinanceOptions, limits::DEFAULT, ADDRESSES
 }
 
 const ADDRESSES: &Addresses = &[
@@ -84,14 +81,6 @@ const SILENCE_MAX_SPOT: Duration = Duration::from_secs(60);
 const SILENCE_MAX_FUTURES: Duration = Duration::from_secs(9 * 60);
 
 impl BinanceOptions {
-    pub(super) fn http_urls(&self) -> Result<BTreeMap<Market, Url>, OptionsError> {
-        self.connection.http_urls(ADDRESSES)
-    }
-
-    pub(super) fn socket_urls(&self) -> Result<BTreeMap<Market, Url>, OptionsError> {
-        self.connection.socket_urls(ADDRESSES)
-    }
-
     pub(super) fn socket(&self, market: Market) -> SocketOptions {
         self.connection.socket_silent_for(match market {
             Market::Spot => SILENCE_MAX_SPOT,

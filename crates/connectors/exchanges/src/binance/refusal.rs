@@ -5,8 +5,7 @@ use serde::Deserialize;
 
 use super::NAME;
 use crate::http::{Reply, preview};
-use crate::refusal;
-use crate::socket::SocketError;
+use crate::refusal::{self, LeftAlone};
 
 /// What the exchange says when it does not answer.
 #[derive(Debug, Deserialize)]
@@ -18,6 +17,13 @@ struct Refusal {
 
 const MESSAGE_CHARACTERS_MAX: usize = 200;
 
+const LEFT_ALONE: LeftAlone = LeftAlone {
+    // The shortest of its bans.
+    banned: Duration::from_secs(120),
+    // Calls are counted by the minute.
+    rate_limited: Duration::from_secs(60),
+};
+
 /// The reply if it is an answer: of status 2xx, and no refusal dressed as one.
 pub(super) fn answered(reply: Reply) -> Result<Reply, VenueError> {
     let good = (200..300).contains(&reply.status);
@@ -25,11 +31,14 @@ pub(super) fn answered(reply: Reply) -> Result<Reply, VenueError> {
     if good && is_list {
         return Ok(reply);
     }
-    match serde_json::from_slice::<Refusal>(&reply.body) {
-        Ok(refusal) => Err(refused(&reply, &refusal)),
-        Err(_) if good => Ok(reply),
-        Err(_) => Err(refusal::failed(NAME, &reply, kind_of_status(reply.status))),
-    }
+    let error = match serde_json::from_slice::<Refusal>(&reply.body) {
+        Ok(refusal) => refused(&reply, &refusal),
+        Err(_) if good => return Ok(reply),
+        Err(_) => refusal::failed(NAME, &reply, kind_of_status(reply.status)),
+    };
+    // Of two that are told the longer.
+    let told = error.retry_after().max(reply.retry_after);
+    Err(LEFT_ALONE.after(error, told))
 }
 
 /// The kind of a refusal by its code ("Error Codes" of each market); `None` if the status tells
@@ -51,13 +60,9 @@ fn kind_of_code(code: i64) -> Option<VenueErrorKind> {
 
 fn kind_of_status(status: u16) -> VenueErrorKind {
     match status {
-        // Asked on after 429, or refused by the firewall for what came from this address.
-        418 | 403 => VenueErrorKind::Banned,
-        429 => VenueErrorKind::RateLimited,
-        408 | 504 => VenueErrorKind::Timeout,
-        404 => VenueErrorKind::Unsupported,
-        500.. => VenueErrorKind::Unavailable,
-        _ => VenueErrorKind::Refused,
+        // Asked on after 429.
+        418 => VenueErrorKind::Banned,
+        _ => refusal::kind_of_status(status),
     }
 }
 
@@ -82,7 +87,7 @@ fn refused(reply: &Reply, refusal: &Refusal) -> VenueError {
         let now = reply.date.unwrap_or_else(SystemTime::now);
         until.duration_since(now).unwrap_or_default()
     });
-    match left_alone.max(reply.retry_after) {
+    match left_alone {
         Some(retry_after) => error.with_retry_after(retry_after),
         None => error,
     }
@@ -95,11 +100,6 @@ fn banned_until(message: &str) -> Option<SystemTime> {
     // Thirteen digits are milliseconds of our time.
     let ms = digits.parse::<u64>().ok().filter(|_| digits.len() == 13)?;
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(ms))
-}
-
-/// No feed, or no more of it.
-pub(super) fn feed_lost(error: SocketError) -> VenueError {
-    refusal::feed_lost(NAME, error, kind_of_status)
 }
 
 #[cfg(test)]
@@ -168,6 +168,10 @@ mod tests {
         assert_eq!(wait, Some(Duration::from_secs(500)));
         let bare = Reply { retry_after: Some(Duration::from_secs(7)), ..reply(429, "") };
         assert_eq!(answered(bare).unwrap_err().retry_after(), Some(Duration::from_secs(7)));
+        // Where nothing is said of how long.
+        let wait = |reply| answered(reply).unwrap_err().retry_after().map(|wait| wait.as_secs());
+        assert_eq!((wait(reply(418, "")), wait(reply(403, "<html>"))), (Some(120), Some(120)));
+        assert_eq!((wait(reply(429, "")), wait(reply(503, ""))), (Some(60), None));
         for text in ["banned until ", "banned until 99999999999999999999", "banned until 17"] {
             assert_eq!(banned_until(text), None, "{text}");
         }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::service::Volume;
-use crate::parse::{ParseError, candle, json, moment_text};
+use crate::parse::{ParseError, candle, columns, json, moment_text};
 
 /// An answer of klines, and of which series it is.
 #[derive(Debug, Deserialize)]
@@ -23,28 +23,6 @@ struct Klines<'text> {
     list: Vec<&'text RawValue>,
 }
 
-/// A row as the exchange writes it: begin, open, high, low, close, volume, turnover.
-#[derive(Debug, Deserialize)]
-struct Traded<'text>(
-    #[serde(borrow)] Cow<'text, str>,
-    #[serde(borrow)] Cow<'text, str>,
-    #[serde(borrow)] Cow<'text, str>,
-    #[serde(borrow)] Cow<'text, str>,
-    #[serde(borrow)] Cow<'text, str>,
-    #[serde(borrow)] Cow<'text, str>,
-    #[serde(borrow)] Cow<'text, str>,
-);
-
-/// A row of prices that are not traded at: begin, open, high, low, close.
-#[derive(Debug, Deserialize)]
-struct Priced<'text>(
-    #[serde(borrow)] Cow<'text, str>,
-    #[serde(borrow)] Cow<'text, str>,
-    #[serde(borrow)] Cow<'text, str>,
-    #[serde(borrow)] Cow<'text, str>,
-    #[serde(borrow)] Cow<'text, str>,
-);
-
 /// Reads a reply of klines of a symbol: all of its rows in the order in which they stand, or an
 /// error.
 pub(super) fn klines(
@@ -59,14 +37,15 @@ pub(super) fn klines(
     result.list.iter().map(|row| read(row.get(), volume)).collect()
 }
 
+/// Reads a row: begin, open, high, low, close, and volume and turnover where it is of trades.
 fn read(text: &str, volume: Volume) -> Result<(Time, Candle), ParseError> {
     if volume == Volume::None {
-        let row: Priced<'_> = json(text.as_bytes())?;
-        let time = moment_text(&row.0)?;
-        return Ok((time, candle(time, [&row.1, &row.2, &row.3, &row.4], None)?));
+        let [begin, open, high, low, close] = columns(text)?;
+        let time = moment_text(&begin)?;
+        return Ok((time, candle(time, [&open, &high, &low, &close], None)?));
     }
-    let row: Traded<'_> = json(text.as_bytes())?;
-    let time = moment_text(&row.0)?;
-    let volume = if volume == Volume::Turnover { &row.6 } else { &row.5 };
-    Ok((time, candle(time, [&row.1, &row.2, &row.3, &row.4], Some(volume))?))
+    let [begin, open, high, low, close, own, turnover] = columns(text)?;
+    let time = moment_text(&begin)?;
+    let volume = if volume == Volume::Turnover { turnover } else { own };
+    Ok((time, candle(time, [&open, &high, &low, &close], Some(&volume))?))
 }

@@ -7,13 +7,11 @@ use cache_series::key::{Environment, Market, SeriesKey};
 use cache_series::row::Candle;
 use cache_series::time::{Slots, Timeframe};
 use cache_series::venue::{Venue, VenueErrorKind};
-use futures_util::{SinkExt, StreamExt};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use futures_util::StreamExt;
 use tokio::task::JoinHandle;
-use tokio_tungstenite::tungstenite::Message;
 
 use super::{Bybit, BybitOptions};
+use crate::loopback::{self, Asked};
 
 fn key() -> SeriesKey {
     let key = SeriesKey::new("bybit", "BTC/USDT", Timeframe::Minute5).unwrap();
@@ -27,24 +25,9 @@ fn options() -> BybitOptions {
         .with_connect_timeout(Duration::from_secs(20))
 }
 
-/// Answers one call, and tells what was asked.
-async fn answering(status: &str, body: &str) -> (Bybit, JoinHandle<String>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
-    let reply = format!(
-        "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-        body.len()
-    );
-    let asked = tokio::spawn(async move {
-        let (mut stream, _) = listener.accept().await.unwrap();
-        let mut request = Vec::new();
-        while !request.ends_with(b"\r\n\r\n") {
-            assert_ne!(stream.read_buf(&mut request).await.unwrap(), 0, "a request ends");
-        }
-        stream.write_all(reply.as_bytes()).await.unwrap();
-        let text = String::from_utf8(request).unwrap();
-        text.split(' ').nth(1).unwrap().to_owned()
-    });
+/// Over a server that answers one call.
+async fn answering(status: &str, body: &str) -> (Bybit, Asked) {
+    let (address, asked) = loopback::answering([(status, body)]).await;
     (Bybit::new(options().with_address(Market::Linear, address)).unwrap(), asked)
 }
 
@@ -55,8 +38,8 @@ async fn a_page_is_asked_for_and_answered() {
     // Whatever lies before 1970 is not asked for.
     let answer = bybit.page(&key(), Slots::new(-5, 3)).await.unwrap();
     assert_eq!(
-        asked.await.unwrap(),
-        "/v5/market/kline?category=linear&symbol=BTCUSDT&interval=5&start=0&end=899999&limit=3"
+        asked.paths().await,
+        ["/v5/market/kline?category=linear&symbol=BTCUSDT&interval=5&start=0&end=899999&limit=3"]
     );
     let times: Vec<i64> = answer.rows.iter().map(|(time, _)| time.unix_ms()).collect();
     assert_eq!((times, answer.reach), (vec![600_000, 300_000], Reach::Whole));
@@ -79,22 +62,10 @@ async fn a_refusal_is_a_typed_error_and_tells_no_address() {
     }
 }
 
-/// Hears what is said first, answers, and goes.
-async fn telling(messages: &'static [&'static str]) -> (Bybit, JoinHandle<String>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = format!("ws://{}", listener.local_addr().unwrap());
-    let said = tokio::spawn(async move {
-        let (stream, _) = listener.accept().await.unwrap();
-        let mut socket = tokio_tungstenite::accept_async(stream).await.unwrap();
-        let said = socket.next().await.unwrap().unwrap().into_text().unwrap().to_string();
-        for message in messages {
-            socket.send(Message::text(*message)).await.unwrap();
-        }
-        // The other side may be gone by now.
-        let _ = socket.close(None).await;
-        said
-    });
-    (Bybit::new(options().with_feed_address(Market::Linear, address)).unwrap(), said)
+/// Over a server that hears what is said first, answers, and goes.
+async fn telling(messages: &[&str]) -> (Bybit, JoinHandle<Vec<String>>) {
+    let (address, heard) = loopback::telling(1, messages.iter().copied()).await;
+    (Bybit::new(options().with_feed_address(Market::Linear, address)).unwrap(), heard)
 }
 
 const SUBSCRIBED: &str = r#"{"success":true,"ret_msg":"subscribe","conn_id":"1","op":"subscribe"}"#;
@@ -108,7 +79,7 @@ async fn a_feed_subscribes_and_tells_once() {
     let (bybit, said) = telling(&[SUBSCRIBED, GROWING, CLOSED, CLOSED]).await;
     let feed = Venue::<Candle>::feed(&bybit, &key()).await.unwrap();
     let heard: Vec<_> = feed.map(|message| message.unwrap()).collect().await;
-    assert_eq!(said.await.unwrap(), r#"{"op":"subscribe","args":["kline.5.BTCUSDT"]}"#);
+    assert_eq!(said.await.unwrap(), [r#"{"op":"subscribe","args":["kline.5.BTCUSDT"]}"#]);
     let heard: Vec<_> = heard.iter().map(|it| (it.row.volume, it.closed)).collect();
     assert_eq!(heard, [(5.0, false), (6.0, true)]);
 }

@@ -1,10 +1,6 @@
-use std::collections::BTreeMap;
-
 use cache_series::key::{Environment, Market};
-use url::Url;
 
 use super::limits;
-use crate::OptionsError;
 use crate::connection::{Addresses, connection_options};
 
 connection_options! {
@@ -24,7 +20,7 @@ connection_options! {
     /// # let _ = (testnet, replay);
     /// # Ok::<(), cache_exchanges::OptionsError>(())
     /// ```
-    BybitOptions, limits::DEFAULT
+    BybitOptions, limits::DEFAULT, ADDRESSES
 }
 
 const LIVE: &str = "https://api.bybit.com";
@@ -48,16 +44,6 @@ const ADDRESSES: &Addresses = &[
         "wss://stream-testnet.bybit.com/v5/public/inverse",
     ),
 ];
-
-impl BybitOptions {
-    pub(super) fn http_urls(&self) -> Result<BTreeMap<Market, Url>, OptionsError> {
-        self.connection.http_urls(ADDRESSES)
-    }
-
-    pub(super) fn socket_urls(&self) -> Result<BTreeMap<Market, Url>, OptionsError> {
-        self.connection.socket_urls(ADDRESSES)
-    }
-}
 
 #[cfg(test)]
 mod tests {

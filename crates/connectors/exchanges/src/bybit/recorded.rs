@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use cache_series::row::Candle;
 use cache_series::time::Time;
 use cache_series::venue::{VenueError, VenueErrorKind};
-use proptest::prelude::*;
 
 use super::NAME;
 use super::klines::klines;
@@ -15,7 +14,7 @@ use super::refusal::answered;
 use super::service::Volume;
 use crate::feed::{Heard, Update};
 use crate::http::Reply;
-use crate::mutation::{mutate, mutation};
+use crate::mutation::{Parsers, withstands_mutations};
 use crate::refusal::malformed;
 
 const INVERSE: &str = r#"{"retCode":0,"retMsg":"OK","result":{"symbol":"BTCUSD","category":"inverse","list":[["1670608860000","17072","17073","17027.5","17055.5","268612","15.74462667"],["1670608800000","17071","17073","17027","17055.5","268611","15.74462666"]]},"retExtInfo":{},"time":1672025956592}"#;
@@ -99,59 +98,19 @@ fn a_recorded_reply_is_read() {
     assert_eq!(message(&text, &subject()).unwrap(), Heard::Rows(vec![update]));
 }
 
-proptest! {
-    #[test]
-    fn a_mutated_reply_is_an_error_or_rows(mutations in prop::collection::vec(mutation(), 1..3)) {
-        let mut body = INVERSE.as_bytes().to_vec();
-        for mutation in &mutations {
-            if !body.is_empty() {
-                body = mutate(&body, mutation);
-            }
-        }
-        match inverse(200, &body) {
-            Ok(rows) => {
-                let text = String::from_utf8_lossy(&body).replace(char::is_whitespace, "");
-                prop_assert!(!rows.is_empty() || text.contains(r#""list":[]"#), "{text}");
-                for (_, candle) in rows {
-                    let Candle { open, high, low, close, volume } = candle;
-                    prop_assert!([open, high, low, close, volume].iter().all(|it| it.is_finite()));
-                }
-            }
-            Err(error) => prop_assert!(error.to_string().len() < 1_000),
-        }
-    }
-
-    #[test]
-    fn a_reply_that_was_cut_off_is_an_error(at in any::<prop::sample::Index>()) {
-        let error = inverse(200, &INVERSE.as_bytes()[..at.index(INVERSE.len())]).unwrap_err();
-        prop_assert_eq!(error.kind(), VenueErrorKind::Malformed);
-        prop_assert!(error.is_transient());
-    }
-
-    /// Bug 8 of the model: an error was as good as an empty list.
-    #[test]
-    fn bug_8_a_refusal_never_becomes_an_empty_list(
-        status in prop::sample::select(vec![200u16, 400, 403, 404, 429, 500, 503]),
-        mutation in mutation(),
-    ) {
-        prop_assert!(inverse(status, REFUSAL.as_bytes()).is_err());
-        prop_assert!(inverse(status, &mutate(REFUSAL.as_bytes(), &mutation)).is_err());
-        if status >= 300 {
-            prop_assert!(inverse(status, INVERSE.as_bytes()).is_err());
-        }
-    }
-
-    #[test]
-    fn a_mutated_message_is_an_error_or_as_it_says(mutation in mutation()) {
-        let text = mutate(FEED.as_bytes(), &mutation);
-        if let Ok(text) = String::from_utf8(text)
-            && let Ok(Heard::Rows(updates)) = message(&text, &subject())
-        {
-            for Update { time, candle, .. } in updates {
-                let Candle { open, high, low, close, volume } = candle;
-                prop_assert!([open, high, low, close, volume].iter().all(|it| it.is_finite()));
-                prop_assert!(time.unix_ms() >= 0);
-            }
-        }
-    }
+fn hear(text: &str) -> Vec<(Time, Candle)> {
+    let Ok(Heard::Rows(updates)) = message(text, &subject()) else { return Vec::new() };
+    updates.iter().map(|update| (update.time, update.candle)).collect()
 }
+
+const PARSERS: Parsers = Parsers {
+    read: inverse,
+    answer: INVERSE,
+    no_rows: Some(r#""list":[]"#),
+    moment_ms: 1,
+    refusal: REFUSAL,
+    hear,
+    messages: &[FEED],
+};
+
+withstands_mutations!(PARSERS);

@@ -5,9 +5,7 @@ use serde::Deserialize;
 
 use super::NAME;
 use crate::http::{Reply, preview};
-use crate::parse::ParseError;
-use crate::refusal;
-use crate::socket::SocketError;
+use crate::refusal::{self, LeftAlone};
 
 /// What every reply of the exchange begins with.
 #[derive(Debug, Deserialize)]
@@ -18,28 +16,38 @@ struct Envelope {
     ret_msg: String,
 }
 
-/// So long whoever went over the limit of an address is shut out.
-const SHUT_OUT: Duration = Duration::from_secs(600);
-/// The limit is counted over so long.
-const WINDOW: Duration = Duration::from_secs(5);
+const LEFT_ALONE: LeftAlone = LeftAlone {
+    // So long whoever went over the limit of an address is shut out.
+    banned: Duration::from_secs(600),
+    // The limit is counted over so long.
+    rate_limited: Duration::from_secs(5),
+};
+
+impl refusal::Envelope for Envelope {
+    const VENUE: &'static str = NAME;
+    const LEFT_ALONE: LeftAlone = LEFT_ALONE;
+
+    fn is_answer(&self) -> bool {
+        self.ret_code == 0
+    }
+
+    /// A refusal that says its code.
+    fn refusal(&self, reply: &Reply) -> VenueError {
+        let Self { ret_code, ret_msg } = self;
+        let kind = match (reply.status, kind_of_code(*ret_code, ret_msg)) {
+            (403 | 429, _) => Self::kind_of_status(reply.status),
+            (_, Some(kind)) => kind,
+            (200..300, None) => VenueErrorKind::Refused,
+            (status, None) => Self::kind_of_status(status),
+        };
+        let said = preview(ret_msg.as_bytes());
+        VenueError::new(NAME, kind, format!("{said} (code {ret_code})"))
+    }
+}
 
 /// The reply if it is an answer: of status 2xx, and with a code that says so.
-///
-/// What has no code is no answer of the exchange's, whatever its status.
 pub(super) fn answered(reply: Reply) -> Result<Reply, VenueError> {
-    let good = (200..300).contains(&reply.status);
-    match serde_json::from_slice::<Envelope>(&reply.body) {
-        Ok(Envelope { ret_code: 0, .. }) if good => Ok(reply),
-        Ok(envelope) => Err(refused(&reply, &envelope)),
-        Err(error) if good => {
-            let text = String::from_utf8_lossy(&reply.body);
-            Err(refusal::malformed(NAME, &reply.body, ParseError::of_json(&text, error)))
-        }
-        Err(_) => {
-            let kind = kind_of_status(reply.status);
-            Err(left_alone(refusal::failed(NAME, &reply, kind), &reply))
-        }
-    }
+    refusal::answered::<Envelope>(reply)
 }
 
 /// The kind of a refusal by its code ("Error Codes"); `None` if the status tells more.
@@ -60,58 +68,20 @@ fn kind_of_code(code: i64, message: &str) -> Option<VenueErrorKind> {
     })
 }
 
-fn kind_of_status(status: u16) -> VenueErrorKind {
-    match status {
-        // Too many calls of an address.
-        403 => VenueErrorKind::Banned,
-        429 => VenueErrorKind::RateLimited,
-        408 | 504 => VenueErrorKind::Timeout,
-        404 => VenueErrorKind::Unsupported,
-        500.. => VenueErrorKind::Unavailable,
-        _ => VenueErrorKind::Refused,
-    }
-}
-
-/// A refusal that says its code.
-fn refused(reply: &Reply, envelope: &Envelope) -> VenueError {
-    let Envelope { ret_code, ret_msg } = envelope;
-    let kind = match (reply.status, kind_of_code(*ret_code, ret_msg)) {
-        (403 | 429, _) => kind_of_status(reply.status),
-        (_, Some(kind)) => kind,
-        (200..300, None) => VenueErrorKind::Refused,
-        (status, None) => kind_of_status(status),
-    };
-    let said = preview(ret_msg.as_bytes());
-    left_alone(VenueError::new(NAME, kind, format!("{said} (code {ret_code})")), reply)
-}
-
-/// For how long the exchange is to be left alone: as it says, or as its documentation does.
-fn left_alone(error: VenueError, reply: &Reply) -> VenueError {
-    let documented = match error.kind() {
-        VenueErrorKind::Banned => Some(SHUT_OUT),
-        VenueErrorKind::RateLimited => Some(WINDOW),
-        _ => None,
-    };
-    match reply.retry_after.or(documented) {
-        Some(retry_after) => error.with_retry_after(retry_after),
-        None => error,
-    }
-}
-
 /// What a feed says instead of subscribing.
 pub(super) fn subscription_refused(said: &str) -> VenueError {
     let lower = said.to_ascii_lowercase();
-    let kind = if lower.contains("symbol") || lower.contains("handler not found") {
+    let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+    let kind = if has(&["too frequent", "banned"]) {
+        VenueErrorKind::Banned
+    } else if has(&["too many", "rate limit"]) {
+        VenueErrorKind::RateLimited
+    } else if has(&["symbol", "handler not found"]) {
         VenueErrorKind::UnknownSymbol
     } else {
         VenueErrorKind::Refused
     };
-    VenueError::new(NAME, kind, preview(said.as_bytes()))
-}
-
-/// No feed, or no more of it.
-pub(super) fn feed_lost(error: SocketError) -> VenueError {
-    refusal::feed_lost(NAME, error, kind_of_status)
+    LEFT_ALONE.after(VenueError::new(NAME, kind, preview(said.as_bytes())), None)
 }
 
 #[cfg(test)]
@@ -169,5 +139,21 @@ mod tests {
         assert_eq!(text, "bybit: Symbol Invalid (code 10001) (unknown_symbol)");
         let long = format!(r#"{{"retCode":1,"retMsg":"{}"}}"#, "x".repeat(10_000));
         assert!(answered(reply(200, &long)).unwrap_err().to_string().len() < 300);
+    }
+
+    #[test]
+    fn a_subscription_that_is_refused_has_its_kind_and_its_wait() {
+        use VenueErrorKind::*;
+        for (said, kind, wait) in [
+            ("Invalid symbol :[kline.5.NOPE]", UnknownSymbol, None),
+            ("error:handler not found,topic:kline.7.BTCUSDT", UnknownSymbol, None),
+            ("Too many visits!", RateLimited, Some(5)),
+            ("Access too frequent. Please try again in 5 minutes", Banned, Some(600)),
+            ("error:request expired", Refused, None),
+        ] {
+            let error = subscription_refused(said);
+            let waits = error.retry_after().map(|wait| wait.as_secs());
+            assert_eq!((error.kind(), waits), (kind, wait), "{said}");
+        }
     }
 }

@@ -4,7 +4,7 @@ use cache_series::venue::VenueError;
 
 use super::NAME;
 use super::message::{MessageError, Subject, message};
-use super::refusal::{feed_lost, subscription_refused};
+use super::refusal::{answered, subscription_refused};
 use crate::feed::{Heard, Protocol};
 use crate::refusal;
 use crate::socket::SocketError;
@@ -43,6 +43,6 @@ impl Protocol for Subject {
     }
 
     fn lost(&self, error: SocketError) -> VenueError {
-        feed_lost(error)
+        refusal::feed_lost(NAME, error, answered)
     }
 }

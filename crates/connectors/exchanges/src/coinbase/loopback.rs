@@ -1,19 +1,20 @@
 //! The connector over real connections, against a server on loopback that says what it is told to.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use cache_core::clock::{Clock, ManualClock};
 use cache_series::admit::Reach;
 use cache_series::key::{Environment, Market, SeriesKey};
 use cache_series::row::Candle;
 use cache_series::time::{Slots, Timeframe};
-use cache_series::venue::{Listing, Venue, VenueErrorKind};
-use futures_util::{SinkExt, StreamExt};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use cache_series::venue::{Limits, Listing, Venue, VenueErrorKind};
+use futures_util::StreamExt;
 use tokio::task::JoinHandle;
-use tokio_tungstenite::tungstenite::Message;
 
+use super::limits::SEARCH_PAUSE;
 use super::{Coinbase, CoinbaseOptions};
+use crate::loopback::{self, Asked};
 
 fn key() -> SeriesKey {
     let key = SeriesKey::new("coinbase", "btc/usd", Timeframe::Minute5).unwrap();
@@ -27,32 +28,12 @@ fn options() -> CoinbaseOptions {
         .with_connect_timeout(Duration::from_secs(20))
 }
 
-/// Answers as many calls as there are replies, and tells what was asked.
-async fn answering(replies: &[(&str, &str)]) -> (Coinbase, JoinHandle<Vec<String>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
-    let replies = replies.iter().map(|(status, body)| {
-        let length = body.len();
-        format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}")
-    });
-    let replies: Vec<String> = replies.collect();
-    let asked = tokio::spawn(async move {
-        let mut asked = Vec::new();
-        for reply in replies {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let mut request = Vec::new();
-            while !request.ends_with(b"\r\n\r\n") {
-                assert_ne!(stream.read_buf(&mut request).await.unwrap(), 0, "a request ends");
-            }
-            stream.write_all(reply.as_bytes()).await.unwrap();
-            let text = String::from_utf8(request).unwrap();
-            asked.push(text.split(' ').nth(1).unwrap().to_owned());
-        }
-        asked
-    });
-    let mut coinbase = Coinbase::new(options().with_address(Market::Spot, address)).unwrap();
-    coinbase.search_pause = Duration::ZERO;
-    (coinbase, asked)
+/// Over a server that answers one call after the other.
+async fn answering(replies: &[(&str, &str)]) -> (Coinbase, Asked) {
+    let (address, asked) = loopback::answering(replies.iter().copied()).await;
+    // Without an allowance no call is held back.
+    let options = options().with_address(Market::Spot, address).with_limits(Limits::calls(4));
+    (Coinbase::new(options).unwrap(), asked)
 }
 
 const PRODUCTS: &str = "/api/v3/brokerage/market/products";
@@ -63,7 +44,7 @@ async fn a_page_is_asked_for_and_answered() {
     let (coinbase, asked) = answering(&[("200 OK", body)]).await;
     // Whatever lies before 1970 is not asked for.
     let answer = coinbase.page(&key(), Slots::new(-5, 3)).await.unwrap();
-    let asked = asked.await.unwrap();
+    let asked = asked.paths().await;
     let expected = "/BTC-USD/candles?start=0&end=899&granularity=FIVE_MINUTE&limit=3";
     assert_eq!(asked, [format!("{PRODUCTS}{expected}")]);
     let times: Vec<i64> = answer.rows.iter().map(|(time, _)| time.unix_ms()).collect();
@@ -110,7 +91,7 @@ async fn what_cannot_be_asked_is_not() {
     assert_eq!(coinbase.paging(&minutes).unwrap().slots(), 300);
     let error = coinbase.feed(&minutes).await.err().unwrap();
     assert_eq!(error.kind(), VenueErrorKind::Unsupported);
-    assert_eq!(asked.await.unwrap(), [] as [String; 0]);
+    assert_eq!(asked.paths().await, [] as [String; 0]);
     // A world without addresses.
     let error = Coinbase::new(options()).unwrap().paging(&key()).unwrap_err();
     assert_eq!(error.kind(), VenueErrorKind::Unsupported);
@@ -121,32 +102,32 @@ const PRODUCT: &str =
 /// 1 July 2017: three spans of 300 days, and a part of the fourth.
 const CLOCK: &str =
     r#"{"iso":"2017-07-01T00:00:00Z","epochSeconds":"1498867200","epochMillis":"1498867200000"}"#;
+/// 1 September 2015.
+const EARLIER_DAY: &str = r#"{"candles":[{"start":"1441065600","low":"1","high":"1","open":"1","close":"1","volume":"1"}]}"#;
 const NONE: &str = r#"{"candles":[]}"#;
 /// 20 and 18 May 2016.
 const DAYS: &str = r#"{"candles":[{"start":"1463702400","low":"1","high":"1","open":"1","close":"1","volume":"1"},{"start":"1463529600","low":"1","high":"1","open":"1","close":"1","volume":"1"}]}"#;
 
 #[tokio::test]
 async fn the_listing_is_that_of_the_first_day() {
-    let replies = [PRODUCT, CLOCK, NONE, DAYS].map(|body| ("200 OK", body));
+    let replies = [PRODUCT, CLOCK, NONE, DAYS, NONE].map(|body| ("200 OK", body));
     let (coinbase, asked) = answering(&replies).await;
     let first = coinbase.listing(&key()).await.unwrap().first.unwrap();
     assert_eq!(first.to_string(), "2016-05-18T00:00:00Z");
-    let asked = asked.await.unwrap();
+    let asked = asked.paths().await;
     assert_eq!(asked[0], format!("{PRODUCTS}/BTC-USD"));
     assert_eq!(asked[1], "/api/v3/brokerage/time");
     let days = "granularity=ONE_DAY&limit=300";
-    for (asked, span) in asked[2..]
-        .iter()
-        .zip(["start=1420070400&end=1445990399", "start=1445990400&end=1471910399"])
-    {
-        assert_eq!(asked, &format!("{PRODUCTS}/BTC-USD/candles?{span}&{days}"));
-    }
+    let [first, second] = ["start=1420070400&end=1445990399", "start=1445990400&end=1471910399"];
+    let spans = [first, second, first];
+    assert_eq!(asked[2..], spans.map(|span| format!("{PRODUCTS}/BTC-USD/candles?{span}&{days}")));
 
-    // Nothing in any span: there is no more to say.
-    let replies = [PRODUCT, CLOCK, NONE, NONE, NONE, NONE].map(|body| ("200 OK", body));
+    // Nothing in any span, twice: there is no more to say.
+    let mut replies = vec![("200 OK", PRODUCT), ("200 OK", CLOCK)];
+    replies.extend([("200 OK", NONE); 8]);
     let (coinbase, asked) = answering(&replies).await;
     assert_eq!(coinbase.listing(&key()).await.unwrap(), Listing::UNTOLD);
-    assert_eq!(asked.await.unwrap().len(), 6);
+    assert_eq!(asked.paths().await.len(), 10);
 
     // The newest days, whatever was asked for, do not become the first.
     let replies = [PRODUCT, CLOCK, DAYS].map(|body| ("200 OK", body));
@@ -160,34 +141,69 @@ async fn the_listing_is_that_of_the_first_day() {
     assert_eq!(error.kind(), VenueErrorKind::UnknownSymbol);
 }
 
+/// Whatever lies before a listing is taken for never traded.
+#[tokio::test]
+async fn one_empty_answer_moves_no_listing() {
+    let replies = [PRODUCT, CLOCK, NONE, DAYS, EARLIER_DAY].map(|body| ("200 OK", body));
+    let (coinbase, asked) = answering(&replies).await;
+    let first = coinbase.listing(&key()).await.unwrap().first.unwrap();
+    assert_eq!(first.to_string(), "2015-09-01T00:00:00Z");
+    assert_eq!(asked.paths().await.len(), 5);
+    // Nor does one hide that there is any.
+    let mut replies = vec![("200 OK", PRODUCT), ("200 OK", CLOCK)];
+    replies.extend([("200 OK", NONE); 5]);
+    replies.push(("200 OK", DAYS));
+    let (coinbase, asked) = answering(&replies).await;
+    let first = coinbase.listing(&key()).await.unwrap().first.unwrap();
+    assert_eq!(first.to_string(), "2016-05-18T00:00:00Z");
+    assert_eq!(asked.paths().await.len(), 8);
+}
+
+/// Listings that were looked for at once went beyond what the exchange allows.
+#[tokio::test]
+async fn listings_are_looked_for_in_one_pace_and_each_once() {
+    let other = PRODUCT.replace("BTC-USD", "ETH-USD");
+    let replies = [PRODUCT, CLOCK, EARLIER_DAY, &*other, CLOCK, EARLIER_DAY];
+    let (address, asked) = loopback::answering(replies.map(|body| ("200 OK", body))).await;
+    let clock = ManualClock::new();
+    let mut options = options().with_address(Market::Spot, address);
+    options.connection.clock = Arc::new(clock.clone());
+    let coinbase = Coinbase::new(options).unwrap();
+    let began = clock.monotonic();
+    let hours = key().with_timeframe(Timeframe::Hour1);
+    let ether = SeriesKey::new("coinbase", "ETH/USD", Timeframe::Minute5).unwrap();
+    let looking: Vec<_> = [key(), hours, ether.clone(), key(), ether]
+        .map(|key| {
+            let coinbase = coinbase.clone();
+            tokio::spawn(async move { coinbase.listing(&key).await })
+        })
+        .into();
+    while !looking.iter().all(JoinHandle::is_finished) {
+        if clock.sleepers() > 0 {
+            clock.advance(SEARCH_PAUSE);
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    for found in looking {
+        let found = found.await.unwrap().unwrap();
+        assert_eq!(found, Listing::since("2015-09-01T00:00:00Z".parse().unwrap()));
+    }
+    assert_eq!(asked.paths().await.len(), 6);
+    assert_eq!(clock.monotonic().since(began), SEARCH_PAUSE * 5);
+}
+
 #[tokio::test]
 async fn the_clock_is_told() {
     let (coinbase, asked) = answering(&[("200 OK", CLOCK)]).await;
     let time = Venue::<Candle>::server_time(&coinbase).await.unwrap().unwrap();
     assert_eq!(time.to_string(), "2017-07-01T00:00:00Z");
-    assert_eq!(asked.await.unwrap(), ["/api/v3/brokerage/time"]);
+    assert_eq!(asked.paths().await, ["/api/v3/brokerage/time"]);
 }
 
-/// Hears what is said first, answers, and goes.
-async fn telling(messages: &[String]) -> (Coinbase, JoinHandle<[String; 2]>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = format!("ws://{}", listener.local_addr().unwrap());
-    let messages = messages.to_vec();
-    let said = tokio::spawn(async move {
-        let (stream, _) = listener.accept().await.unwrap();
-        let mut socket = tokio_tungstenite::accept_async(stream).await.unwrap();
-        let mut said = [String::new(), String::new()];
-        for text in &mut said {
-            *text = socket.next().await.unwrap().unwrap().into_text().unwrap().to_string();
-        }
-        for message in messages {
-            socket.send(Message::text(message)).await.unwrap();
-        }
-        // The other side may be gone by now.
-        let _ = socket.close(None).await;
-        said
-    });
-    (Coinbase::new(options().with_feed_address(Market::Spot, address)).unwrap(), said)
+/// Over a server that hears what is said first, answers, and goes.
+async fn telling(messages: &[String]) -> (Coinbase, JoinHandle<Vec<String>>) {
+    let (address, heard) = loopback::telling(2, messages.iter().cloned()).await;
+    (Coinbase::new(options().with_feed_address(Market::Spot, address)).unwrap(), heard)
 }
 
 const SUBSCRIBED: &str = r#"{"channel":"subscriptions","client_id":"","timestamp":"2026-04-07T14:30:00Z","sequence_num":0,"events":[{"subscriptions":{"candles":["BTC-USD"]}}]}"#;

@@ -29,6 +29,7 @@ mod options;
 mod recorded;
 mod refusal;
 mod request;
+mod search;
 mod service;
 mod symbol;
 mod venue;

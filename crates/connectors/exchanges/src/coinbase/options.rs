@@ -1,10 +1,6 @@
-use std::collections::BTreeMap;
-
 use cache_series::key::{Environment, Market};
-use url::Url;
 
 use super::limits;
-use crate::OptionsError;
 use crate::connection::{Addresses, connection_options};
 
 connection_options! {
@@ -24,7 +20,7 @@ connection_options! {
     /// # let _ = (live, replay);
     /// # Ok::<(), cache_exchanges::OptionsError>(())
     /// ```
-    CoinbaseOptions, limits::DEFAULT
+    CoinbaseOptions, limits::DEFAULT, ADDRESSES
 }
 
 const ADDRESSES: &Addresses = &[(
@@ -33,16 +29,6 @@ const ADDRESSES: &Addresses = &[(
     "https://api.coinbase.com",
     "wss://advanced-trade-ws.coinbase.com",
 )];
-
-impl CoinbaseOptions {
-    pub(super) fn http_urls(&self) -> Result<BTreeMap<Market, Url>, OptionsError> {
-        self.connection.http_urls(ADDRESSES)
-    }
-
-    pub(super) fn socket_urls(&self) -> Result<BTreeMap<Market, Url>, OptionsError> {
-        self.connection.socket_urls(ADDRESSES)
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use cache_series::row::Candle;
 use cache_series::time::Time;
 use cache_series::venue::{VenueError, VenueErrorKind};
-use proptest::prelude::*;
 
 use super::NAME;
 use super::klines::klines;
@@ -14,11 +13,12 @@ use super::message::{Subject, message};
 use super::refusal::answered;
 use crate::feed::{Heard, Update};
 use crate::http::Reply;
-use crate::mutation::{mutate, mutation};
+use crate::mutation::{Parsers, withstands_mutations};
 use crate::refusal::malformed;
 
 const CANDLES: &str = r#"{"candles":[{"start":"1639512000","low":"47400.11","high":"47893.9","open":"47811.02","close":"47500","volume":"312.04500001"},{"start":"1639504800","low":"47702.5","high":"47990","open":"47905.25","close":"47812.34","volume":"0.00000001"}]}"#;
 const FEED: &str = r#"{"channel":"candles","client_id":"","timestamp":"2023-06-09T20:19:35.39625135Z","sequence_num":0,"events":[{"type":"snapshot","candles":[{"start":"1686340800","high":"1867.72","low":"1865.63","open":"1867.38","close":"1866.81","volume":"0.20269406","product_id":"ETH-USD"},{"start":"1686341700","high":"1868.5","low":"1866.01","open":"1866.9","close":"1867.25","volume":"12.5","product_id":"ETH-USD"}]}]}"#;
+const UPDATE: &str = r#"{"channel":"candles","client_id":"","timestamp":"2023-06-09T20:19:35.39625135Z","sequence_num":0,"events":[{"type":"update","candles":[{"start":"1686340800","high":"1867.72","low":"1865.63","open":"1867.38","close":"1866.81","volume":"0.20269406","product_id":"ETH-USD"},{"start":"1686341700","high":"1868.5","low":"1866.01","open":"1866.9","close":"1867.25","volume":"12.5","product_id":"ETH-USD"}]}]}"#;
 const REFUSAL: &str = r#"{"error":"NOT_FOUND","error_details":"valid product_id is required","message":"valid product_id is required"}"#;
 
 fn row(seconds: i64, [open, high, low, close, volume]: [f64; 5]) -> (Time, Candle) {
@@ -71,8 +71,7 @@ fn a_documented_message_is_read() {
     assert_eq!(heard, Heard::Rows(vec![newest]));
     let (time, candle) = row(1_686_340_800, [1_867.38, 1_867.72, 1_865.63, 1_866.81, 0.202_694_06]);
     let before = Update { time, candle, ..newest };
-    let update = FEED.replace("snapshot", "update");
-    let heard = message(&update, &subject("ETH-USD")).unwrap();
+    let heard = message(UPDATE, &subject("ETH-USD")).unwrap();
     assert_eq!(heard, Heard::Rows(vec![before, newest]));
     assert!(message(FEED, &subject("BTC-USD")).is_err(), "another's rows are none");
 }
@@ -97,65 +96,22 @@ fn a_recorded_reply_is_read() {
     assert_eq!(heard, Heard::Rows(vec![update]));
 }
 
-proptest! {
-    #[test]
-    fn a_mutated_reply_is_an_error_or_rows(mutations in prop::collection::vec(mutation(), 1..3)) {
-        let mut body = CANDLES.as_bytes().to_vec();
-        for mutation in &mutations {
-            if !body.is_empty() {
-                body = mutate(&body, mutation);
-            }
-        }
-        match read(200, &body) {
-            Ok(rows) => {
-                let text = String::from_utf8_lossy(&body).replace(char::is_whitespace, "");
-                prop_assert!(!rows.is_empty() || text.contains(r#""candles":[]"#), "{text}");
-                for (time, candle) in rows {
-                    let Candle { open, high, low, close, volume } = candle;
-                    prop_assert!([open, high, low, close, volume].iter().all(|it| it.is_finite()));
-                    prop_assert!(time.unix_ms() >= 0 && time.unix_ms() % 1_000 == 0);
-                }
-            }
-            Err(error) => prop_assert!(error.to_string().len() < 1_000),
-        }
-    }
-
-    #[test]
-    fn a_reply_that_was_cut_off_is_an_error(at in any::<prop::sample::Index>()) {
-        let error = read(200, &CANDLES.as_bytes()[..at.index(CANDLES.len())]).unwrap_err();
-        prop_assert_eq!(error.kind(), VenueErrorKind::Malformed);
-        prop_assert!(error.is_transient());
-    }
-
-    /// Bug 8 of the model: an error was as good as an empty list.
-    #[test]
-    fn bug_8_a_refusal_never_becomes_an_empty_list(
-        status in prop::sample::select(vec![200u16, 400, 401, 403, 404, 429, 500, 503]),
-        mutation in mutation(),
-    ) {
-        prop_assert!(read(status, REFUSAL.as_bytes()).is_err());
-        prop_assert!(read(status, &mutate(REFUSAL.as_bytes(), &mutation)).is_err());
-        if status >= 300 {
-            prop_assert!(read(status, CANDLES.as_bytes()).is_err());
-        }
-    }
-
-    #[test]
-    fn a_mutated_message_is_an_error_or_as_it_says(
-        mutation in mutation(),
-        kind in prop::sample::select(vec!["snapshot", "update"]),
-    ) {
-        let text = mutate(FEED.replace("snapshot", kind).as_bytes(), &mutation);
-        if let Ok(text) = String::from_utf8(text)
-            && let Ok(Heard::Rows(updates)) = message(&text, &subject("ETH-USD"))
-        {
-            let rows_max = if kind == "snapshot" { 1 } else { 2 };
-            prop_assert!(updates.len() <= rows_max);
-            for Update { time, candle, closed, .. } in updates {
-                let Candle { open, high, low, close, volume } = candle;
-                prop_assert!([open, high, low, close, volume].iter().all(|it| it.is_finite()));
-                prop_assert!(time.unix_ms() >= 0 && !closed);
-            }
-        }
-    }
+/// Of an update all rows are told, of a snapshot the newest.
+fn hear(text: &str) -> Vec<(Time, Candle)> {
+    let Ok(Heard::Rows(updates)) = message(text, &subject("ETH-USD")) else { return Vec::new() };
+    let rows_max = if text.contains("update") { 2 } else { 1 };
+    assert!(updates.len() <= rows_max && updates.iter().all(|update| !update.closed));
+    updates.iter().map(|update| (update.time, update.candle)).collect()
 }
+
+const PARSERS: Parsers = Parsers {
+    read,
+    answer: CANDLES,
+    no_rows: Some(r#""candles":[]"#),
+    moment_ms: 1_000,
+    refusal: REFUSAL,
+    hear,
+    messages: &[FEED, UPDATE],
+};
+
+withstands_mutations!(PARSERS);

@@ -5,9 +5,7 @@ use serde::Deserialize;
 
 use super::NAME;
 use crate::http::{Reply, preview};
-use crate::parse::ParseError;
-use crate::refusal;
-use crate::socket::SocketError;
+use crate::refusal::{self, LeftAlone};
 
 /// A refusal: a word for its kind, and what it is about. An answer has neither.
 #[derive(Debug, Deserialize)]
@@ -17,24 +15,44 @@ struct Refusal {
     message: Option<String>,
 }
 
-/// The limit is counted over so long.
-const WINDOW: Duration = Duration::from_secs(1);
-/// The firewall does not say for how long it shuts out.
-const SHUT_OUT: Duration = Duration::from_secs(60);
+const LEFT_ALONE: LeftAlone = LeftAlone {
+    // The firewall does not say for how long it shuts out.
+    banned: Duration::from_secs(60),
+    // The limit is counted over so long.
+    rate_limited: Duration::from_secs(1),
+};
+
+impl refusal::Envelope for Refusal {
+    const VENUE: &'static str = NAME;
+    const LEFT_ALONE: LeftAlone = LEFT_ALONE;
+
+    fn is_answer(&self) -> bool {
+        self.error.is_none()
+    }
+
+    /// A refusal that says why, if it does.
+    fn refusal(&self, reply: &Reply) -> VenueError {
+        if self.error.is_none() && self.message.is_none() {
+            return refusal::failed(NAME, reply, Self::kind_of_status(reply.status));
+        }
+        let texts = [&self.message, &self.error_details];
+        let said = texts.into_iter().flatten().find(|text| !text.is_empty());
+        let said = said.map_or("", |text| &**text);
+        let word = self.error.as_deref().unwrap_or_default();
+        let kind = match (reply.status, kind_of_word(word, said)) {
+            (429, _) => VenueErrorKind::RateLimited,
+            (_, Some(kind)) => kind,
+            (200..300, None) => VenueErrorKind::Refused,
+            (status, None) => Self::kind_of_status(status),
+        };
+        let (said, word) = (preview(said.as_bytes()), preview(word.as_bytes()));
+        VenueError::new(NAME, kind, format!("{said} (status {}, {word:?})", reply.status))
+    }
+}
 
 /// The reply if it is an answer: of status 2xx, and without the word of a refusal.
 pub(super) fn answered(reply: Reply) -> Result<Reply, VenueError> {
-    let good = (200..300).contains(&reply.status);
-    let error = match serde_json::from_slice::<Refusal>(&reply.body) {
-        Ok(Refusal { error: None, .. }) if good => return Ok(reply),
-        Ok(said) if said.error.is_some() || said.message.is_some() => refused(&reply, &said),
-        Err(error) if good => {
-            let text = String::from_utf8_lossy(&reply.body);
-            refusal::malformed(NAME, &reply.body, ParseError::of_json(&text, error))
-        }
-        Ok(_) | Err(_) => refusal::failed(NAME, &reply, kind_of_status(reply.status)),
-    };
-    Err(left_alone(error, &reply))
+    refusal::answered::<Refusal>(reply)
 }
 
 /// The kind of a refusal by its word; `None` if the status tells more.
@@ -54,63 +72,18 @@ fn kind_of_word(word: &str, said: &str) -> Option<VenueErrorKind> {
     })
 }
 
-fn kind_of_status(status: u16) -> VenueErrorKind {
-    match status {
-        // The firewall, before the exchange is asked.
-        403 => VenueErrorKind::Banned,
-        429 => VenueErrorKind::RateLimited,
-        408 | 504 => VenueErrorKind::Timeout,
-        404 => VenueErrorKind::Unsupported,
-        500.. => VenueErrorKind::Unavailable,
-        _ => VenueErrorKind::Refused,
-    }
-}
-
-/// A refusal that says why.
-fn refused(reply: &Reply, refusal: &Refusal) -> VenueError {
-    let texts = [&refusal.message, &refusal.error_details];
-    let said = texts.into_iter().flatten().find(|text| !text.is_empty());
-    let said = said.map_or("", |text| &**text);
-    let word = refusal.error.as_deref().unwrap_or_default();
-    let kind = match (reply.status, kind_of_word(word, said)) {
-        (429, _) => VenueErrorKind::RateLimited,
-        (_, Some(kind)) => kind,
-        (200..300, None) => VenueErrorKind::Refused,
-        (status, None) => kind_of_status(status),
-    };
-    let (said, word) = (preview(said.as_bytes()), preview(word.as_bytes()));
-    VenueError::new(NAME, kind, format!("{said} (status {}, {word:?})", reply.status))
-}
-
-/// For how long the exchange is to be left alone: as it says, or as can be known without a word.
-fn left_alone(error: VenueError, reply: &Reply) -> VenueError {
-    let known = match error.kind() {
-        VenueErrorKind::Banned => Some(SHUT_OUT),
-        VenueErrorKind::RateLimited => Some(WINDOW),
-        _ => None,
-    };
-    match reply.retry_after.or(known) {
-        Some(retry_after) => error.with_retry_after(retry_after),
-        None => error,
-    }
-}
-
 /// What a feed says instead of subscribing.
 pub(super) fn subscription_refused(said: &str) -> VenueError {
     let lower = said.to_ascii_lowercase();
-    let error = |kind| VenueError::new(NAME, kind, preview(said.as_bytes()));
-    if lower.contains("product") || lower.contains("delisted") {
-        error(VenueErrorKind::UnknownSymbol)
-    } else if lower.contains("rate limit") || lower.contains("too many") {
-        error(VenueErrorKind::RateLimited).with_retry_after(WINDOW)
+    let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+    let kind = if has(&["rate limit", "too many"]) {
+        VenueErrorKind::RateLimited
+    } else if has(&["product", "delisted"]) {
+        VenueErrorKind::UnknownSymbol
     } else {
-        error(VenueErrorKind::Refused)
-    }
-}
-
-/// No feed, or no more of it.
-pub(super) fn feed_lost(error: SocketError) -> VenueError {
-    refusal::feed_lost(NAME, error, kind_of_status)
+        VenueErrorKind::Refused
+    };
+    LEFT_ALONE.after(VenueError::new(NAME, kind, preview(said.as_bytes())), None)
 }
 
 #[cfg(test)]
@@ -204,9 +177,13 @@ mod tests {
             ("Failed to subscribe: NOPE-USD is not a valid product", UnknownSymbol),
             ("Failed to subscribe: LOOM-USDC is delisted", UnknownSymbol),
             ("rate limit exceeded", RateLimited),
+            ("Too many subscriptions of this product", RateLimited),
             ("authentication failure", Refused),
         ] {
-            assert_eq!(subscription_refused(said).kind(), expected, "{said}");
+            let error = subscription_refused(said);
+            assert_eq!(error.kind(), expected, "{said}");
+            let waits = (expected == RateLimited).then_some(Duration::from_secs(1));
+            assert_eq!(error.retry_after(), waits, "{said}");
         }
     }
 }

@@ -1,5 +1,4 @@
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use cache_series::admit::{Answer, Reach};
@@ -11,6 +10,7 @@ use cache_series::venue::{FeedStream, Limits, Listing, Venue, VenueError, VenueE
 
 use super::message::Subject;
 use super::refusal::answered;
+use super::search::Search;
 use super::service::{ROWS_MAX, Service};
 use super::symbol::{alias, symbol};
 use super::{CoinbaseOptions, NAME, klines, limits, listing, request};
@@ -19,11 +19,11 @@ use crate::{OptionsError, feed};
 
 /// Coinbase's spot market.
 ///
-/// Cheap to clone: clones share their connections.
+/// Cheap to clone: clones share their connections, and the pace at which they look for listings.
 #[derive(Clone, Debug)]
 pub struct Coinbase {
     line: Line,
-    pub(super) search_pause: Duration,
+    search: Search,
 }
 
 impl Coinbase {
@@ -34,8 +34,8 @@ impl Coinbase {
     pub fn new(options: CoinbaseOptions) -> Result<Self, OptionsError> {
         let (urls, feed_urls) = (options.http_urls()?, options.socket_urls()?);
         let line = Line::new(NAME, answered, &options.connection, urls, feed_urls)?;
-        let search_pause = limits::SEARCH_PAUSE;
-        Ok(Self { line, search_pause })
+        let pace = options.connection.pace(limits::SEARCH_PAUSE);
+        Ok(Self { search: Search::new(line.clone(), pace), line })
     }
 }
 
@@ -77,26 +77,11 @@ impl Venue<Candle> for Coinbase {
     }
 
     /// Looks for the first day with a candle, from the exchange's opening on: one call for every
-    /// 300 days, a fifth of a second apart. A symbol that is not traded any more has no end, for none is
-    /// told.
+    /// 300 days, and another for each 300 in which there seem to be none, three in a second. A
+    /// symbol that is not traded any more has no end, for none is told.
     async fn listing(&self, key: &SeriesKey) -> Result<Listing, VenueError> {
         Service::of(key)?;
-        let symbol = symbol(key)?;
-        let base = self.line.url(Market::Spot)?;
-        let product = request::product(base, &symbol);
-        self.line.call(product, |body| listing::product(body, &symbol)).await?;
-        let now = self.line.call(request::time(base), listing::server_time).await?;
-        for (index, span) in listing::spans(now).enumerate() {
-            if index > 0 {
-                tokio::time::sleep(self.search_pause).await;
-            }
-            let url = request::days(base, &symbol, span);
-            let read = |body: &[u8]| listing::first(&klines::klines(body)?, span);
-            if let Some(first) = self.line.call(url, read).await? {
-                return Ok(Listing::since(first));
-            }
-        }
-        Ok(Listing::UNTOLD)
+        self.search.listing(self.line.url(Market::Spot)?, &symbol(key)?).await
     }
 
     /// What its clock showed while it answered; for how long that was on its way is for the caller

@@ -1,10 +1,10 @@
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use cache_series::venue::VenueError;
 
 use super::NAME;
 use super::message::{MessageError, Subject, message};
-use super::refusal::{feed_lost, in_maintenance, subscription_refused};
+use super::refusal::{answered, in_maintenance, subscription_refused};
 use crate::feed::{Heard, Protocol};
 use crate::refusal;
 use crate::socket::SocketError;
@@ -39,12 +39,12 @@ impl Protocol for Subject {
     fn read(&self, text: &str) -> Result<Heard, VenueError> {
         message(text, self).map_err(|error| match error {
             MessageError::Parse(error) => refusal::malformed(NAME, text.as_bytes(), error),
-            MessageError::Refused { text } => subscription_refused(&text),
+            MessageError::Refused { text } => subscription_refused(&text, SystemTime::now()),
             MessageError::Maintenance => in_maintenance(),
         })
     }
 
     fn lost(&self, error: SocketError) -> VenueError {
-        feed_lost(error)
+        refusal::feed_lost(NAME, error, answered)
     }
 }

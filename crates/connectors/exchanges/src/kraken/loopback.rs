@@ -1,19 +1,21 @@
 //! The connector over real connections, against a server on loopback that says what it is told to.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use cache_core::clock::ManualClock;
 use cache_series::admit::Reach;
 use cache_series::key::{Environment, Market, SeriesKey};
 use cache_series::row::Candle;
 use cache_series::time::{Slots, Time, Timeframe};
 use cache_series::venue::{Listing, Venue, VenueErrorKind};
-use futures_util::{SinkExt, StreamExt};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use futures_util::StreamExt;
 use tokio::task::JoinHandle;
-use tokio_tungstenite::tungstenite::Message;
+use tokio::time::timeout;
 
+use super::symbol::symbol;
 use super::{Kraken, KrakenOptions, SystemStatus};
+use crate::loopback::{self, Asked};
 
 fn key() -> SeriesKey {
     let key = SeriesKey::new("kraken", "BTC/USD", Timeframe::Minute5).unwrap();
@@ -27,30 +29,10 @@ fn options() -> KrakenOptions {
         .with_connect_timeout(Duration::from_secs(20))
 }
 
-/// Answers one call, and tells what was asked.
-async fn answering(status: &str, body: &str) -> (KrakenOptions, JoinHandle<String>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
-    let reply = format!(
-        "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-        body.len()
-    );
-    let asked = tokio::spawn(async move {
-        let (mut stream, _) = listener.accept().await.unwrap();
-        let mut request = Vec::new();
-        while !request.ends_with(b"\r\n\r\n") {
-            assert_ne!(stream.read_buf(&mut request).await.unwrap(), 0, "a request ends");
-        }
-        stream.write_all(reply.as_bytes()).await.unwrap();
-        let text = String::from_utf8(request).unwrap();
-        text.split(' ').nth(1).unwrap().to_owned()
-    });
-    (options().with_address(Market::Spot, address), asked)
-}
-
-async fn connector(status: &str, body: &str) -> (Kraken, JoinHandle<String>) {
-    let (options, asked) = answering(status, body).await;
-    (Kraken::new(options).unwrap(), asked)
+/// Over a server that answers one call.
+async fn connector(status: &str, body: &str) -> (Kraken, Asked) {
+    let (address, asked) = loopback::answering([(status, body)]).await;
+    (Kraken::new(options().with_address(Market::Spot, address)).unwrap(), asked)
 }
 
 const PAGE: &str = r#"{"error":[],"result":{"XXBTZUSD":[[300,"1","3","1","2","1.5","5",4],[600,"2","3","1","2.5","2","7",9],[900,"2","3","2","3","2","1",1]],"last":600}}"#;
@@ -60,7 +42,7 @@ async fn a_page_is_asked_for_and_answered() {
     let (kraken, asked) = connector("200 OK", PAGE).await;
     // Whatever lies before 1970 is not asked for.
     let answer = kraken.page(&key(), Slots::new(-5, 3)).await.unwrap();
-    assert_eq!(asked.await.unwrap(), "/0/public/OHLC?pair=XBTUSD&interval=5&since=0");
+    assert_eq!(asked.paths().await, ["/0/public/OHLC?pair=XBTUSD&interval=5&since=0"]);
     let times: Vec<i64> = answer.rows.iter().map(|(time, _)| time.unix_ms()).collect();
     // Without the growing one.
     assert_eq!((times, answer.reach), (vec![300_000, 600_000], Reach::Whole));
@@ -81,7 +63,7 @@ async fn what_is_older_than_the_newest_is_an_error_of_its_own() {
     );
     let (kraken, asked) = connector("200 OK", &body).await;
     let error = kraken.page(&key(), Slots::new(720, 1_000)).await.unwrap_err();
-    assert_eq!(asked.await.unwrap(), "/0/public/OHLC?pair=XBTUSD&interval=5&since=215700");
+    assert_eq!(asked.paths().await, ["/0/public/OHLC?pair=XBTUSD&interval=5&since=215700"]);
     assert_eq!(error.kind(), VenueErrorKind::Unsupported);
     assert!(!error.is_transient() && error.retry_after().is_none(), "{error}");
     assert_eq!(
@@ -114,38 +96,26 @@ async fn clock_listing_and_status_are_asked_for() {
     let (kraken, asked) = connector("200 OK", body).await;
     let time = Venue::<Candle>::server_time(&kraken).await.unwrap().unwrap();
     assert_eq!(
-        (time.unix_ms(), asked.await.unwrap().as_str()),
-        (1_688_669_448_000, "/0/public/Time")
+        (time.unix_ms(), asked.paths().await),
+        (1_688_669_448_000, vec!["/0/public/Time".to_owned()])
     );
 
     let (kraken, asked) = connector("200 OK", PAGE).await;
     let listing = Venue::<Candle>::listing(&kraken, &key()).await.unwrap();
     assert_eq!(listing, Listing::since(Time::from_unix_ms(300_000)));
-    assert_eq!(asked.await.unwrap(), "/0/public/OHLC?pair=XBTUSD&interval=21600&since=0");
+    assert_eq!(asked.paths().await, ["/0/public/OHLC?pair=XBTUSD&interval=21600&since=0"]);
 
     let body =
         r#"{"error":[],"result":{"status":"maintenance","timestamp":"2023-07-06T18:52:00Z"}}"#;
     let (kraken, asked) = connector("200 OK", body).await;
     assert_eq!(kraken.system_status().await.unwrap(), SystemStatus::Maintenance);
-    assert_eq!(asked.await.unwrap(), "/0/public/SystemStatus");
+    assert_eq!(asked.paths().await, ["/0/public/SystemStatus"]);
 }
 
-/// Hears what is said first, answers, and goes.
-async fn telling(messages: &'static [&'static str]) -> (KrakenOptions, JoinHandle<String>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = format!("ws://{}/v2", listener.local_addr().unwrap());
-    let said = tokio::spawn(async move {
-        let (stream, _) = listener.accept().await.unwrap();
-        let mut socket = tokio_tungstenite::accept_async(stream).await.unwrap();
-        let said = socket.next().await.unwrap().unwrap().into_text().unwrap().to_string();
-        for message in messages {
-            // The other side goes where it is refused.
-            let _ = socket.send(Message::text(*message)).await;
-        }
-        let _ = socket.close(None).await;
-        said
-    });
-    (options().with_feed_address(Market::Spot, address), said)
+/// Over a server that hears what is said first, answers, and goes.
+async fn telling(messages: &[&str]) -> (KrakenOptions, JoinHandle<Vec<String>>) {
+    let (address, heard) = loopback::telling(1, messages.iter().copied()).await;
+    (options().with_feed_address(Market::Spot, format!("{address}/v2")), heard)
 }
 
 const SUBSCRIPTION: &str = r#"{"method":"subscribe","params":{"channel":"ohlc","symbol":["BTC/USD"],"interval":5,"snapshot":true}}"#;
@@ -163,7 +133,7 @@ async fn a_row_of_a_feed_is_over_once_the_one_after_it_begins() {
     let kraken = Kraken::new(options).unwrap();
     let feed = Venue::<Candle>::feed(&kraken, &key()).await.unwrap();
     let heard: Vec<_> = feed.map(|message| message.unwrap()).collect().await;
-    assert_eq!(said.await.unwrap(), SUBSCRIPTION);
+    assert_eq!(said.await.unwrap(), [SUBSCRIPTION]);
     let heard: Vec<_> =
         heard.iter().map(|it| (it.time.unix_ms() / 300_000, it.row.volume, it.closed)).collect();
     assert_eq!(
@@ -196,16 +166,51 @@ async fn a_subscription_that_is_refused_is_an_error() {
     }
 }
 
+const PAIRS: &str = r#"{"error":[],"result":{"XXBTZUSD":{"altname":"XBTUSD","wsname":"XBT/USD"}}}"#;
+
+fn joined(symbol: &str) -> SeriesKey {
+    SeriesKey::new("kraken", symbol, Timeframe::Minute5).unwrap()
+}
+
 #[tokio::test]
-async fn a_feed_of_a_name_in_one_piece_asks_for_its_assets_first() {
-    let pairs = r#"{"error":[],"result":{"XXBTZUSD":{"altname":"XBTUSD","wsname":"XBT/USD"}}}"#;
-    let (calls, asked) = answering("200 OK", pairs).await;
+async fn a_name_in_one_piece_asks_for_its_assets_first() {
+    let (calls, asked) = loopback::answering([("200 OK", PAIRS)]).await;
     let (feeds, said) = telling(&[SUBSCRIBED]).await;
-    let address = calls.http_urls().unwrap()[&Market::Spot].to_string();
-    let kraken = Kraken::new(feeds.with_address(Market::Spot, address)).unwrap();
-    let joined = SeriesKey::new("kraken", "btcusd", Timeframe::Minute5).unwrap();
-    let feed = Venue::<Candle>::feed(&kraken, &joined).await.unwrap();
+    let kraken = Kraken::new(feeds.with_address(Market::Spot, calls)).unwrap();
+    let feed = Venue::<Candle>::feed(&kraken, &joined("btcusd")).await.unwrap();
     drop(feed);
-    assert_eq!(asked.await.unwrap(), "/0/public/AssetPairs?pair=XBTUSD");
-    assert_eq!(said.await.unwrap(), SUBSCRIPTION);
+    assert_eq!(asked.paths().await, ["/0/public/AssetPairs?pair=XBTUSD"]);
+    assert_eq!(said.await.unwrap(), [SUBSCRIPTION]);
+}
+
+/// Every connection that was made again asked anew, and past what the exchange allows.
+#[tokio::test]
+async fn a_pair_is_asked_about_once_and_in_the_pace_of_calls() {
+    let ada = r#"{"error":[],"result":{"ADAUSD":{"altname":"ADAUSD","wsname":"ADA/USD"}}}"#;
+    let (calls, asked) = loopback::answering([("200 OK", PAIRS), ("200 OK", ada)]).await;
+    let clock = ManualClock::new();
+    let mut options = options().with_address(Market::Spot, calls);
+    options.connection.clock = Arc::new(clock.clone());
+    let kraken = Kraken::new(options).unwrap();
+    // There is no server of feeds: what is of interest comes before.
+    let pair = |text: &str| symbol(&joined(text)).unwrap();
+    let bitcoin = [pair("btcusd"), pair("XBTUSD"), pair("btcusd")];
+    let names = futures_util::future::join_all(bitcoin.iter().map(|pair| kraken.names.of(pair)));
+    for name in timeout(Duration::from_secs(30), names).await.expect("nobody is held back") {
+        assert_eq!(name.unwrap(), "BTC/USD");
+    }
+    let other = kraken.clone();
+    let waiting = tokio::spawn(async move { other.names.of(&pair("ADAUSD")).await });
+    while clock.sleepers() == 0 {
+        tokio::task::yield_now().await;
+    }
+    clock.advance(super::limits::NAMES_PAUSE - Duration::from_millis(1));
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!waiting.is_finished() && clock.sleepers() == 1);
+    clock.advance(Duration::from_millis(1));
+    assert_eq!(waiting.await.unwrap().unwrap(), "ADA/USD");
+    let paths = ["XBTUSD", "ADAUSD"].map(|pair| format!("/0/public/AssetPairs?pair={pair}"));
+    assert_eq!(asked.paths().await, paths);
 }

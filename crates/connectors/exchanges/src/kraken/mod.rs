@@ -26,6 +26,7 @@ mod listing;
 #[cfg(test)]
 mod loopback;
 mod message;
+mod names;
 mod options;
 #[cfg(test)]
 mod recorded;

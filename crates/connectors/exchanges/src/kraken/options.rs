@@ -1,10 +1,6 @@
-use std::collections::BTreeMap;
-
 use cache_series::key::{Environment, Market};
-use url::Url;
 
 use super::limits;
-use crate::OptionsError;
 use crate::connection::{Addresses, connection_options};
 
 connection_options! {
@@ -24,21 +20,11 @@ connection_options! {
     /// # let _ = (live, replay);
     /// # Ok::<(), cache_exchanges::OptionsError>(())
     /// ```
-    KrakenOptions, limits::DEFAULT
+    KrakenOptions, limits::DEFAULT, ADDRESSES
 }
 
 const ADDRESSES: &Addresses =
     &[(Environment::Live, Market::Spot, "https://api.kraken.com", "wss://ws.kraken.com/v2")];
-
-impl KrakenOptions {
-    pub(super) fn http_urls(&self) -> Result<BTreeMap<Market, Url>, OptionsError> {
-        self.connection.http_urls(ADDRESSES)
-    }
-
-    pub(super) fn socket_urls(&self) -> Result<BTreeMap<Market, Url>, OptionsError> {
-        self.connection.socket_urls(ADDRESSES)
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use cache_series::row::Candle;
 use cache_series::time::Time;
 use cache_series::venue::{VenueError, VenueErrorKind};
-use proptest::prelude::*;
 
 use super::NAME;
 use super::klines::{Klines, klines};
@@ -15,7 +14,7 @@ use super::refusal::answered;
 use super::symbol::Pair;
 use crate::feed::{Heard, Update};
 use crate::http::Reply;
-use crate::mutation::{mutate, mutation};
+use crate::mutation::{Parsers, withstands_mutations};
 use crate::refusal::malformed;
 
 /// Three rows, the middle one of which is flat, for nothing was traded; the last is growing.
@@ -108,59 +107,24 @@ fn a_recorded_reply_is_read() {
     assert_eq!(heard, Heard::Rows(vec![update]));
 }
 
-proptest! {
-    #[test]
-    fn a_mutated_reply_is_an_error_or_rows(mutations in prop::collection::vec(mutation(), 1..3)) {
-        let mut body = MINUTES.as_bytes().to_vec();
-        for mutation in &mutations {
-            if !body.is_empty() {
-                body = mutate(&body, mutation);
-            }
-        }
-        match minutes(200, &body) {
-            Ok(Klines { rows, .. }) => {
-                prop_assert!(!rows.is_empty());
-                for (time, candle) in rows {
-                    let Candle { open, high, low, close, volume } = candle;
-                    prop_assert!([open, high, low, close, volume].iter().all(|it| it.is_finite()));
-                    prop_assert!(time.unix_ms() >= 0 && time.unix_ms() % 1_000 == 0);
-                }
-            }
-            Err(error) => prop_assert!(error.to_string().len() < 1_000),
-        }
-    }
-
-    #[test]
-    fn a_reply_that_was_cut_off_is_an_error(at in any::<prop::sample::Index>()) {
-        let error = minutes(200, &MINUTES.as_bytes()[..at.index(MINUTES.len())]).unwrap_err();
-        prop_assert_eq!(error.kind(), VenueErrorKind::Malformed);
-        prop_assert!(error.is_transient());
-    }
-
-    /// Bug 8 of the model: an error was as good as an empty list.
-    #[test]
-    fn bug_8_a_refusal_never_becomes_an_empty_list(
-        status in prop::sample::select(vec![200u16, 400, 403, 404, 429, 500, 503, 520]),
-        mutation in mutation(),
-    ) {
-        prop_assert!(minutes(status, REFUSAL.as_bytes()).is_err());
-        prop_assert!(minutes(status, &mutate(REFUSAL.as_bytes(), &mutation)).is_err());
-        if status >= 300 {
-            prop_assert!(minutes(status, MINUTES.as_bytes()).is_err());
-        }
-    }
-
-    #[test]
-    fn a_mutated_message_is_an_error_or_as_it_says(mutation in mutation()) {
-        let text = mutate(SNAPSHOT.as_bytes(), &mutation);
-        if let Ok(text) = String::from_utf8(text)
-            && let Ok(Heard::Rows(updates)) = message(&text, &subject("ALGO/USD", 5))
-        {
-            for Update { time, candle, .. } in updates {
-                let Candle { open, high, low, close, volume } = candle;
-                prop_assert!([open, high, low, close, volume].iter().all(|it| it.is_finite()));
-                prop_assert!(time.unix_ms() >= 0);
-            }
-        }
-    }
+fn rows(status: u16, body: &[u8]) -> Result<Vec<(Time, Candle)>, VenueError> {
+    minutes(status, body).map(|klines| klines.rows)
 }
+
+fn hear(text: &str) -> Vec<(Time, Candle)> {
+    let heard = message(text, &subject("ALGO/USD", 5));
+    let Ok(Heard::Rows(updates)) = heard else { return Vec::new() };
+    updates.iter().map(|update| (update.time, update.candle)).collect()
+}
+
+const PARSERS: Parsers = Parsers {
+    read: rows,
+    answer: MINUTES,
+    no_rows: None,
+    moment_ms: 1_000,
+    refusal: REFUSAL,
+    hear,
+    messages: &[SNAPSHOT],
+};
+
+withstands_mutations!(PARSERS);

@@ -1,13 +1,11 @@
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cache_series::venue::{VenueError, VenueErrorKind};
 use serde::Deserialize;
 
 use super::NAME;
 use crate::http::{Reply, preview};
-use crate::parse::ParseError;
-use crate::refusal;
-use crate::socket::SocketError;
+use crate::refusal::{self, LeftAlone};
 
 /// What every reply of the exchange begins with.
 #[derive(Debug, Deserialize)]
@@ -15,33 +13,56 @@ struct Envelope {
     error: Vec<String>,
 }
 
-/// Whoever calls too often is refused "for a few seconds".
-const A_FEW_SECONDS: Duration = Duration::from_secs(5);
-/// Whoever is locked out is so "for a few minutes".
-const A_FEW_MINUTES: Duration = Duration::from_secs(300);
+const LEFT_ALONE: LeftAlone = LeftAlone {
+    // Whoever is locked out is so "for a few minutes".
+    banned: Duration::from_secs(300),
+    // Whoever calls too often is refused "for a few seconds".
+    rate_limited: Duration::from_secs(5),
+};
 /// A moment to come back at that lies further ahead is none.
 const WAIT_MAX: Duration = Duration::from_secs(3_600);
 
-/// The reply if it is an answer: of status 2xx, with a list of errors in which there is none.
-///
-/// What has no such list is no answer of the exchange's, whatever its status.
-pub(super) fn answered(reply: Reply) -> Result<Reply, VenueError> {
-    let good = (200..300).contains(&reply.status);
-    match serde_json::from_slice::<Envelope>(&reply.body) {
-        // A list may have warnings, beside which there is an answer.
-        Ok(Envelope { error }) if good && error.iter().all(|said| said.starts_with('W')) => {
-            Ok(reply)
-        }
-        Ok(Envelope { error }) => Err(refused(&reply, &error)),
-        Err(error) if good => {
-            let text = String::from_utf8_lossy(&reply.body);
-            Err(refusal::malformed(NAME, &reply.body, ParseError::of_json(&text, error)))
-        }
-        Err(_) => {
-            let kind = kind_of_status(reply.status);
-            Err(left_alone(refusal::failed(NAME, &reply, kind), &reply, None))
+impl refusal::Envelope for Envelope {
+    const VENUE: &'static str = NAME;
+    const LEFT_ALONE: LeftAlone = LEFT_ALONE;
+
+    /// A list may have warnings, beside which there is an answer.
+    fn is_answer(&self) -> bool {
+        self.error.iter().all(|said| said.starts_with('W'))
+    }
+
+    fn kind_of_status(status: u16) -> VenueErrorKind {
+        match status {
+            // The firewall's own, where the exchange did not answer it.
+            522 | 524 => VenueErrorKind::Timeout,
+            _ => refusal::kind_of_status(status),
         }
     }
+
+    /// A refusal that says why.
+    fn refusal(&self, reply: &Reply) -> VenueError {
+        let by_words = self.error.iter().find_map(|said| Some((kind_of(said)?, said)));
+        let (kind, reason) = match (reply.status, by_words) {
+            (403 | 429, _) => (Self::kind_of_status(reply.status), None),
+            (_, Some((kind, reason))) => (kind, Some(reason)),
+            (200..300, None) => (VenueErrorKind::Refused, None),
+            (status, None) => (Self::kind_of_status(status), None),
+        };
+        let message = match preview(self.error.join(", ").as_bytes()) {
+            message if message.is_empty() => format!("status {} and no word of why", reply.status),
+            message => message,
+        };
+        let error = VenueError::new(NAME, kind, message);
+        match reason.and_then(|reason| wait(reason, reply.date?)) {
+            Some(wait) => error.with_retry_after(wait),
+            None => error,
+        }
+    }
+}
+
+/// The reply if it is an answer: of status 2xx, with a list of errors in which there is none.
+pub(super) fn answered(reply: Reply) -> Result<Reply, VenueError> {
+    refusal::answered::<Envelope>(reply)
 }
 
 /// The kind of a refusal by its words ("Errors"): severity and category before the first colon,
@@ -68,61 +89,18 @@ fn kind_of(said: &str) -> Option<VenueErrorKind> {
     })
 }
 
-fn kind_of_status(status: u16) -> VenueErrorKind {
-    match status {
-        // Of the firewall before it.
-        403 => VenueErrorKind::Banned,
-        429 => VenueErrorKind::RateLimited,
-        // 522 and 524 are the firewall's own, where the exchange did not answer it.
-        408 | 504 | 522 | 524 => VenueErrorKind::Timeout,
-        404 => VenueErrorKind::Unsupported,
-        500.. => VenueErrorKind::Unavailable,
-        _ => VenueErrorKind::Refused,
-    }
-}
-
-/// A refusal that says why.
-fn refused(reply: &Reply, said: &[String]) -> VenueError {
-    let by_words = said.iter().find_map(|said| Some((kind_of(said)?, said)));
-    let (kind, reason) = match (reply.status, by_words) {
-        (403 | 429, _) => (kind_of_status(reply.status), None),
-        (_, Some((kind, reason))) => (kind, Some(reason)),
-        (200..300, None) => (VenueErrorKind::Refused, None),
-        (status, None) => (kind_of_status(status), None),
-    };
-    let message = match preview(said.join(", ").as_bytes()) {
-        message if message.is_empty() => format!("status {} and no word of why", reply.status),
-        message => message,
-    };
-    let until = reason.and_then(|reason| wait(reply, reason));
-    left_alone(VenueError::new(NAME, kind, message), reply, until)
-}
-
-/// How long it is until the moment that `EService: Throttled: 1700000000` names, in seconds since
-/// 1970, by the exchange's own clock.
-fn wait(reply: &Reply, reason: &str) -> Option<Duration> {
+/// How long it is at a moment of the exchange's own clock until the one that
+/// `EService: Throttled: 1700000000` names, in seconds since 1970.
+fn wait(reason: &str, now: SystemTime) -> Option<Duration> {
     let seconds = reason.rsplit_once(':')?.1.trim().parse().ok()?;
     let until = UNIX_EPOCH.checked_add(Duration::from_secs(seconds))?;
-    let wait = until.duration_since(reply.date?).unwrap_or_default();
-    // The clock of the reply has begun its second before.
+    let wait = until.duration_since(now).unwrap_or_default();
+    // The clock of a reply has begun its second before.
     Some(wait.saturating_add(Duration::from_secs(1))).filter(|wait| *wait <= WAIT_MAX)
 }
 
-/// For how long the exchange is to be left alone: as it says, or as its documentation does.
-fn left_alone(error: VenueError, reply: &Reply, until: Option<Duration>) -> VenueError {
-    let documented = match error.kind() {
-        VenueErrorKind::Banned => Some(A_FEW_MINUTES),
-        VenueErrorKind::RateLimited => Some(A_FEW_SECONDS),
-        _ => None,
-    };
-    match reply.retry_after.or(until).or(documented) {
-        Some(retry_after) => error.with_retry_after(retry_after),
-        None => error,
-    }
-}
-
-/// What a feed says instead of subscribing.
-pub(super) fn subscription_refused(said: &str) -> VenueError {
+/// What a feed says at `now` instead of subscribing. Its messages do not tell the time.
+pub(super) fn subscription_refused(said: &str, now: SystemTime) -> VenueError {
     let lower = said.to_ascii_lowercase();
     let kind = if ["pair", "symbol", "iso 4217"].iter().any(|word| lower.contains(word)) {
         VenueErrorKind::UnknownSymbol
@@ -132,22 +110,14 @@ pub(super) fn subscription_refused(said: &str) -> VenueError {
         // As calls say it.
         kind_of(said).unwrap_or(VenueErrorKind::Refused)
     };
-    let error = VenueError::new(NAME, kind, preview(said.as_bytes()));
-    match kind {
-        VenueErrorKind::RateLimited => error.with_retry_after(A_FEW_SECONDS),
-        _ => error,
-    }
+    let told = if kind == VenueErrorKind::RateLimited { wait(said, now) } else { None };
+    LEFT_ALONE.after(VenueError::new(NAME, kind, preview(said.as_bytes())), told)
 }
 
 /// The exchange is being maintained, and its feeds tell of nothing.
 pub(super) fn in_maintenance() -> VenueError {
     let message = "it is in maintenance, and nothing is traded";
     VenueError::new(NAME, VenueErrorKind::Unavailable, message)
-}
-
-/// No feed, or no more of it.
-pub(super) fn feed_lost(error: SocketError) -> VenueError {
-    refusal::feed_lost(NAME, error, kind_of_status)
 }
 
 #[cfg(test)]
@@ -244,8 +214,21 @@ mod tests {
             ("EService:Unavailable", Unavailable),
             ("Event(s) not found", Refused),
         ] {
-            assert_eq!(subscription_refused(said).kind(), expected, "{said}");
+            assert_eq!(subscription_refused(said, UNIX_EPOCH).kind(), expected, "{said}");
         }
+    }
+
+    #[test]
+    fn a_subscription_that_is_refused_waits_as_a_call_does() {
+        let now = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        let wait = |said| subscription_refused(said, now).retry_after().map(|wait| wait.as_secs());
+        assert_eq!(wait("EGeneral:Temporary lockout"), Some(300));
+        assert_eq!(wait("EAPI:Rate limit exceeded"), Some(5));
+        assert_eq!(wait("Exceeded msg rate"), Some(5));
+        assert_eq!(wait("EService: Throttled: 1700000060"), Some(61));
+        assert_eq!(wait("EService: Throttled: 1900000000"), Some(5), "years ahead");
+        assert_eq!(wait("EService:Unavailable"), None);
+        assert_eq!(wait("Currency pair not supported XBT/USDT"), None);
     }
 
     #[test]

@@ -9,21 +9,23 @@ use cache_series::time::{Alignment, Grid, Slots, Time};
 use cache_series::venue::{FeedStream, Limits, Listing, Venue, VenueError};
 
 use super::message::Subject;
+use super::names::FeedNames;
 use super::refusal::answered;
 use super::service::{ALIGNMENT, ROWS_MAX, Service};
 use super::status::{SystemStatus, status};
-use super::symbol::{Pair, symbol};
-use super::{KrakenOptions, NAME, klines, listing, request};
+use super::symbol::symbol;
+use super::{KrakenOptions, NAME, klines, limits, listing, request};
 use crate::line::Line;
 use crate::options::join;
 use crate::{OptionsError, feed};
 
 /// Kraken's spot market.
 ///
-/// Cheap to clone: clones share their connections.
+/// Cheap to clone: clones share their connections, and what they know of names.
 #[derive(Clone, Debug)]
 pub struct Kraken {
     line: Line,
+    pub(super) names: FeedNames,
 }
 
 impl Kraken {
@@ -34,7 +36,8 @@ impl Kraken {
     pub fn new(options: KrakenOptions) -> Result<Self, OptionsError> {
         let (urls, feed_urls) = (options.http_urls()?, options.socket_urls()?);
         let line = Line::new(NAME, answered, &options.connection, urls, feed_urls)?;
-        Ok(Self { line })
+        let pace = options.connection.pace(limits::NAMES_PAUSE);
+        Ok(Self { names: FeedNames::new(line.clone(), pace), line })
     }
 
     /// How the exchange says that it stands, in one call.
@@ -44,16 +47,6 @@ impl Kraken {
     pub async fn system_status(&self) -> Result<SystemStatus, VenueError> {
         let base = self.line.url(Market::Spot)?;
         self.line.call(join(base, "/0/public/SystemStatus"), status).await
-    }
-
-    /// The name of a pair in feeds. Where the key does not say where the first asset ends, the
-    /// exchange is asked.
-    async fn feed_symbol(&self, pair: &Pair) -> Result<String, VenueError> {
-        if let Some(symbol) = pair.for_feeds() {
-            return Ok(symbol);
-        }
-        let url = request::asset_pair(self.line.url(Market::Spot)?, pair);
-        self.line.call(url, |body| listing::feed_symbol(body, pair)).await
     }
 }
 
@@ -126,7 +119,7 @@ impl Venue<Candle> for Kraken {
         let service = Service::of(key)?;
         let pair = symbol(key)?;
         let source = self.line.source(self.line.feed_url(service.market)?.clone());
-        let symbol = self.feed_symbol(&pair).await?;
+        let symbol = self.names.of(&pair).await?;
         feed::open(source, Arc::new(Subject { symbol, interval: service.interval })).await
     }
 }

@@ -9,13 +9,11 @@ use cache_series::key::{Environment, Market, PriceType, SeriesKey};
 use cache_series::row::Candle;
 use cache_series::time::{Slots, Time, Timeframe};
 use cache_series::venue::{Listing, Venue, VenueErrorKind};
-use futures_util::{SinkExt, StreamExt};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use futures_util::StreamExt;
 use tokio::task::JoinHandle;
-use tokio_tungstenite::tungstenite::Message;
 
 use super::{Okx, OkxOptions};
+use crate::loopback::{self, Asked};
 
 /// The clock shows the begin of this five minutes.
 const NOW_SLOT: i64 = 10_000;
@@ -36,40 +34,14 @@ fn options() -> OkxOptions {
         .with_clock(Arc::new(clock))
 }
 
-/// Answers one call after the other, and tells what was asked, head and all.
-async fn answering_of(
-    options: OkxOptions,
-    replies: Vec<(&'static str, String)>,
-) -> (Okx, JoinHandle<Vec<String>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
-    let asked = tokio::spawn(async move {
-        let mut asked = Vec::new();
-        for (status, body) in replies {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let mut request = Vec::new();
-            while !request.ends_with(b"\r\n\r\n") {
-                assert_ne!(stream.read_buf(&mut request).await.unwrap(), 0, "a request ends");
-            }
-            let length = body.len();
-            let head =
-                format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close");
-            stream.write_all(format!("{head}\r\n\r\n{body}").as_bytes()).await.unwrap();
-            asked.push(String::from_utf8(request).unwrap());
-        }
-        asked
-    });
+/// Over a server that answers one call after the other.
+async fn answering_of(options: OkxOptions, replies: Vec<(&str, String)>) -> (Okx, Asked) {
+    let (address, asked) = loopback::answering(replies).await;
     (Okx::new(options.with_address(Market::Linear, address)).unwrap(), asked)
 }
 
-async fn answering(body: &str) -> (Okx, JoinHandle<Vec<String>>) {
+async fn answering(body: &str) -> (Okx, Asked) {
     answering_of(options(), vec![("200 OK", body.to_owned())]).await
-}
-
-/// The paths that were asked for.
-async fn paths(asked: JoinHandle<Vec<String>>) -> Vec<String> {
-    let asked = asked.await.unwrap();
-    asked.iter().map(|head| head.split(' ').nth(1).unwrap().to_owned()).collect()
 }
 
 /// An answer of candles: slots, and whether they are over.
@@ -90,7 +62,7 @@ async fn a_page_is_asked_for_and_answered() {
     // Whatever lies before 1970 is not asked for.
     let answer = okx.page(&key(), Slots::new(-5, 3)).await.unwrap();
     assert_eq!(
-        paths(asked).await,
+        asked.paths().await,
         [
             "/api/v5/market/history-candles?instId=BTC-USDT-SWAP&bar=5m&before=299999&after=900000&limit=2"
         ]
@@ -112,7 +84,7 @@ async fn what_is_new_is_asked_for_where_more_calls_are_allowed() {
         let answer = okx.page(&key(), slots).await.unwrap();
         assert_eq!((answer.rows.len(), answer.reach), (2, Reach::Whole));
         let path = format!("/api/v5/market/{path}?");
-        assert!(paths(asked).await[0].starts_with(&path), "{first}");
+        assert!(asked.paths().await[0].starts_with(&path), "{first}");
     }
 }
 
@@ -124,6 +96,11 @@ async fn bug_5_a_row_that_grows_is_none() {
     let (okx, _asked) = answering(&rows).await;
     let answer = okx.page(&key(), slots).await.unwrap();
     assert_eq!((answer.rows.len(), answer.reach), (2, Reach::UpToLast));
+    // One that is not said to be over before one that is would be a hole if it were left out.
+    let rows = candles(&[(NOW_SLOT, true), (NOW_SLOT - 1, false), (NOW_SLOT - 2, true)]);
+    let (okx, _asked) = answering(&rows).await;
+    let answer = okx.page(&key(), slots).await.unwrap();
+    assert_eq!((answer.rows.len(), answer.reach), (1, Reach::UpToLast));
     // Where there is nothing else it is asked for again, and not taken for a time without trades.
     let (okx, _asked) = answering(&candles(&[(NOW_SLOT, false)])).await;
     let error = okx.page(&key(), Slots::one(NOW_SLOT)).await.unwrap_err();
@@ -159,7 +136,7 @@ async fn demo_trading_is_called_by_its_name() {
         let reply = ("200 OK", candles(&[(1, true)]));
         let (okx, asked) = answering_of(options, vec![reply]).await;
         okx.page(&key(), Slots::one(1)).await.unwrap();
-        let head = &asked.await.unwrap()[0];
+        let head = &asked.heads().await[0];
         assert_eq!(head.contains("\r\nx-simulated-trading: 1\r\n"), expected, "{head}");
     }
 }
@@ -178,7 +155,7 @@ async fn a_listing_is_made_of_months_and_instrument() {
     let (told, asked) = listing(candles(&[(8, false), (2, true)]), LISTED).await;
     assert_eq!(told.unwrap(), Listing::since(Time::from_unix_ms(600_000)));
     assert_eq!(
-        paths(asked).await,
+        asked.paths().await,
         [
             "/api/v5/market/candles?instId=BTC-USDT-SWAP&bar=1Mutc&limit=300",
             "/api/v5/public/instruments?instType=SWAP&instId=BTC-USDT-SWAP"
@@ -186,6 +163,14 @@ async fn a_listing_is_made_of_months_and_instrument() {
     );
     let (told, _asked) = listing(candles(&[(8, true)]), LISTED).await;
     assert_eq!(told.unwrap(), Listing::since(Time::from_unix_ms(900_000)));
+    // One answer without months does not decide; two do.
+    for (months, first) in [(candles(&[(2, true)]), 600_000), (candles(&[]), 900_000)] {
+        let replies = [candles(&[]), LISTED.to_owned(), months].map(|body| ("200 OK", body));
+        let (okx, asked) = answering_of(options(), replies.into()).await;
+        let told = Venue::<Candle>::listing(&okx, &key()).await.unwrap();
+        assert_eq!(told, Listing::since(Time::from_unix_ms(first)));
+        assert_eq!(asked.paths().await.len(), 3);
+    }
     // It is traded no more.
     let (told, _asked) = listing(candles(&[(8, true)]), UNKNOWN).await;
     assert_eq!(told.unwrap(), Listing::since(Time::from_unix_ms(2_400_000)));
@@ -207,25 +192,13 @@ async fn the_clock_is_looked_at() {
     let (okx, asked) = answering(body).await;
     let time = Venue::<Candle>::server_time(&okx).await.unwrap().unwrap();
     assert_eq!(time.unix_ms(), 1_597_026_383_085);
-    assert_eq!(paths(asked).await, ["/api/v5/public/time"]);
+    assert_eq!(asked.paths().await, ["/api/v5/public/time"]);
 }
 
-/// Hears what is said first, answers, and goes.
-async fn telling(messages: Vec<String>) -> (Okx, JoinHandle<String>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = format!("ws://{}", listener.local_addr().unwrap());
-    let said = tokio::spawn(async move {
-        let (stream, _) = listener.accept().await.unwrap();
-        let mut socket = tokio_tungstenite::accept_async(stream).await.unwrap();
-        let said = socket.next().await.unwrap().unwrap().into_text().unwrap().to_string();
-        for message in messages {
-            socket.send(Message::text(message)).await.unwrap();
-        }
-        // The other side may be gone by now.
-        let _ = socket.close(None).await;
-        said
-    });
-    (Okx::new(options().with_feed_address(Market::Linear, address)).unwrap(), said)
+/// Over a server that hears what is said first, answers, and goes.
+async fn telling(messages: Vec<String>) -> (Okx, JoinHandle<Vec<String>>) {
+    let (address, heard) = loopback::telling(1, messages).await;
+    (Okx::new(options().with_feed_address(Market::Linear, address)).unwrap(), heard)
 }
 
 fn subscribed(channel: &str, symbol: &str) -> String {
@@ -251,7 +224,7 @@ async fn a_feed_subscribes_and_tells_once() {
     let heard: Vec<_> = feed.map(|message| message.unwrap()).collect().await;
     assert_eq!(
         said.await.unwrap(),
-        r#"{"op":"subscribe","args":[{"channel":"candle5m","instId":"BTC-USDT-SWAP"}]}"#
+        [r#"{"op":"subscribe","args":[{"channel":"candle5m","instId":"BTC-USDT-SWAP"}]}"#]
     );
     let heard: Vec<_> = heard.iter().map(|it| (it.row.volume, it.closed)).collect();
     assert_eq!(heard, [(5.0, false), (15.0, true)]);
@@ -265,7 +238,9 @@ async fn prices_that_are_not_traded_at_are_told_as_well() {
     let key = key().with_price(PriceType::Index).with_timeframe(Timeframe::Day1);
     let feed = Venue::<Candle>::feed(&okx, &key).await.unwrap();
     let heard: Vec<_> = feed.map(|message| message.unwrap()).collect().await;
-    assert!(said.await.unwrap().contains(r#"{"channel":"index-candle1Dutc","instId":"BTC-USDT"}"#));
+    assert!(
+        said.await.unwrap()[0].contains(r#"{"channel":"index-candle1Dutc","instId":"BTC-USDT"}"#)
+    );
     assert!(heard.len() == 1 && heard[0].closed && heard[0].row.volume.is_nan());
 }
 

@@ -1,12 +1,9 @@
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cache_core::clock::Clock;
 use cache_series::key::{Environment, Market};
-use url::Url;
 
 use super::limits;
-use crate::OptionsError;
 use crate::connection::{Addresses, connection_options};
 
 connection_options! {
@@ -25,7 +22,7 @@ connection_options! {
     /// # let _ = (demo, europe);
     /// # Ok::<(), cache_exchanges::OptionsError>(())
     /// ```
-    OkxOptions, limits::DEFAULT
+    OkxOptions, limits::DEFAULT, ADDRESSES
 }
 
 const REST: &str = "https://openapi.okx.com";
@@ -51,14 +48,6 @@ impl OkxOptions {
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.connection.clock = clock;
         self
-    }
-
-    pub(super) fn http_urls(&self) -> Result<BTreeMap<Market, Url>, OptionsError> {
-        self.connection.http_urls(ADDRESSES)
-    }
-
-    pub(super) fn socket_urls(&self) -> Result<BTreeMap<Market, Url>, OptionsError> {
-        self.connection.socket_urls(ADDRESSES)
     }
 
     /// What stands in the head of every call.

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use cache_series::row::Candle;
 use cache_series::time::Time;
 use cache_series::venue::{VenueError, VenueErrorKind};
-use proptest::prelude::*;
 
 use super::NAME;
 use super::klines::{Row, klines};
@@ -15,7 +14,7 @@ use super::refusal::answered;
 use super::service::Volume;
 use crate::feed::{Heard, Update};
 use crate::http::Reply;
-use crate::mutation::{mutate, mutation};
+use crate::mutation::{Parsers, withstands_mutations};
 use crate::refusal::malformed;
 
 const SWAP: &str = r#"{"code":"0","msg":"","data":[["1747094040000","102806.1","102820.4","102806.1","102819.9","1040.37","10.4037","1069603.34883","0"],["1747093980000","102806","102820.5","102783.1","102806.1","7164.04","71.6404","7364701.57952","1"]]}"#;
@@ -113,60 +112,25 @@ fn a_recorded_reply_is_read() {
     assert_eq!(message(&text, &days).unwrap(), Heard::Rows(vec![update]));
 }
 
-fn is_finite(candle: Candle) -> bool {
-    let Candle { open, high, low, close, volume } = candle;
-    [open, high, low, close, volume].iter().all(|it| it.is_finite())
+fn rows(status: u16, body: &[u8]) -> Result<Vec<(Time, Candle)>, VenueError> {
+    let rows = swap(status, body)?;
+    Ok(rows.iter().map(|row| (row.time, row.candle)).collect())
 }
 
-proptest! {
-    #[test]
-    fn a_mutated_reply_is_an_error_or_rows(mutations in prop::collection::vec(mutation(), 1..3)) {
-        let mut body = SWAP.as_bytes().to_vec();
-        for mutation in &mutations {
-            if !body.is_empty() {
-                body = mutate(&body, mutation);
-            }
-        }
-        match swap(200, &body) {
-            Ok(rows) => {
-                let text = String::from_utf8_lossy(&body).replace(char::is_whitespace, "");
-                prop_assert!(!rows.is_empty() || text.contains(r#""data":[]"#), "{text}");
-                prop_assert!(rows.iter().all(|row| is_finite(row.candle)));
-                prop_assert!(rows.iter().all(|row| row.time.unix_ms() >= 0));
-            }
-            Err(error) => prop_assert!(error.to_string().len() < 1_000),
-        }
-    }
-
-    #[test]
-    fn a_reply_that_was_cut_off_is_an_error(at in any::<prop::sample::Index>()) {
-        let error = swap(200, &SWAP.as_bytes()[..at.index(SWAP.len())]).unwrap_err();
-        prop_assert_eq!(error.kind(), VenueErrorKind::Malformed);
-        prop_assert!(error.is_transient());
-    }
-
-    /// Bug 8 of the model: an error was as good as an empty list. Here a refusal has one in it.
-    #[test]
-    fn bug_8_a_refusal_never_becomes_an_empty_list(
-        status in prop::sample::select(vec![200u16, 400, 403, 404, 429, 500, 503]),
-        mutation in mutation(),
-    ) {
-        prop_assert!(swap(status, REFUSAL.as_bytes()).is_err());
-        prop_assert!(swap(status, &mutate(REFUSAL.as_bytes(), &mutation)).is_err());
-        if status >= 300 {
-            prop_assert!(swap(status, SWAP.as_bytes()).is_err());
-        }
-    }
-
-    #[test]
-    fn a_mutated_message_is_an_error_or_as_it_says(mutation in mutation()) {
-        let text = mutate(FEED.as_bytes(), &mutation);
-        if let Ok(text) = String::from_utf8(text)
-            && let Ok(Heard::Rows(updates)) = message(&text, &minutes())
-        {
-            for Update { time, candle, .. } in updates {
-                prop_assert!(is_finite(candle) && time.unix_ms() >= 0);
-            }
-        }
-    }
+fn hear(text: &str) -> Vec<(Time, Candle)> {
+    let Ok(Heard::Rows(updates)) = message(text, &minutes()) else { return Vec::new() };
+    updates.iter().map(|update| (update.time, update.candle)).collect()
 }
+
+const PARSERS: Parsers = Parsers {
+    read: rows,
+    answer: SWAP,
+    no_rows: Some(r#""data":[]"#),
+    moment_ms: 1,
+    // It has an empty list in it.
+    refusal: REFUSAL,
+    hear,
+    messages: &[FEED],
+};
+
+withstands_mutations!(PARSERS);

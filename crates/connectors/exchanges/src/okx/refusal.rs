@@ -1,4 +1,3 @@
-use std::borrow::Cow;
 use std::time::Duration;
 
 use cache_series::venue::{VenueError, VenueErrorKind};
@@ -7,46 +6,61 @@ use serde::Deserialize;
 use super::NAME;
 use super::limits::WINDOW;
 use crate::http::{Reply, preview};
-use crate::parse::ParseError;
-use crate::refusal;
-use crate::socket::SocketError;
+use crate::refusal::{self, LeftAlone};
 
 /// What every reply of the exchange begins with.
 #[derive(Debug, Deserialize)]
-struct Envelope<'text> {
-    #[serde(borrow)]
-    code: Cow<'text, str>,
-    #[serde(borrow, default)]
-    msg: Cow<'text, str>,
+struct Envelope {
+    code: String,
+    #[serde(default)]
+    msg: String,
 }
 
-/// So long a firewall that has shut an address out is left alone; how long it does so is nowhere
-/// said.
-const SHUT_OUT: Duration = Duration::from_secs(300);
 /// The code of an answer.
 const GOOD: &str = "0";
 
-/// The reply if it is an answer: of status 2xx, and with a code that says so.
-///
-/// What has no code is no answer of the exchange's, whatever its status.
-pub(super) fn answered(reply: Reply) -> Result<Reply, VenueError> {
-    let good = (200..300).contains(&reply.status);
-    let error = match serde_json::from_slice::<Envelope<'_>>(&reply.body) {
-        Ok(envelope) if good && envelope.code == GOOD => None,
-        Ok(envelope) => Some(refused(&reply, &envelope)),
-        Err(error) if good => {
-            let text = String::from_utf8_lossy(&reply.body);
-            Some(refusal::malformed(NAME, &reply.body, ParseError::of_json(&text, error)))
-        }
-        Err(_) => {
-            let kind = kind_of_status(reply.status);
-            Some(left_alone(refusal::failed(NAME, &reply, kind), &reply))
-        }
-    };
-    match error {
-        Some(error) => Err(error),
-        None => Ok(reply),
+const LEFT_ALONE: LeftAlone = LeftAlone {
+    // A firewall that has shut an address out does not say for how long.
+    banned: Duration::from_secs(300),
+    // For as long as it counts calls.
+    rate_limited: WINDOW,
+};
+
+impl refusal::Envelope for Envelope {
+    const VENUE: &'static str = NAME;
+    const LEFT_ALONE: LeftAlone = LEFT_ALONE;
+
+    fn is_answer(&self) -> bool {
+        self.code == GOOD
     }
+
+    fn kind_of_status(status: u16) -> VenueErrorKind {
+        match status {
+            410 => VenueErrorKind::Unavailable,
+            _ => refusal::kind_of_status(status),
+        }
+    }
+
+    /// A refusal that says its code.
+    fn refusal(&self, reply: &Reply) -> VenueError {
+        let Self { code, msg } = self;
+        let kind = match (reply.status, kind_of_code(code, msg)) {
+            (_, Some(kind)) => kind,
+            (200..300, None) => VenueErrorKind::Refused,
+            (status, None) => Self::kind_of_status(status),
+        };
+        refused(kind, code, msg)
+    }
+}
+
+fn refused(kind: VenueErrorKind, code: &str, said: &str) -> VenueError {
+    let (said, code) = (preview(said.as_bytes()), preview(code.as_bytes()));
+    VenueError::new(NAME, kind, format!("{said} (code {code})"))
+}
+
+/// The reply if it is an answer: of status 2xx, and with a code that says so.
+pub(super) fn answered(reply: Reply) -> Result<Reply, VenueError> {
+    refusal::answered::<Envelope>(reply)
 }
 
 /// The kind of a refusal by its code ("Error Code"); `None` if the status tells more.
@@ -69,43 +83,6 @@ fn kind_of_code(code: &str, message: &str) -> Option<VenueErrorKind> {
     })
 }
 
-fn kind_of_status(status: u16) -> VenueErrorKind {
-    match status {
-        // Of the firewall before the exchange.
-        403 => VenueErrorKind::Banned,
-        429 => VenueErrorKind::RateLimited,
-        408 | 504 => VenueErrorKind::Timeout,
-        404 => VenueErrorKind::Unsupported,
-        410 | 500.. => VenueErrorKind::Unavailable,
-        _ => VenueErrorKind::Refused,
-    }
-}
-
-/// A refusal that says its code.
-fn refused(reply: &Reply, envelope: &Envelope<'_>) -> VenueError {
-    let Envelope { code, msg } = envelope;
-    let kind = match (reply.status, kind_of_code(code, msg)) {
-        (_, Some(kind)) => kind,
-        (200..300, None) => VenueErrorKind::Refused,
-        (status, None) => kind_of_status(status),
-    };
-    let (said, code) = (preview(msg.as_bytes()), preview(code.as_bytes()));
-    left_alone(VenueError::new(NAME, kind, format!("{said} (code {code})")), reply)
-}
-
-/// For how long the exchange is to be left alone: as it says, or for as long as it counts calls.
-fn left_alone(error: VenueError, reply: &Reply) -> VenueError {
-    let unsaid = match error.kind() {
-        VenueErrorKind::Banned => Some(SHUT_OUT),
-        VenueErrorKind::RateLimited => Some(WINDOW),
-        _ => None,
-    };
-    match reply.retry_after.or(unsaid) {
-        Some(retry_after) => error.with_retry_after(retry_after),
-        None => error,
-    }
-}
-
 /// What a feed says instead of subscribing, or later.
 pub(super) fn subscription_refused(code: &str, said: &str) -> VenueError {
     let kind = match code {
@@ -118,14 +95,7 @@ pub(super) fn subscription_refused(code: &str, said: &str) -> VenueError {
         "63999" | "64003" | "50001" | "50026" => VenueErrorKind::Unavailable,
         _ => VenueErrorKind::Refused,
     };
-    let message = format!("{} (code {})", preview(said.as_bytes()), preview(code.as_bytes()));
-    let error = VenueError::new(NAME, kind, message);
-    if kind == VenueErrorKind::RateLimited { error.with_retry_after(WINDOW) } else { error }
-}
-
-/// No feed, or no more of it.
-pub(super) fn feed_lost(error: SocketError) -> VenueError {
-    refusal::feed_lost(NAME, error, kind_of_status)
+    LEFT_ALONE.after(refused(kind, code, said), None)
 }
 
 #[cfg(test)]
@@ -207,7 +177,10 @@ mod tests {
             ("63999", Unavailable),
             ("60012", Refused),
         ] {
-            assert_eq!(subscription_refused(code, "no").kind(), expected, "{code}");
+            let error = subscription_refused(code, "no");
+            assert_eq!(error.kind(), expected, "{code}");
+            let waits = (expected == RateLimited).then_some(WINDOW);
+            assert_eq!(error.retry_after(), waits, "{code}");
         }
     }
 }

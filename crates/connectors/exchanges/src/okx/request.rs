@@ -1,7 +1,10 @@
-use cache_series::admit::Reach;
+use cache_series::admit::{Answer, Reach};
+use cache_series::row::Candle;
 use cache_series::time::{Grid, Slots};
+use cache_series::venue::{VenueError, VenueErrorKind};
 use url::Url;
 
+use super::NAME;
 use super::klines::Row;
 use super::service::{Candles, MONTH, Service};
 use super::symbol::Symbol;
@@ -61,37 +64,47 @@ fn rows_asked(service: &Service, slots: Slots) -> u64 {
     slots.len().clamp(1, u64::from(service.rows_max))
 }
 
-/// How much of what was asked for an answer speaks of.
+/// What a reply says of the slots that were asked for.
 ///
 /// Of too many rows the exchange answers the newest: what lies before the first of as many as there
 /// may be is not spoken of. Neither is what lies before the first of the newest, for it may be held
-/// there no more. A row that still grows is none yet, and what lies from it on is not spoken of;
-/// where the begin is cut off as well, its slot counts as one without a row, which is asked for
-/// again.
-pub(super) fn reach(
+/// there no more. A row that is not over by the exchange's own word is none yet, and of what lies
+/// from the first of them on nothing is said, for a row that is left out between others would be
+/// taken for a slot that never has one.
+///
+/// # Errors
+/// If nothing is left of which the reply could speak: its first rows are not over, though they are
+/// by the cache's clock. They soon will be.
+pub(super) fn answer(
     grid: Grid,
     service: &Service,
     asked_of: Candles,
     slots: Slots,
     rows: &[Row],
-) -> Reach {
+) -> Result<Answer<Candle>, VenueError> {
     let Some(first) = rows.iter().map(|row| grid.slot_at(row.time)).min() else {
-        return Reach::Whole;
+        return Ok(Answer { rows: Vec::new(), reach: Reach::Whole });
     };
     let is_full = rows.len() as u64 >= rows_asked(service, slots) || rows.len() == ROWS_OF_OLD;
-    if first > slots.start && (is_full || asked_of == service.newest) {
-        Reach::FromFirst
-    } else if rows.iter().any(|row| !row.closed) {
-        Reach::UpToLast
-    } else {
-        Reach::Whole
-    }
+    let cut_before = first > slots.start && (is_full || asked_of == service.newest);
+    let growing = rows.iter().filter(|row| !row.closed).map(|row| row.time).min();
+    let is_over = |row: &&Row| growing.is_none_or(|growing| row.time < growing);
+    let over: Vec<_> = rows.iter().filter(is_over).map(|row| (row.time, row.candle)).collect();
+    let reach = match (cut_before, growing) {
+        (false, None) => Reach::Whole,
+        (true, None) => Reach::FromFirst,
+        (false, Some(_)) if !over.is_empty() => Reach::UpToLast,
+        (_, Some(time)) => {
+            let message = format!("the candle of {time} is not closed yet");
+            return Err(VenueError::new(NAME, VenueErrorKind::Unavailable, message));
+        }
+    };
+    Ok(Answer { rows: over, reach })
 }
 
 #[cfg(test)]
 mod tests {
     use cache_series::key::{Market, PriceType, SeriesKey};
-    use cache_series::row::Candle;
     use cache_series::time::{Alignment, Timeframe};
 
     use super::super::symbol::symbol;
@@ -144,7 +157,11 @@ mod tests {
     fn an_answer_speaks_of_no_more_than_it_reaches() {
         let service = service(&minutes());
         let asked = Slots::new(0, 300);
-        let of = |asked_of, rows: &[Row]| reach(MINUTES, &service, asked_of, asked, rows);
+        let of = |asked_of, rows: &[Row]| {
+            let answer = answer(MINUTES, &service, asked_of, asked, rows).unwrap();
+            assert_eq!(answer.rows.len(), rows.len());
+            answer.reach
+        };
         for path in [service.newest, service.history] {
             assert_eq!(of(path, &rows(asked)), Reach::Whole);
             assert_eq!(of(path, &[]), Reach::Whole);
@@ -158,9 +175,29 @@ mod tests {
         let late = rows(Slots::new(150, 300));
         assert_eq!(of(service.history, &late), Reach::Whole);
         assert_eq!(of(service.newest, &late), Reach::FromFirst);
-        let mut growing = rows(asked);
-        growing[0].closed = false;
-        assert_eq!(of(service.history, &growing), Reach::UpToLast);
+    }
+
+    #[test]
+    fn from_the_first_row_that_is_not_over_nothing_is_said() {
+        let service = service(&minutes());
+        let asked = Slots::new(0, 300);
+        let of = |asked_of, slots: Slots, growing: &[i64]| {
+            let mut rows = rows(slots);
+            for row in &mut rows {
+                row.closed = !growing.contains(&MINUTES.slot_at(row.time));
+            }
+            let answer = answer(MINUTES, &service, asked_of, asked, &rows);
+            answer.map(|it| (it.rows.len(), it.reach)).map_err(|error| error.kind())
+        };
+        assert_eq!(of(service.history, asked, &[299]), Ok((299, Reach::UpToLast)));
+        // Rows that are over follow on ones that are not said to be.
+        assert_eq!(of(service.history, asked, &[250]), Ok((250, Reach::UpToLast)));
+        assert_eq!(of(service.history, asked, &[120, 250, 299]), Ok((120, Reach::UpToLast)));
+        // Nothing is left that could be spoken of.
+        let unsaid = Err(VenueErrorKind::Unavailable);
+        assert_eq!(of(service.history, asked, &[0]), unsaid);
+        // Nothing is said of what lies before either.
+        assert_eq!(of(service.newest, Slots::new(150, 300), &[299]), unsaid);
     }
 
     #[test]
@@ -168,7 +205,8 @@ mod tests {
         let key = minutes().with_market(Market::Linear).with_price(PriceType::Mark);
         let service = service(&key);
         let asked = Slots::new(0, 100);
-        let of = |rows: &[Row]| reach(MINUTES, &service, service.history, asked, rows);
+        let of =
+            |rows: &[Row]| answer(MINUTES, &service, service.history, asked, rows).unwrap().reach;
         assert_eq!(of(&rows(asked)), Reach::Whole);
         assert_eq!(of(&rows(Slots::new(1, 101))), Reach::FromFirst);
         assert!(may_be_cut(&rows(asked)) && !may_be_cut(&rows(Slots::new(0, 99))));

@@ -87,18 +87,7 @@ impl Venue<Candle> for Okx {
         let candles = service.candles(grid, asked, self.now());
         let url = request::candles(base, candles, &service, &symbol, grid, asked);
         let rows = self.line.call(url, |body| klines::klines(body, service.volume)).await?;
-        let reach = request::reach(grid, &service, candles, asked, &rows);
-        let growing = rows.iter().find(|row| !row.closed).map(|row| row.time);
-        let rows: Vec<_> =
-            rows.into_iter().filter(|row| row.closed).map(|row| (row.time, row.candle)).collect();
-        match growing {
-            // It is over by the cache's clock, and soon will be by the exchange's.
-            Some(time) if rows.is_empty() => {
-                let message = format!("the candle of {time} is not closed yet");
-                Err(VenueError::new(NAME, VenueErrorKind::Unavailable, message))
-            }
-            _ => Ok(Answer { rows, reach }),
-        }
+        request::answer(grid, &service, candles, asked, &rows)
     }
 
     /// Since its first month, or since it was listed if that is earlier; until it was delivered or
@@ -111,18 +100,26 @@ impl Venue<Candle> for Okx {
             return Ok(Listing::UNTOLD);
         }
         let base = self.line.url(service.market)?;
-        let url = request::months(base, &service, &symbol);
-        let months = self.line.call(url, |body| klines::klines(body, service.volume)).await?;
+        let months = || {
+            let url = request::months(base, &service, &symbol);
+            self.line.call(url, |body| klines::klines(body, service.volume))
+        };
+        let mut known = months().await?;
         let instrument = |body: &[u8]| listing::instrument(body, &symbol.text, self.now());
         let told = match self.line.call(request::instrument(base, &symbol), instrument).await {
             Ok(told) => told,
             // Of what is traded no more there may be candles still.
-            Err(error) if error.kind() == VenueErrorKind::UnknownSymbol && !months.is_empty() => {
+            Err(error) if error.kind() == VenueErrorKind::UnknownSymbol && !known.is_empty() => {
                 Listing::UNTOLD
             }
             Err(error) => return Err(error),
         };
-        Ok(listing::since(told, &months))
+        // Of what is listed there are months but for its first minutes. An answer without any may
+        // have gone wrong, and would hide those before it was listed anew.
+        if known.is_empty() {
+            known = months().await?;
+        }
+        Ok(listing::since(told, &known))
     }
 
     /// What its clock showed while it answered; for how long that was on its way is for the caller

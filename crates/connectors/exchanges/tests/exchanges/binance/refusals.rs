@@ -36,7 +36,7 @@ async fn bug_8_every_fault_is_a_typed_error_and_passes() {
         (invalid, UnknownSymbol, None),
         (Fault::Html { status: 200 }, Malformed, None),
         (Fault::Html { status: 502 }, Unavailable, None),
-        (Fault::Html { status: 403 }, Banned, None),
+        (Fault::Html { status: 403 }, Banned, Some(120)),
         (Fault::HalfText, Malformed, None),
         (Fault::HalfReply, Malformed, None),
         (Fault::Disconnect, Unavailable, None),

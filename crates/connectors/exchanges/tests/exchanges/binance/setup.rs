@@ -22,6 +22,7 @@ pub(crate) static BINANCE: Exchange = Exchange {
     minutes: MINUTES,
     feed: (Timeframe::Minute1, "1m"),
     left_alone: Duration::from_secs(7),
+    shut_out: Duration::from_secs(120),
     connect: |venue| Arc::new(Binance::new(options(venue)).unwrap()),
 };
 

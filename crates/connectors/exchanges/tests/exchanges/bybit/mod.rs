@@ -13,4 +13,7 @@ through_the_cache!(
     bug_9_a_hundred_readers_ask_for_each_page_once,
     bug_11_a_feed_goes_on_after_a_lost_connection,
     a_venue_that_wants_to_be_left_alone_is,
+    a_feed_that_is_shut_out_waits,
+    an_allowance_that_is_used_up_says_how_long,
+    the_row_that_grows_is_among_them,
 );

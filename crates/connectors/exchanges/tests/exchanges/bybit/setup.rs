@@ -18,6 +18,7 @@ pub(crate) static BYBIT: Exchange = Exchange {
     feed: (Timeframe::Minute1, "1m"),
     // It says nothing, and counts calls over five seconds.
     left_alone: Duration::from_secs(5),
+    shut_out: Duration::from_secs(600),
     connect: |venue| Arc::new(bybit(venue)),
 };
 

@@ -19,6 +19,7 @@ pub(crate) static COINBASE: Exchange = Exchange {
     feed: (Timeframe::Minute5, "5m"),
     // It says nothing, and counts calls over a second.
     left_alone: Duration::from_secs(1),
+    shut_out: Duration::from_secs(60),
     connect: |venue| Arc::new(coinbase(venue)),
 };
 

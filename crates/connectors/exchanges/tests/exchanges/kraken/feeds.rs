@@ -64,13 +64,16 @@ async fn a_name_in_one_piece_is_asked_about_first() {
     let feed = Venue::<Candle>::feed(&kraken, &key("XXBTZUSD")).await.unwrap();
     assert_eq!(venue.calls().others, 1, "it says it itself");
     drop(feed);
+    let feed = Venue::<Candle>::feed(&kraken, &key("XBTUSD")).await.unwrap();
+    assert_eq!(venue.calls().others, 1, "it is known by now");
+    drop(feed);
     for symbol in ["NOSUCHUSD", "NOSUCH/USD"] {
         let Err(error) = Venue::<Candle>::feed(&kraken, &key(symbol)).await else {
             panic!("{symbol} is no feed")
         };
         assert_eq!(error.kind(), VenueErrorKind::UnknownSymbol, "{symbol}");
     }
-    assert_eq!(venue.calls().feeds, 2);
+    assert_eq!(venue.calls().feeds, 3);
     venue.refuse_feeds(Some(429));
     let Err(error) = Venue::<Candle>::feed(&kraken, &key("BTC/USD")).await else {
         panic!("no feed")

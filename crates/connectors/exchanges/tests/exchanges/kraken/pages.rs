@@ -1,7 +1,5 @@
 //! The connector alone.
 
-use std::time::Duration;
-
 use cache_exchanges::kraken::{Kraken, SystemStatus};
 use cache_series::admit::Reach;
 use cache_series::key::{Environment, SeriesKey};
@@ -123,26 +121,6 @@ async fn weeks_begin_on_thursday() {
     let volume: f64 = days.iter().map(|day| day.volume).sum();
     assert_eq!((time, week.open, week.close), (thursday, days[0].open, days[6].close));
     assert!((week.volume - volume).abs() < 1e-6);
-}
-
-#[tokio::test]
-async fn an_allowance_that_is_used_up_is_refused_with_status_200() {
-    let (venue, kraken, _) = venue().await;
-    venue.limit_weight(Some(2));
-    let slots = minutes(1_500, 1_503);
-    assert!(kraken.page(&key(), slots).await.is_ok() && kraken.page(&key(), slots).await.is_ok());
-    let error = kraken.page(&key(), slots).await.unwrap_err();
-    assert_eq!(error.kind(), VenueErrorKind::RateLimited);
-    assert_eq!(error.retry_after(), Some(Duration::from_secs(5)));
-    for _ in 0..10 {
-        assert!(kraken.page(&key(), slots).await.is_err());
-    }
-    // Whoever goes on is locked out.
-    let error = kraken.page(&key(), slots).await.unwrap_err();
-    assert_eq!(error.kind(), VenueErrorKind::Banned);
-    assert_eq!(error.retry_after(), Some(Duration::from_secs(300)));
-    venue.set_now(venue.now_ms() + 1_000);
-    assert!(kraken.page(&key(), slots).await.is_ok());
 }
 
 #[tokio::test]

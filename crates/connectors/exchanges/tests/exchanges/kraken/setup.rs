@@ -20,6 +20,7 @@ pub(crate) static KRAKEN: Exchange = Exchange {
     feed: (Timeframe::Minute1, "1m"),
     // It says nothing, but that it takes a few seconds.
     left_alone: Duration::from_secs(5),
+    shut_out: Duration::from_secs(300),
     connect: |venue| Arc::new(kraken(venue)),
 };
 

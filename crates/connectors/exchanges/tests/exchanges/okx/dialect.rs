@@ -3,24 +3,9 @@
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tiers_local_venue::{History, Interval, LocalVenue};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::suite::{MINUTE_MS, START_MS};
-
-/// What is answered to a call: the status, and the body.
-async fn call(venue: &LocalVenue, path: &str) -> (u16, Value) {
-    let address = venue.url().replace("http://", "");
-    let mut stream = TcpStream::connect(&address).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).await.unwrap();
-    let status = text.split(' ').nth(1).unwrap().parse().unwrap();
-    let (_, body) = text.split_once("\r\n\r\n").unwrap();
-    (status, serde_json::from_str(body).unwrap())
-}
+use crate::suite::{MINUTE_MS, START_MS, call};
 
 /// In the middle of minute 2,000.
 async fn venue() -> LocalVenue {

@@ -30,6 +30,7 @@ const fn exchange(market: Market, listed: &'static str, minutes: i64) -> Exchang
         feed: (Timeframe::Minute1, "1m"),
         // It says nothing, and counts calls over two seconds.
         left_alone: Duration::from_secs(2),
+        shut_out: Duration::from_secs(300),
         connect: |venue| Arc::new(okx(venue)),
     }
 }

@@ -2,9 +2,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use cache_series::cache::{LiveRow, Retry, Subscription};
+use cache_series::cache::{FeedStatus, LiveRow, Retry, Subscription};
 use cache_series::request::Request;
 use cache_series::row::Candle;
+use cache_series::venue::VenueErrorKind;
 use tiers_local_venue::Interval;
 
 use super::world::{Exchange, START_MS, World, row_of, until};
@@ -78,6 +79,28 @@ pub(crate) async fn bug_11_a_feed_goes_on_after_a_lost_connection(exchange: &'st
     if length_ms == 60_000 {
         assert_eq!(told, world.expected(minutes.start, minutes.end));
     }
+}
+
+/// Whoever was shut out connected again at once, and was shut out for longer.
+pub(crate) async fn a_feed_that_is_shut_out_waits(exchange: &'static Exchange) {
+    let world = World::start(exchange, |history| history).await;
+    world.venue.refuse_feeds(Some(403));
+    let series = world.cache(Retry::NEVER).series(&exchange.key(exchange.feed.0)).unwrap();
+    let subscription = series.subscribe(Request::last(1)).await.unwrap();
+    let FeedStatus::Lost { error: Some(error) } = subscription.status() else {
+        panic!("it is not lost: {:?}", subscription.status())
+    };
+    assert_eq!(error.kind(), VenueErrorKind::Banned, "{error}");
+    assert_eq!(error.retry_after(), Some(exchange.shut_out));
+    world.venue.refuse_feeds(None);
+    world.pass(exchange.shut_out - Duration::from_secs(1));
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(world.venue.calls().feeds, 0, "it waits");
+    until("the feed to be there", || {
+        world.pass(Duration::from_secs(1));
+        world.venue.feeds() == 1
+    })
+    .await;
 }
 
 /// Rows that close, up to the one that begins at `last_ms`.

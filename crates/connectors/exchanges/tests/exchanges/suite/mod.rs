@@ -5,6 +5,7 @@
 
 mod faults;
 mod feeds;
+mod pages;
 mod ranges;
 mod world;
 
@@ -12,7 +13,13 @@ pub(crate) use faults::{
     a_venue_that_wants_to_be_left_alone_is, bug_8_all_who_wait_get_the_error,
     bug_8_every_fault_is_a_typed_error_and_passes,
 };
-pub(crate) use feeds::bug_11_a_feed_goes_on_after_a_lost_connection;
+pub(crate) use feeds::{
+    a_feed_that_is_shut_out_waits, bug_11_a_feed_goes_on_after_a_lost_connection,
+};
+pub(crate) use pages::{
+    a_call_asks_for_its_slots_and_is_answered_newest_first,
+    an_allowance_that_is_used_up_says_how_long, the_row_that_grows_is_among_them,
+};
 pub(crate) use ranges::{
     bug_6_a_hole_is_asked_for_once, bug_9_a_hundred_readers_ask_for_each_page_once,
 };

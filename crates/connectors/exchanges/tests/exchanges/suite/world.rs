@@ -38,6 +38,8 @@ pub(crate) struct Exchange {
     pub(crate) feed: (Timeframe, &'static str),
     /// How long its connector waits after a refusal that says seven seconds.
     pub(crate) left_alone: Duration,
+    /// How long it waits where it is shut out and nobody says for how long.
+    pub(crate) shut_out: Duration,
     pub(crate) connect: fn(&LocalVenue) -> Arc<dyn Venue<Candle>>,
 }
 
