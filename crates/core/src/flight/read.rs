@@ -8,7 +8,7 @@ use super::batch::{Batch, StaleCopy};
 use super::behind;
 use super::decode::decode;
 use super::fill::{Fills, renew};
-use crate::cache::{Binding, StorageTier};
+use crate::cache::{Binding, RETRY, StorageTier};
 use crate::entry::Entry;
 use crate::error::Error;
 use crate::events::EventKind;
@@ -57,6 +57,10 @@ pub(super) fn queued<N: Node>(batch: &mut Batch<N>) {
             continue;
         }
         let Some(newest) = queue.newest(&binding, &item.key) else { continue };
+        if item.led.is_behind() {
+            // Memory is not filled with it: a later reader sees to its copy.
+            binding.put_off_in_memory(&item.led.node, RETRY, false);
+        }
         let change = newest.change();
         let answer = Answer {
             key: item.key.clone(),

@@ -56,12 +56,17 @@ async fn accept_one<N: Node>(
     let clock = &binding.cache.clock;
     let begun = clock.monotonic();
     let mut woken = Woken { room: &queue.room, is_due: false };
+    let patience = || match queue.options.when_full {
+        WhenFull::Wait(limit) => limit.saturating_sub(clock.monotonic().since(begun)),
+        WhenFull::Refuse => Duration::ZERO,
+    };
     let mut into = ahead.take(binding, queue, left).await?;
     let mut renewals = 0;
     loop {
         let mut room = pin!(queue.room.notified());
         // From here on no room is missed that there comes to be.
         room.as_mut().enable();
+        let settled = queue.settled.notified();
         let asked = (renewals < RENEWALS_MAX).then_some(ahead.asked);
         match queue.offer(binding, change, into, asked)? {
             // It took the room that it was woken for.
@@ -71,11 +76,7 @@ async fn accept_one<N: Node>(
             }
             Offered::Pushed(Pushed::Coalesced) => return Ok(()),
             Offered::Pushed(Pushed::Full) => {
-                let waited = clock.monotonic().since(begun);
-                let patience = match queue.options.when_full {
-                    WhenFull::Wait(limit) => limit.saturating_sub(waited),
-                    WhenFull::Refuse => Duration::ZERO,
-                };
+                let patience = patience();
                 if patience.is_zero() || within(&**clock, patience, room).await.is_none() {
                     queue.recorder.turned_away(1);
                     let waited = clock.monotonic().since(begun);
@@ -84,6 +85,11 @@ async fn accept_one<N: Node>(
                 woken.is_due = true;
             }
             Offered::Passed => renewals += 1,
+            Offered::Crossing => {
+                if within(&**clock, patience(), pin!(settled)).await.is_none() {
+                    renewals = RENEWALS_MAX;
+                }
+            }
         }
         // Those from before are as safe, but would be refused for what happened since.
         ahead.forget();

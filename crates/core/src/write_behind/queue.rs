@@ -56,6 +56,9 @@ pub(super) enum Offered {
     Pushed(Pushed),
     /// Not accepted: its stamp was asked for before something that has told the storages since.
     Passed,
+    /// Not accepted: an older value of its key is on its way to another tier, and has this one forget
+    /// the node, under whose stamp the new one would be refused then.
+    Crossing,
 }
 
 /// A value that was accepted.
@@ -139,6 +142,13 @@ impl<N: Node> Queue<N> {
             && passing.mark(change.key.digest(), &change.tags) > asked
         {
             return Ok(Offered::Passed);
+        }
+        let goes_elsewhere = |writing: &Arc<Accepted<N>>| {
+            let other = writing.into.map(|(at, _)| at);
+            into.is_some_and(|(at, _)| other != Some(at))
+        };
+        if asked.is_some() && state.values.writing(&change.key).is_some_and(goes_elsewhere) {
+            return Ok(Offered::Crossing);
         }
         // What is being loaded is older.
         let mark = binding.cache.fence.raise([cell_of_key(&change.key)]);

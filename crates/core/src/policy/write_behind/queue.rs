@@ -288,6 +288,12 @@ impl<K: Hash + Eq + Clone, V: Clone> WriteQueue<K, V> {
         newest.is_listed.then_some(&newest.value)
     }
 
+    /// The value of a key that is on its way.
+    pub fn writing(&self, key: &K) -> Option<&V> {
+        let writing = self.keys.get(key)?.writing.as_ref()?;
+        Some(&writing.value)
+    }
+
     /// Whether a value that is on its way may still be read.
     pub fn is_listed(&self, key: &K, id: u64) -> bool {
         let writing = self.keys.get(key).and_then(|slot| slot.writing.as_ref());

@@ -180,6 +180,46 @@ async fn what_has_to_land_since_the_stamp_was_asked_for_refuses_at_once() {
     assert!(!within(invalidating).await.expect("no panic").expect("is open").is_done());
 }
 
+/// The older one has the nearer storage forget what it holds, and what bears a stamp from before.
+#[tokio::test]
+async fn a_value_that_goes_to_another_tier_is_accepted_after_the_older_one_has_landed() {
+    for when_full in [WhenFull::Wait(SECOND), WhenFull::Refuse] {
+        let options = storages().when_full(when_full);
+        let stage = stage_with(options, false);
+        let (large, small) = (value(u64::MAX), value(1));
+        let bytes = |value: &User| UserNode::codec().encode(value).expect("encodes").len() as u64;
+        assert!(bytes(&small) < bytes(&large));
+        let tiers = [
+            TierDefinition::new("near").ttl(SECOND * 600),
+            TierDefinition::new("far").ttl(SECOND * 600).value_bytes_min(bytes(&large)),
+        ];
+        let definition = NodeDefinition::new("sized", "sized:{id}").tiers(tiers);
+        let definition = definition.write_behind(options);
+        let users = stage.cache.bind_as::<UserNode>(definition, NoSource).expect("binds");
+        let gate = stage.far.hold(Operation::Write);
+        users.write_behind(&user(1), large).await.expect("has room");
+        stage.clock.advance(DELAY);
+        within(gate.arrived(1)).await;
+        let accepting = tokio::spawn({
+            let users = users.clone();
+            async move { users.write_behind(&user(1), small).await }
+        });
+        for _ in 0..64 {
+            tokio::task::yield_now().await;
+        }
+        let waits = when_full != WhenFull::Refuse;
+        assert_eq!(users.stats().write_behind.accepted, if waits { 1 } else { 2 });
+        gate.open();
+        within(accepting).await.expect("no panic").expect("is accepted");
+        let _ = within(users.flush()).await.expect("is open");
+        let stats = users.stats().write_behind;
+        // Where nobody waits it is refused, and that is told.
+        assert_eq!((stats.written, stats.refused), if waits { (2, 0) } else { (1, 1) });
+        let got = users.peek(&user(1)).await.expect("is open").map(|got| got.version);
+        assert_eq!(got, waits.then_some(1));
+    }
+}
+
 /// What a cancelled load has sent may arrive whenever it likes, under the stamp of what is queued.
 #[tokio::test]
 async fn a_load_that_is_cancelled_while_it_fills_is_waited_for() {

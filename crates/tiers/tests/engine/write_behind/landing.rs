@@ -305,6 +305,32 @@ async fn a_load_that_is_handed_on_does_not_pass_over_what_was_accepted_meanwhile
 }
 
 #[tokio::test]
+async fn a_copy_that_was_to_be_renewed_while_it_was_queued_is_renewed_later() {
+    let options = source().delay(60 * SECOND);
+    let stage = stage(options);
+    let tiers = [("memory", SECOND), ("far", 600 * SECOND)];
+    let tiers = tiers.map(|(name, ttl)| TierDefinition::new(name).ttl(ttl));
+    let stale = StaleOptions::new().while_revalidate(600 * SECOND);
+    let definition = NodeDefinition::new("renewed", "renewed:{id}").tiers(tiers).stale(stale);
+    let definition = definition.write_behind(options);
+    let users = stage.cache.bind_as::<UserNode>(definition, stage.rows.clone()).expect("binds");
+    let is_stale = async || {
+        let fetched = within(users.fetch(&user(1))).await.expect("an answer");
+        assert_eq!(fetched.value.expect("a value").version, 5);
+        until(|| stage.cache.loads_in_flight() == 0).await;
+        fetched.stale
+    };
+    users.write_behind(&user(1), value(5)).await.expect("has room");
+    stage.clock.advance(SECOND);
+    assert!(is_stale().await, "and the queue answers the load behind it");
+    let flushed = within(users.flush()).await.expect("is open");
+    assert_eq!(flushed.written, 1);
+    stage.clock.advance(SECOND);
+    assert!(is_stale().await, "and the storage answers the load behind it");
+    assert!(!is_stale().await);
+}
+
+#[tokio::test]
 async fn what_is_accepted_while_an_invalidation_is_under_way_stays_readable() {
     for by_tag in [false, true] {
         let stage = stage(storages().delay(Duration::from_secs(3600)));
