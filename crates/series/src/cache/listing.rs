@@ -45,7 +45,7 @@ impl<R: Row> Shared<R> {
         let (shared, asked) = (Arc::clone(self), Arc::clone(state));
         let connection = connection.clone();
         let begin = |_| async move { shared.learn_listing(&asked, &connection).await };
-        let (landed, _) = state.listings.join((), begin).await;
+        let landed = state.listings.join((), begin).landed().await;
         landed.unwrap_or_else(|| Err(SeriesError::stopped(&state.key)))
     }
 
@@ -110,13 +110,13 @@ impl<R: Row> Shared<R> {
         let Connection { venue, gate } = connection;
         let _place = gate.place().await;
         let weight = venue.weight(&state.key, Slots::one(0));
-        loop {
+        let trial = loop {
             match gate.pass(weight, self.clock.monotonic(), self.options.retry.wait_max) {
-                Ok(()) => break,
+                Ok(trial) => break trial,
                 Err(Obstacle::Held(error)) => return Err(error),
                 Err(Obstacle::Wait(wait)) => self.clock.sleep(wait).await,
             }
-        }
+        };
         count(&state.counters.listing_calls);
         let began = self.clock.monotonic();
         let timeout = self.options.call_timeout;
@@ -136,6 +136,7 @@ impl<R: Row> Shared<R> {
                 gate.failed(error, pause, began, ended);
             }
         }
+        drop(trial);
         listing
     }
 }
