@@ -116,10 +116,10 @@ enum Writer {
 impl Writer {
     fn of(created_by: Option<&str>) -> Self {
         let text = created_by.unwrap_or_default();
-        let named = |name: &&str| text.contains(*name);
-        if text.starts_with(WRITER_NAMES[0]) && WRITER_NAMES.iter().all(|name| named(&name)) {
+        let has_name = |name: &&str| text.contains(*name);
+        if text.starts_with(WRITER_NAMES[0]) && WRITER_NAMES.iter().all(has_name) {
             Self::Tiers
-        } else if text.contains(" version ") && !WRITER_NAMES.iter().any(|name| named(&name)) {
+        } else if text.contains(" version ") && !WRITER_NAMES.iter().any(has_name) {
             Self::Other
         } else {
             Self::Unclear(text.to_owned())
