@@ -282,8 +282,9 @@ impl Gate {
                 return looked.result();
             }
         };
-        self.answered();
+        // One that has no clock may not have been called for it.
         if let Some(theirs) = told {
+            self.answered();
             // It was looked at about in the middle of the call.
             let here = wall.after(after.since(now) / 2);
             self.offset_ms.store(theirs.unix_ms() - here.unix_ms(), Ordering::Relaxed);

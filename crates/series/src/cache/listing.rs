@@ -130,6 +130,8 @@ impl<R: Row> Shared<R> {
         let ended = self.clock.monotonic();
         gate.hear(venue.used_weight(), ended);
         match &listing {
+            // One that tells of no listings may not have been called for it.
+            Ok(listing) if *listing == Listing::UNTOLD => {}
             Ok(_) => gate.answered(),
             Err(error) => {
                 let pause = error.retry_after().unwrap_or(self.options.retry.pause.first);

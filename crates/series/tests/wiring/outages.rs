@@ -10,7 +10,7 @@ use cache_series::row::Candle;
 use cache_series::time::{Slots, Timeframe};
 use cache_series::venue::{Limits, UsedWeight, VenueErrorKind};
 
-use crate::venue::{TestVenue, candle};
+use crate::venue::{Said, TestVenue, candle};
 use crate::world::{NOW, World, at, plain_options, range, rows};
 
 /// The last page that is over as a whole.
@@ -294,6 +294,33 @@ async fn one_call_tries_a_venue_that_was_out() {
     // It has answered, so that all go on.
     for symbol in 9..12 {
         assert_eq!(ask(&world, series(symbol)).await.unwrap(), 1);
+    }
+}
+
+/// A venue that tells of no clock and no listings may not have been called for them.
+#[tokio::test]
+async fn what_a_venue_does_not_have_tries_nothing() {
+    let clock_interval = Duration::from_secs(1);
+    let options = plain_options().with_outage_after(1).with_clock_interval(clock_interval);
+    // Of few pages the clock alone is looked at before, of many the listing.
+    let many = range(Slots::new(NOW - 1_500, NOW - 100));
+    for (request, is_many) in [(Request::last(350), false), (many, true)] {
+        let world = World::with(TestVenue::new(NOW - 500..NOW), options);
+        world.venue.change(|said| said.outage = everything());
+        ask(&world, world.series()).await.unwrap_err();
+        world.advance(1);
+        world.venue.change(|said| said.holds = true);
+        let series = world.series();
+        let reading = tokio::spawn(async move { series.read(request).await });
+        others_go_on().await;
+        let asked = |said: &Said| match is_many {
+            true => said.listing_calls,
+            false => said.clock_calls - 1,
+        };
+        assert_eq!(world.venue.look(asked), 1);
+        assert_eq!(world.venue.calls().len(), 1);
+        assert!(reading.is_finished(), "the other pages have failed");
+        reading.await.unwrap().unwrap_err();
     }
 }
 
