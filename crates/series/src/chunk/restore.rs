@@ -17,7 +17,8 @@ pub(super) fn restore(
         (0..differences.len()).filter(|column| differences[*column].is_some()).collect();
     let mut apart = Vec::with_capacity(together.len());
     while let Some(place) = together.iter().rposition(|column| {
-        together.iter().all(|other| other == column || !expected[*other].needs(*column))
+        let is_needed = |other: &usize| other != column && expected[*other].needs(*column);
+        is_column(expected[*column], *column) && !together.iter().any(is_needed)
     }) {
         apart.push(together.remove(place));
     }
@@ -27,65 +28,63 @@ pub(super) fn restore(
     columns.push(vec![0; rows]);
     by_row(&mut columns, &expected, &together, rows);
     for column in apart.into_iter().rev() {
-        if !by_column(&mut columns, expected[column], column) {
-            by_row(&mut columns, &expected, &[column], rows);
-        }
+        by_column(&mut columns, expected[column], column);
     }
     columns.truncate(expected.len());
     columns
 }
 
-/// Row after row; those of one row in order, for the later ones may need the earlier.
+/// Row after row those columns that need each other, and no further one that is not all zeros; those of
+/// one row in order, for the later ones may need the earlier.
 fn by_row(columns: &mut [Vec<i64>], expected: &[Expected], together: &[usize], rows: usize) {
+    let mut before = vec![0; columns.len()];
+    let mut now = before.clone();
     for row in 0..rows {
         for column in together {
             let expected = expected[*column].value(|place| {
-                let values = &columns[place.column];
-                match (place.is_before, row) {
-                    (false, _) => values[row],
-                    (true, 0) => 0,
-                    (true, _) => values[row - 1],
-                }
+                let values = if place.is_before { &before } else { &now };
+                values[place.column]
             });
             let value = &mut columns[*column][row];
             *value = value.wrapping_add(expected);
+            now[*column] = *value;
         }
+        together.iter().for_each(|column| before[*column] = now[*column]);
     }
 }
 
-/// The whole column, if it is made of others of the same row, or of itself alone.
-fn by_column(columns: &mut [Vec<i64>], expected: Expected, column: usize) -> bool {
+/// Whether it can be put together once all others that it needs are there.
+fn is_column(expected: Expected, column: usize) -> bool {
+    matches!(expected, Expected::Same(_)) || !expected.needs(column)
+}
+
+/// The whole column.
+fn by_column(columns: &mut [Vec<i64>], expected: Expected, column: usize) {
     let mut own = std::mem::take(&mut columns[column]);
-    let of = |place: Place| (!place.is_before).then(|| columns[place.column].as_slice());
-    let mut is_done = true;
-    match expected {
-        Expected::Zero => {}
-        Expected::Same(place) if place == (Place { column, is_before: true }) => {
-            let mut before = 0;
-            for value in &mut own {
-                before = value.wrapping_add(before);
-                *value = before;
+    if let Expected::Same(Place { column: same, .. }) = expected
+        && same == column
+    {
+        let mut before = 0i64;
+        for value in &mut own {
+            before = before.wrapping_add(*value);
+            *value = before;
+        }
+    } else if let Some((first, rest)) = own.split_first_mut() {
+        let before = |place: Place| if place.is_before { 0 } else { columns[place.column][0] };
+        *first = first.wrapping_add(expected.value(before));
+        let from = |place: Place| columns[place.column][usize::from(!place.is_before)..].iter();
+        match expected {
+            Expected::Zero => {}
+            Expected::Same(place) => add(rest, from(place).copied()),
+            Expected::Larger(one, other) => {
+                add(rest, from(one).zip(from(other)).map(|(one, other)| *one.max(other)));
+            }
+            Expected::Smaller(one, other) => {
+                add(rest, from(one).zip(from(other)).map(|(one, other)| *one.min(other)));
             }
         }
-        Expected::Same(place) => match of(place) {
-            Some(same) => add(&mut own, same.iter().copied()),
-            None => is_done = false,
-        },
-        Expected::Larger(one, other) => match of(one).zip(of(other)) {
-            Some((one, other)) => {
-                add(&mut own, one.iter().zip(other).map(|(one, other)| *one.max(other)));
-            }
-            None => is_done = false,
-        },
-        Expected::Smaller(one, other) => match of(one).zip(of(other)) {
-            Some((one, other)) => {
-                add(&mut own, one.iter().zip(other).map(|(one, other)| *one.min(other)));
-            }
-            None => is_done = false,
-        },
     }
     columns[column] = own;
-    is_done
 }
 
 fn add(values: &mut [i64], expected: impl Iterator<Item = i64>) {
