@@ -45,9 +45,10 @@ fn by_row(columns: &mut [Vec<i64>], expected: &[Expected], together: &[usize], r
                 let values = if place.is_before { &before } else { &now };
                 values[place.column]
             });
-            let value = &mut columns[*column][row];
-            *value = value.wrapping_add(expected);
-            now[*column] = *value;
+            if let Some(value) = columns[*column].get_mut(row) {
+                *value = value.wrapping_add(expected);
+                now[*column] = *value;
+            }
         }
         together.iter().for_each(|column| before[*column] = now[*column]);
     }
