@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -14,14 +15,44 @@ pub(super) struct Flights<K, T> {
     under_way: Arc<Mutex<Running<K, T>>>,
 }
 
-type Running<K, T> = HashMap<K, Arc<watch::Sender<Option<T>>>>;
+type Running<K, T> = HashMap<K, UnderWay<T>>;
+
+#[derive(Debug)]
+struct UnderWay<T> {
+    result: Arc<watch::Sender<Option<T>>>,
+    mark: Arc<Mark>,
+}
 
 /// The task's own view of its flight; without it the flight is over.
 #[derive(Debug)]
 pub(super) struct Flight<K: Hash + Eq, T> {
     key: K,
     result: Arc<watch::Sender<Option<T>>>,
+    mark: Arc<Mark>,
     under_way: Arc<Mutex<Running<K, T>>>,
+}
+
+/// A flight that somebody waits for; without it they do not any more.
+#[derive(Debug)]
+pub(super) struct Joined<T> {
+    result: watch::Receiver<Option<T>>,
+    mark: Arc<Mark>,
+    begun: bool,
+}
+
+/// What a flight bears from when somebody has set it, be it the flight itself or one who waits for it.
+#[derive(Debug, Default)]
+pub(super) struct Mark(AtomicBool);
+
+impl Mark {
+    /// Sets it; answers whether it was not set before.
+    pub(super) fn set(&self) -> bool {
+        !self.0.swap(true, Ordering::AcqRel)
+    }
+
+    pub(super) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
 }
 
 impl<K, T> Default for Flights<K, T> {
@@ -35,30 +66,29 @@ where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     T: Clone + Send + Sync + 'static,
 {
-    /// Waits for the work that is under way for `key`; if there is none, `begin` is. Whether it was
-    /// begun here is told besides. `None` if its task was stopped from outside, or has panicked.
-    pub(super) async fn join<F>(
-        &self,
-        key: K,
-        begin: impl FnOnce(Arc<Flight<K, T>>) -> F,
-    ) -> (Option<T>, bool)
+    /// Joins the work that is under way for `key`; if there is none, `begin` is.
+    pub(super) fn join<F>(&self, key: K, begin: impl FnOnce(Arc<Flight<K, T>>) -> F) -> Joined<T>
     where
         F: Future<Output = T> + Send + 'static,
     {
-        let (mut receiver, begun) = {
+        let (joined, begun) = {
             let mut under_way = self.under_way.lock();
             match under_way.get(&key) {
-                Some(result) => (result.subscribe(), None),
+                Some(UnderWay { result, mark }) => {
+                    let (result, mark) = (result.subscribe(), Arc::clone(mark));
+                    (Joined { result, mark, begun: false }, None)
+                }
                 None => {
                     let (result, receiver) = watch::channel(None);
-                    let result = Arc::new(result);
-                    under_way.insert(key.clone(), Arc::clone(&result));
+                    let (result, mark) = (Arc::new(result), Arc::<Mark>::default());
+                    let joined = Joined { result: receiver, mark: Arc::clone(&mark), begun: true };
+                    let own = UnderWay { result: Arc::clone(&result), mark: Arc::clone(&mark) };
+                    under_way.insert(key.clone(), own);
                     let under_way = Arc::clone(&self.under_way);
-                    (receiver, Some(Arc::new(Flight { key, result, under_way })))
+                    (joined, Some(Arc::new(Flight { key, result, mark, under_way })))
                 }
             }
         };
-        let begins = begun.is_some();
         if let Some(flight) = begun {
             let work = begin(Arc::clone(&flight));
             tokio::spawn(async move {
@@ -66,12 +96,37 @@ where
                 flight.land(result);
             });
         }
-        let landed = receiver.wait_for(Option::is_some).await;
-        (landed.ok().and_then(|result| result.clone()), begins)
+        joined
+    }
+
+    /// Whether work is under way for `key`.
+    pub(super) fn is_under_way(&self, key: &K) -> bool {
+        self.under_way.lock().contains_key(key)
+    }
+}
+
+impl<T: Clone> Joined<T> {
+    /// Whether the work was begun by this.
+    pub(super) fn is_begun(&self) -> bool {
+        self.begun
+    }
+
+    pub(super) fn mark(&self) -> &Arc<Mark> {
+        &self.mark
+    }
+
+    /// What came of the work. `None` if its task was stopped from outside, or has panicked.
+    pub(super) async fn landed(mut self) -> Option<T> {
+        let landed = self.result.wait_for(Option::is_some).await;
+        landed.ok().and_then(|result| result.clone())
     }
 }
 
 impl<K: Hash + Eq, T> Flight<K, T> {
+    pub(super) fn mark(&self) -> &Mark {
+        &self.mark
+    }
+
     /// Completes once nobody waits for the flight, which is then over: whoever comes later begins
     /// another.
     pub(super) async fn abandoned(&self) {
@@ -94,7 +149,7 @@ impl<K: Hash + Eq, T> Flight<K, T> {
     }
 
     fn leave(&self, under_way: &mut Running<K, T>) {
-        if under_way.get(&self.key).is_some_and(|other| Arc::ptr_eq(other, &self.result)) {
+        if under_way.get(&self.key).is_some_and(|other| Arc::ptr_eq(&other.result, &self.result)) {
             under_way.remove(&self.key);
         }
     }
@@ -129,21 +184,23 @@ mod tests {
                     go.notified().await;
                     begun.fetch_add(1, Ordering::Relaxed) + 1
                 };
-                flights.join(7, begin).await
+                let joined = flights.join(7, begin);
+                (joined.is_begun(), joined.landed().await)
             }));
         }
         tokio::task::yield_now().await;
         go.notify_one();
         let mut begins = 0;
         for waiter in waiting {
-            let (result, began) = waiter.await.unwrap();
+            let (began, result) = waiter.await.unwrap();
             assert_eq!(result, Some(1));
             begins += usize::from(began);
         }
         assert_eq!(begins, 1);
         assert!(flights.under_way.lock().is_empty());
-        let (again, began) = flights.join(7, |_| async { 5 }).await;
-        assert_eq!((again, began), (Some(5), true), "what has landed is not joined");
+        let again = flights.join(7, |_| async { 5 });
+        assert!(again.is_begun(), "what has landed is not joined");
+        assert_eq!(again.landed().await, Some(5));
     }
 
     #[tokio::test]
@@ -158,20 +215,39 @@ mod tests {
                     seen.notify_one();
                     1
                 };
-                flights.join(7, begin).await
+                flights.join(7, begin).landed().await
             }
         });
         tokio::task::yield_now().await;
         waiter.abort();
         seen.notified().await;
-        assert_eq!(flights.join(7, |_| async { 2 }).await.0, Some(2));
+        assert_eq!(flights.join(7, |_| async { 2 }).landed().await, Some(2));
     }
 
     #[tokio::test]
     async fn a_task_that_panics_keeps_nobody_waiting() {
         let flights: Flights<u8, u8> = Flights::default();
-        let (landed, _) = flights.join(1, |_| async { panic!("on purpose") }).await;
-        assert_eq!(landed, None);
-        assert_eq!(flights.join(1, |_| async { 2 }).await.0, Some(2));
+        let panics = flights.join(1, |_| async { panic!("on purpose") });
+        assert_eq!(panics.landed().await, None);
+        assert_eq!(flights.join(1, |_| async { 2 }).landed().await, Some(2));
+    }
+
+    #[tokio::test]
+    async fn a_mark_is_set_once_for_all_who_share_a_flight() {
+        let (flights, go) = (Flights::<u8, bool>::default(), Arc::new(Notify::new()));
+        let begin = |flight: Arc<Flight<u8, bool>>| {
+            let go = Arc::clone(&go);
+            async move {
+                go.notified().await;
+                flight.mark().set()
+            }
+        };
+        let (one, other) = (flights.join(1, begin), flights.join(1, begin));
+        assert!(!one.mark().is_set() && flights.is_under_way(&1));
+        assert!(other.mark().set() && one.mark().is_set() && !one.mark().set());
+        go.notify_one();
+        assert_eq!(one.landed().await, Some(false));
+        assert!(!flights.is_under_way(&1));
+        assert!(!flights.join(1, begin).mark().is_set(), "another flight has its own");
     }
 }

@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::allowance::Spent;
+use super::flights::Flights;
 use super::outage::Outage;
 use crate::row::Row;
 use crate::time::Time;
@@ -24,8 +25,32 @@ pub(super) struct Gate {
     /// How far the venue's clock is ahead of this machine's.
     offset_ms: AtomicI64,
     looked: Mutex<Looked>,
-    /// The venue's clock is looked at by one at a time.
+    /// Who waits for the venue's clock goes on in the order of coming.
     looking: Semaphore,
+    /// The look at it that is under way.
+    looks: Flights<(), Result<(), VenueError>>,
+}
+
+/// A call that tries a venue that was out; without it the call has ended.
+#[derive(Debug)]
+pub(super) struct Trial<'gate> {
+    outage: &'gate Mutex<Outage>,
+    number: u64,
+}
+
+impl<'gate> Trial<'gate> {
+    /// Begins one, if it may be at `now` and the venue was out.
+    fn begin(outage: &'gate Mutex<Outage>, now: Tick) -> Result<Option<Self>, VenueError> {
+        let mut known = outage.lock();
+        let is_trial = known.look(now)?;
+        Ok(is_trial.then(|| Self { outage, number: known.begin_trial() }))
+    }
+}
+
+impl Drop for Trial<'_> {
+    fn drop(&mut self) {
+        self.outage.lock().end_trial(self.number);
+    }
 }
 
 /// When the venue's clock was looked at.
@@ -53,6 +78,18 @@ impl Looked {
     }
 }
 
+/// What is known of the venue's clock.
+#[derive(Debug)]
+enum Known {
+    /// The time, or why not.
+    Told(Result<(), VenueError>),
+    /// It is to be looked at.
+    Due {
+        /// Whether the time is known as it was then.
+        is_known: bool,
+    },
+}
+
 /// What stands in a call's way.
 #[derive(Debug)]
 pub(super) enum Obstacle {
@@ -75,6 +112,7 @@ impl Gate {
             offset_ms: AtomicI64::new(0),
             looked: Mutex::default(),
             looking: Semaphore::new(1),
+            looks: Flights::default(),
         }
     }
 
@@ -89,23 +127,22 @@ impl Gate {
     }
 
     /// Takes `weight` of the allowance, if the call may go now. For a venue that wants to be left
-    /// alone a call waits up to `wait_max`; for one that is out it does not.
-    pub(super) fn pass(&self, weight: u32, now: Tick, wait_max: Duration) -> Result<(), Obstacle> {
-        let mut held = self.held.lock();
-        if let Some((until, error)) = held.as_ref() {
-            let left = until.since(now);
-            if !left.is_zero() {
-                let told = error.clone().with_retry_after(left);
-                return Err(if left > wait_max || !error.kind().concerns_venue() {
-                    Obstacle::Held(told)
-                } else {
-                    Obstacle::Wait(left)
-                });
-            }
-            *held = None;
+    /// alone a call waits up to `wait_max`; for one that is out it does not. What it answers is kept
+    /// until the call has ended.
+    pub(super) fn pass(
+        &self,
+        weight: u32,
+        now: Tick,
+        wait_max: Duration,
+    ) -> Result<Option<Trial<'_>>, Obstacle> {
+        if let Some((left, error)) = self.held(now) {
+            return Err(if left > wait_max { Obstacle::Held(error) } else { Obstacle::Wait(left) });
         }
-        drop(held);
-        self.spent.lock().take(weight, now).map_err(Obstacle::Wait)
+        let mut outage = self.outage.lock();
+        let is_trial = outage.look(now).map_err(Obstacle::Held)?;
+        self.spent.lock().take(weight, now).map_err(Obstacle::Wait)?;
+        let number = is_trial.then(|| outage.begin_trial());
+        Ok(number.map(|number| Trial { outage: &self.outage, number }))
     }
 
     /// What the venue says of its allowance, after a call.
@@ -115,7 +152,7 @@ impl Gate {
         }
     }
 
-    /// A call was answered.
+    /// A call was answered: the venue is not out.
     pub(super) fn answered(&self) {
         self.outage.lock().answered();
     }
@@ -130,9 +167,7 @@ impl Gate {
                 self.hold(now.after(pause), error.clone());
             }
             VenueErrorKind::Unavailable | VenueErrorKind::Timeout => {
-                if let Some(pause) = self.outage.lock().unanswered(began, now) {
-                    self.hold(now.after(pause), error.clone());
-                }
+                self.outage.lock().unanswered(error, began, now);
             }
             // It may be a proxy's word or its own.
             VenueErrorKind::Malformed => {}
@@ -142,7 +177,7 @@ impl Gate {
 
     /// Whether the venue is left alone at `now` because it does not answer.
     pub(super) fn is_out(&self, now: Tick) -> bool {
-        self.left_alone(now).is_some_and(|error| !error.kind().concerns_venue())
+        self.outage.lock().is_out(now)
     }
 
     /// The venue is to be left alone until then.
@@ -160,42 +195,70 @@ impl Gate {
     }
 
     /// Looks at the venue's clock if that was not done for `every`. All who come before it is known
-    /// wait for the one that looks; if that one goes away, the next of them looks. A venue that fails
-    /// is asked again soon, and what was known of its clock stays.
+    /// wait for one look, which is a task of its own and goes on without them. A venue that fails is
+    /// asked again soon, and what was known of its clock stays.
     ///
     /// # Errors
     /// What the venue said, if nothing is known of its clock: nobody can tell which slots are over.
     pub(super) async fn check_clock<R: Row>(
+        self: &Arc<Self>,
+        venue: &Arc<dyn Venue<R>>,
+        clock: &Arc<dyn Clock>,
+        every: Duration,
+    ) -> Result<(), VenueError> {
+        let is_known = match self.known_time(clock.monotonic(), every) {
+            Known::Told(result) => return result,
+            Known::Due { is_known } => is_known,
+        };
+        let _turn = if is_known {
+            if self.looks.is_under_way(&()) {
+                // What is known is good enough while another looks.
+                return Ok(());
+            }
+            None
+        } else {
+            // Closed by nobody.
+            self.looking.acquire().await.ok()
+        };
+        if let Known::Told(result) = self.known_time(clock.monotonic(), every) {
+            return result;
+        }
+        let (gate, clock, asked) = (Arc::clone(self), Arc::clone(clock), Arc::clone(venue));
+        let look = |_| async move { gate.look_at_clock(&asked, &clock, every).await };
+        let landed = self.looks.join((), look).landed().await;
+        landed.unwrap_or_else(|| {
+            let message = "the look at its clock was stopped";
+            let error = VenueError::new(venue.name(), VenueErrorKind::Unavailable, message);
+            if is_known { Ok(()) } else { Err(error) }
+        })
+    }
+
+    /// What is known of the venue's clock without a look, or that it is to be looked at.
+    fn known_time(&self, now: Tick, every: Duration) -> Known {
+        let looked = self.looked.lock();
+        match looked.is_due(now, every) {
+            true => Known::Due { is_known: looked.told.is_some() },
+            false => Known::Told(looked.result()),
+        }
+    }
+
+    async fn look_at_clock<R: Row>(
         &self,
         venue: &Arc<dyn Venue<R>>,
         clock: &Arc<dyn Clock>,
         every: Duration,
     ) -> Result<(), VenueError> {
-        let is_known = {
-            let looked = self.looked.lock();
-            if !looked.is_due(clock.monotonic(), every) {
-                return looked.result();
-            }
-            looked.told.is_some()
-        };
-        let _turn = if is_known {
-            // What is known is good enough while another looks.
-            let Ok(turn) = self.looking.try_acquire() else { return Ok(()) };
-            Some(turn)
-        } else {
-            // Closed by nobody.
-            self.looking.acquire().await.ok()
-        };
         let now = clock.monotonic();
-        {
-            let looked = self.looked.lock();
-            if !looked.is_due(now, every) {
-                return looked.result();
-            }
-        }
-        if let Some(error) = self.left_alone(now) {
-            return if is_known { Ok(()) } else { Err(error) };
-        }
+        let is_known = match self.known_time(now, every) {
+            // Another look has ended meanwhile.
+            Known::Told(result) => return result,
+            Known::Due { is_known } => is_known,
+        };
+        let held = self.held(now).map_or(Ok(()), |(_, error)| Err(error));
+        let _trial = match held.and_then(|()| Trial::begin(&self.outage, now)) {
+            Ok(trial) => trial,
+            Err(error) => return if is_known { Ok(()) } else { Err(error) },
+        };
         // It goes in any case, and what comes after it waits for the longer.
         let _ = self.spent.lock().take(CLOCK_WEIGHT, now);
         let wall = Time::from(clock.wall());
@@ -219,8 +282,9 @@ impl Gate {
                 return looked.result();
             }
         };
-        self.answered();
+        // One that has no clock may not have been called for it.
         if let Some(theirs) = told {
+            self.answered();
             // It was looked at about in the middle of the call.
             let here = wall.after(after.since(now) / 2);
             self.offset_ms.store(theirs.unix_ms() - here.unix_ms(), Ordering::Relaxed);
@@ -229,12 +293,16 @@ impl Gate {
         Ok(())
     }
 
-    /// Why the venue is to be left alone at `now`, if it is.
-    fn left_alone(&self, now: Tick) -> Option<VenueError> {
-        let held = self.held.lock();
+    /// For how long after `now` the venue wants to be left alone, if it does, and by what it said so.
+    fn held(&self, now: Tick) -> Option<(Duration, VenueError)> {
+        let mut held = self.held.lock();
         let (until, error) = held.as_ref()?;
         let left = until.since(now);
-        (!left.is_zero()).then(|| error.clone().with_retry_after(left))
+        if left.is_zero() {
+            *held = None;
+            return None;
+        }
+        Some((left, error.clone().with_retry_after(left)))
     }
 }
 
@@ -269,13 +337,16 @@ mod tests {
         assert_eq!(told.retry_after(), Some(Duration::from_secs(54)));
     }
 
+    fn error(kind: VenueErrorKind) -> VenueError {
+        VenueError::new("v", kind, "on purpose")
+    }
+
     #[test]
     fn nobody_waits_for_a_venue_that_does_not_answer() {
         let gate = gate();
         let at = Tick::from_ms;
         let call = |kind, began: u64| {
-            let error = VenueError::new("v", kind, "on purpose");
-            gate.failed(&error, Duration::from_secs(5), at(began), at(began + 10));
+            gate.failed(&error(kind), Duration::from_secs(5), at(began), at(began + 10));
             gate.is_out(at(began + 10))
         };
         assert!(!call(VenueErrorKind::Timeout, 0));
@@ -284,11 +355,50 @@ mod tests {
         assert!(!call(VenueErrorKind::Malformed, 300));
         assert!(call(VenueErrorKind::Timeout, 400));
         let pass = |now| gate.pass(1, at(now), Duration::from_secs(60));
-        assert!(matches!(pass(1_000), Err(Obstacle::Held(error)) if error.retry_after().is_some()));
-        assert!(pass(1_410).is_ok() && !gate.is_out(at(1_410)));
+        let is_held =
+            |now| matches!(pass(now), Err(Obstacle::Held(error)) if error.retry_after().is_some());
+        assert!(is_held(1_000));
+        // One tries it, and the next does if nothing came of that.
+        for _ in 0..2 {
+            let trial = pass(1_410).unwrap();
+            assert!(trial.is_some() && is_held(1_410) && is_held(60_000));
+        }
+        assert!(!gate.is_out(at(1_410)));
+        let trial = pass(1_410).unwrap();
         gate.answered();
+        assert!(matches!(pass(1_410), Ok(None)));
+        drop(trial);
         assert!(!call(VenueErrorKind::Timeout, 2_000));
         assert!(!call(VenueErrorKind::RateLimited, 2_100), "it speaks");
         assert!(matches!(pass(2_110), Err(Obstacle::Wait(_))));
+    }
+
+    /// An answer to one call says nothing of what the venue wants of others.
+    #[test]
+    fn a_venue_that_answers_is_left_alone_as_long_as_it_wants() {
+        let gate = gate();
+        let at = Tick::from_ms;
+        gate.failed(&error(VenueErrorKind::Banned), Duration::from_secs(60), at(0), at(10));
+        gate.answered();
+        let passed = gate.pass(1, at(20), Duration::from_secs(10));
+        assert!(
+            matches!(passed, Err(Obstacle::Held(error)) if error.kind() == VenueErrorKind::Banned)
+        );
+        assert!(!gate.is_out(at(20)));
+    }
+
+    /// A call that has to wait for the allowance tries nothing yet, and keeps nobody from it.
+    #[test]
+    fn one_that_waits_for_the_allowance_is_no_trial() {
+        let limits = Limits::default().with_allowance(1, Duration::from_secs(10));
+        let gate = Gate::new(limits, Outage::new(1, Backoff::FAILED));
+        let at = Tick::from_ms;
+        let pass = |now| gate.pass(1, at(now), Duration::from_secs(60));
+        assert!(matches!(pass(0), Ok(None)));
+        gate.failed(&error(VenueErrorKind::Timeout), Duration::ZERO, at(0), at(10));
+        for _ in 0..2 {
+            assert!(matches!(pass(1_010), Err(Obstacle::Wait(_))));
+        }
+        assert!(matches!(pass(10_000), Ok(Some(_))));
     }
 }

@@ -45,7 +45,7 @@ impl<R: Row> Shared<R> {
         let (shared, asked) = (Arc::clone(self), Arc::clone(state));
         let connection = connection.clone();
         let begin = |_| async move { shared.learn_listing(&asked, &connection).await };
-        let (landed, _) = state.listings.join((), begin).await;
+        let landed = state.listings.join((), begin).landed().await;
         landed.unwrap_or_else(|| Err(SeriesError::stopped(&state.key)))
     }
 
@@ -110,13 +110,13 @@ impl<R: Row> Shared<R> {
         let Connection { venue, gate } = connection;
         let _place = gate.place().await;
         let weight = venue.weight(&state.key, Slots::one(0));
-        loop {
+        let trial = loop {
             match gate.pass(weight, self.clock.monotonic(), self.options.retry.wait_max) {
-                Ok(()) => break,
+                Ok(trial) => break trial,
                 Err(Obstacle::Held(error)) => return Err(error),
                 Err(Obstacle::Wait(wait)) => self.clock.sleep(wait).await,
             }
-        }
+        };
         count(&state.counters.listing_calls);
         let began = self.clock.monotonic();
         let timeout = self.options.call_timeout;
@@ -130,12 +130,15 @@ impl<R: Row> Shared<R> {
         let ended = self.clock.monotonic();
         gate.hear(venue.used_weight(), ended);
         match &listing {
+            // One that tells of no listings may not have been called for it.
+            Ok(listing) if *listing == Listing::UNTOLD => {}
             Ok(_) => gate.answered(),
             Err(error) => {
                 let pause = error.retry_after().unwrap_or(self.options.retry.pause.first);
                 gate.failed(error, pause, began, ended);
             }
         }
+        drop(trial);
         listing
     }
 }

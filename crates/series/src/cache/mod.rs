@@ -10,11 +10,13 @@
 //! nobody; what is changed is changed in the database first, a record at a time.
 
 mod allowance;
+mod check;
 mod error;
 mod feed;
 mod flights;
 mod gate;
 mod handle;
+mod holding;
 mod import;
 mod known;
 mod listing;
@@ -23,6 +25,7 @@ mod offline;
 mod options;
 mod outage;
 mod page;
+mod patience;
 mod progress;
 mod read;
 mod reading;

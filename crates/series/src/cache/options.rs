@@ -34,16 +34,18 @@ pub struct SeriesOptions {
     pub failed: Backoff,
     /// After so many calls in a row that a venue did not answer ([`Unavailable`] or [`Timeout`]), for
     /// whichever series, it is left alone for the pauses of [`failed`](Self::failed); one call tries it
-    /// after each. Whoever needs it meanwhile gets the error at once. Calls that were under way
-    /// together count once.
+    /// after each, and the others go on once that is answered. Whoever needs it meanwhile gets the error
+    /// at once. Calls that were under way together count once.
     ///
     /// [`Unavailable`]: crate::venue::VenueErrorKind::Unavailable
     /// [`Timeout`]: crate::venue::VenueErrorKind::Timeout
     pub outage_after: u32,
     /// A call that takes longer has failed.
     pub call_timeout: Duration,
-    /// A request waits so long for a page that is known and only due to be checked, and then answers
-    /// with what is known. What the venue answers later is kept.
+    /// A request waits so long in all for what it can be answered without, and then answers with what is
+    /// known: pages that are only due to be checked, a look at the venue's clock, and since when or
+    /// whether still the symbol is traded. What the venue answers later is kept; while it is asked,
+    /// nobody else waits for a check that was waited for in vain.
     pub check_wait: Duration,
     /// A venue is asked for a symbol's listing once in so long at most.
     pub listing_interval: Duration,

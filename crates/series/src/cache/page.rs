@@ -2,8 +2,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::SeriesError;
-use super::flights::Flight;
-use super::gate::Obstacle;
+use super::flights::{Flight, Joined, Mark};
+use super::gate::{Obstacle, Trial};
 use super::shared::{Connection, Shared};
 use super::state::{Epoch, State};
 use super::stats::{add, count};
@@ -52,20 +52,39 @@ pub(super) fn first_in_reach<R: Row>(
 
 type PageFlight = Flight<PageKey, Result<Fetched, SeriesError>>;
 
+/// The call for a page that was joined.
+pub(super) struct JoinedPage<R: Row> {
+    state: Arc<State<R>>,
+    flight: Joined<Result<Fetched, SeriesError>>,
+}
+
+impl<R: Row> JoinedPage<R> {
+    /// Set once its failure is counted, or its answer kept.
+    pub(super) fn mark(&self) -> &Arc<Mark> {
+        self.flight.mark()
+    }
+
+    /// What became of it.
+    pub(super) async fn landed(self) -> Result<Fetched, SeriesError> {
+        let Self { state, flight } = self;
+        flight.landed().await.unwrap_or_else(|| Err(SeriesError::stopped(&state.key)))
+    }
+}
+
 impl<R: Row> PageCall<R> {
     /// Joins the call for this page, or makes it.
-    pub(super) async fn join(self) -> Result<Fetched, SeriesError> {
+    pub(super) fn join(self) -> JoinedPage<R> {
         let state = Arc::clone(&self.state);
         let key = self.key();
         let begin = |flight: Arc<PageFlight>| async move { self.fly(&flight).await };
-        let (landed, begun) = state.pages.join(key, begin).await;
-        if !begun {
+        let flight = state.pages.join(key, begin);
+        if !flight.is_begun() {
             count(&state.counters.page_joins);
         }
-        landed.unwrap_or_else(|| Err(SeriesError::stopped(&state.key)))
+        JoinedPage { state, flight }
     }
 
-    fn key(&self) -> PageKey {
+    pub(super) fn key(&self) -> PageKey {
         (self.paging.slots(), self.index)
     }
 
@@ -88,12 +107,12 @@ impl<R: Row> PageCall<R> {
             // Before that nobody knows which slots are over.
             let timed = self.unless_abandoned(flight, self.check_clock()).await?;
             let is_timed = timed.is_ok();
-            let slots = match &timed {
+            let (slots, trial) = match &timed {
                 Ok(()) => match self.unless_abandoned(flight, self.pass()).await? {
-                    Ok(slots) => slots,
-                    Err(error) => return Err(self.failed(self.wanted(), error)),
+                    Ok(passed) => passed,
+                    Err(error) => return Err(self.failed(flight, self.wanted(), error)),
                 },
-                Err(_) => self.wanted(),
+                Err(_) => (self.wanted(), None),
             };
             if slots.is_empty() {
                 let nothing = Slots::default();
@@ -110,7 +129,8 @@ impl<R: Row> PageCall<R> {
             let error = match answer {
                 Ok(answer) => {
                     self.connection.gate.answered();
-                    return self.take(answer, slots, epoch, now).await;
+                    drop(trial);
+                    return self.take(flight, answer, slots, epoch, now).await;
                 }
                 Err(error) => error,
             };
@@ -121,6 +141,7 @@ impl<R: Row> PageCall<R> {
                 // Otherwise that was done where the clock was looked at.
                 gate.failed(&error, pause, began, ended);
             }
+            drop(trial);
             let attempts_max = if self.state.is_known(slots) { 1 } else { retry.attempts_max };
             let may_again = error.is_transient() && pause <= retry.wait_max && !gate.is_out(ended);
             if !may_again || u32::from(attempt) >= attempts_max {
@@ -130,7 +151,7 @@ impl<R: Row> PageCall<R> {
                     // clock has a pause of its own.
                     return Err(SeriesError::venue(&self.state.key, error));
                 }
-                return Err(self.failed(slots, error));
+                return Err(self.failed(flight, slots, error));
             }
             self.unless_abandoned(flight, self.shared.clock.sleep(pause)).await?;
             count(&counters.page_retries);
@@ -155,12 +176,13 @@ impl<R: Row> PageCall<R> {
         gate.check_clock(venue, clock, options.clock_interval).await
     }
 
-    /// Waits until a call may go; answers for what. Others may have asked for it meanwhile.
-    async fn pass(&self) -> Result<Slots, VenueError> {
+    /// Waits until a call may go; answers for what, and whether it tries a venue that was out. Others
+    /// may have asked for it meanwhile.
+    async fn pass(&self) -> Result<(Slots, Option<Trial<'_>>), VenueError> {
         loop {
             let slots = self.wanted();
             if slots.is_empty() {
-                return Ok(slots);
+                return Ok((slots, None));
             }
             if let Some(error) = self.beyond(slots) {
                 return Err(error);
@@ -172,7 +194,7 @@ impl<R: Row> PageCall<R> {
             let weight = self.connection.venue.weight(&self.state.key, slots);
             let now = self.shared.clock.monotonic();
             match self.connection.gate.pass(weight, now, wait_max) {
-                Ok(()) => return Ok(slots),
+                Ok(trial) => return Ok((slots, trial)),
                 Err(Obstacle::Held(error)) => return Err(error),
                 Err(Obstacle::Wait(wait)) => {
                     let ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
@@ -212,6 +234,7 @@ impl<R: Row> PageCall<R> {
     /// Keeps what an answer proves.
     async fn take(
         &self,
+        flight: &PageFlight,
         answer: Answer<R>,
         slots: Slots,
         epoch: Epoch,
@@ -224,7 +247,7 @@ impl<R: Row> PageCall<R> {
             let rows = admitted.refused.len();
             let message = format!("none of its {rows} rows begins where a slot does");
             let (name, kind) = (self.connection.venue.name(), VenueErrorKind::Malformed);
-            return Err(self.failed(slots, VenueError::new(name, kind, message)));
+            return Err(self.failed(flight, slots, VenueError::new(name, kind, message)));
         }
         let mut unsaved = None;
         for index in admitted.chunks() {
@@ -246,9 +269,9 @@ impl<R: Row> PageCall<R> {
             }
             let message = format!("its answer says nothing of slots {slots:?}");
             let (name, kind) = (self.connection.venue.name(), VenueErrorKind::Malformed);
-            return Err(self.failed(slots, VenueError::new(name, kind, message)));
+            return Err(self.failed(flight, slots, VenueError::new(name, kind, message)));
         }
-        state.answered(self.key());
+        state.answered(self.key(), flight.mark());
         let has_rows = admitted.rows().len() > 0;
         Ok(Fetched { answered, found: Slots::default(), has_rows, unsaved })
     }
@@ -263,12 +286,13 @@ impl<R: Row> PageCall<R> {
         }
     }
 
-    fn failed(&self, slots: Slots, error: VenueError) -> SeriesError {
+    fn failed(&self, flight: &PageFlight, slots: Slots, error: VenueError) -> SeriesError {
         let state = &self.state;
         let mut backoff = self.shared.options.failed;
         let pause = error.retry_after().unwrap_or_default();
         (backoff.first, backoff.max) = (backoff.first.max(pause), backoff.max.max(pause));
-        state.mark_failed(state.epoch(), self.key(), slots, self.now(), &backoff);
+        let checks = state.count_failure(self.key(), flight.mark());
+        state.mark_failed(state.epoch(), slots, self.now(), &backoff, checks);
         *state.failure.lock() = Some(error.clone());
         SeriesError::venue(&state.key, error)
     }

@@ -7,6 +7,7 @@ use futures_util::stream;
 use super::error::SeriesError;
 use super::options::over_time;
 use super::page::{PageCall, first_in_reach};
+use super::patience::Patience;
 use super::progress::Told;
 use super::reading::{Parts, Reading};
 use super::shared::{Connection, Shared};
@@ -32,6 +33,7 @@ pub(super) struct Read<'all, R: Row> {
     pub(super) connection: Option<&'all Connection<R>>,
     pub(super) request: Request,
     pub(super) told: Told,
+    patience: Patience,
     trace: Vec<(Slots, Source)>,
     /// Pages that failed: not asked for again by this request.
     failed: BTreeSet<i64>,
@@ -64,6 +66,7 @@ impl<'all, R: Row> Read<'all, R> {
             connection,
             request,
             told,
+            patience: Patience::new(shared.options.check_wait),
             trace: Vec::new(),
             failed: BTreeSet::new(),
             failure: None,
@@ -97,26 +100,24 @@ impl<'all, R: Row> Read<'all, R> {
         let Some(connection) = self.connection else { return self.answer_offline().await };
         if !self.is_past() {
             let every = shared.options.clock_interval;
-            // What is stored can be told without it.
-            let _ = connection.gate.check_clock(&connection.venue, &shared.clock, every).await;
+            let look = connection.gate.check_clock(&connection.venue, &shared.clock, every);
+            // What is stored can be told without it, and no page is asked for before it is known.
+            let _ = self.patience.wait(&shared.clock, look).await;
         }
         let paging = connection.venue.paging(&state.key);
         let paging = paging.map_err(|error| SeriesError::venue(&state.key, error))?;
         // Each pin is held until the next one is, so that nothing goes in between.
         let mut _pin;
         loop {
+            self.patience.settle();
             // What was forgotten meanwhile is read again.
             let directory = shared.open(state).await?;
             let now = shared.now(Some(connection));
             if self.may_ask_end(&directory, now) {
                 self.has_asked_listing = true;
                 // What is known of it holds otherwise.
-                let is_told = tokio::select! {
-                    biased;
-                    told = shared.ask_listing(state, connection) => told.is_ok(),
-                    () = shared.clock.sleep(shared.options.check_wait) => false,
-                };
-                if is_told {
+                let listing = shared.ask_listing(state, connection);
+                if matches!(self.patience.wait(&shared.clock, listing).await, Some(Ok(()))) {
                     continue;
                 }
             }
@@ -147,7 +148,12 @@ impl<'all, R: Row> Read<'all, R> {
             if self.asks_listing_first(&directory, slots, pages.len()) {
                 self.has_asked_listing = true;
                 // Without it more pages are asked for than need be, and nothing else.
-                if shared.ask_listing(state, connection).await.is_ok() {
+                let listing = shared.ask_listing(state, connection);
+                let told = match pages.iter().all(|page| is_check(state, page, slots)) {
+                    true => self.patience.wait(&shared.clock, listing).await,
+                    false => Some(listing.await),
+                };
+                if matches!(told, Some(Ok(()))) {
                     continue;
                 }
             }
@@ -292,12 +298,10 @@ impl<'all, R: Row> Read<'all, R> {
         let total = pages.len() as u64;
         self.told.change(|progress| progress.pages = progress.pages_done + total);
         let at_once = connection.gate.calls_max().saturating_mul(2).clamp(1, 64);
-        let (shared, state) = (self.shared, self.state);
-        let wait = shared.options.check_wait;
+        self.patience.settle();
+        let (shared, state, patience) = (self.shared, self.state, &self.patience);
         let calls = pages.into_iter().map(|page| {
-            // Of what is wanted of it; the page may have more.
-            let wanted = page.slots.intersection(slots);
-            let is_check = !wanted.is_empty() && state.is_known(wanted);
+            let is_check = is_check(state, &page, slots);
             let call = PageCall {
                 shared: Arc::clone(shared),
                 state: Arc::clone(state),
@@ -306,14 +310,10 @@ impl<'all, R: Row> Read<'all, R> {
                 index: page.index,
             };
             async move {
-                let answer = call.join();
-                if !is_check {
-                    return (page, is_check, answer.await.map(Some));
-                }
-                let result = tokio::select! {
-                    biased;
-                    fetched = answer => fetched.map(Some),
-                    () = shared.clock.sleep(wait) => Ok(None),
+                let wanted = page.slots.intersection(slots);
+                let result = match is_check {
+                    true => call.check(wanted, patience).await.transpose(),
+                    false => call.join().landed().await.map(Some),
                 };
                 (page, is_check, result)
             }
@@ -321,15 +321,8 @@ impl<'all, R: Row> Read<'all, R> {
         let mut calls = std::pin::pin!(stream::iter(calls).buffer_unordered(at_once));
         while let Some((page, is_check, result)) = calls.next().await {
             match result {
-                // What is known will do, for this request and for a while. If it was sent, its answer
-                // is kept when it comes.
-                Ok(None) => {
-                    self.failed.insert(page.index);
-                    let (key, known) =
-                        ((paging.slots(), page.index), page.slots.intersection(slots));
-                    let backoff = &shared.options.failed;
-                    state.mark_failed(state.epoch(), key, known, self.now(), backoff);
-                }
+                // What is known will do.
+                Ok(None) => drop(self.failed.insert(page.index)),
                 Ok(Some(fetched)) => {
                     if !fetched.found.is_empty() {
                         self.trace.push((fetched.found, Source::Database));
@@ -421,6 +414,12 @@ impl<'all, R: Row> Read<'all, R> {
         let request = self.request.with_slots_max(slots_max);
         request.select(directory, self.time(directory, self.now()))
     }
+}
+
+/// Whether what is wanted of a page is known, and only to be checked; the page may have more.
+fn is_check<R: Row>(state: &State<R>, page: &Page, slots: Slots) -> bool {
+    let wanted = page.slots.intersection(slots);
+    !wanted.is_empty() && state.is_known(wanted)
 }
 
 /// From when on something of `slots` is to be asked for again.

@@ -131,19 +131,16 @@ impl<R: Row> Shared<R> {
     /// What is known of a series, once what is stored of it as a whole was read.
     pub(super) async fn open(&self, state: &State<R>) -> Result<Arc<Directory<R>>, SeriesError> {
         loop {
-            let directory = state.directory();
-            // Looked at afterwards: it may have been forgotten before.
-            if state.is_open() {
+            if let Some(directory) = state.opened() {
                 return Ok(directory);
             }
             // Closed by nobody.
             let _turn = state.heading.acquire().await.ok();
-            if !state.is_open() {
+            if state.opened().is_none() {
                 let epoch = state.epoch();
                 let head = self.store.head(&state.key).await?;
                 state.publish_head(epoch, head);
                 state.uses.lock().saw_head(self.clock.monotonic());
-                state.opened(epoch);
             }
         }
     }

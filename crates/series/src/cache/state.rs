@@ -2,14 +2,15 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwapOption;
 use cache_core::clock::Tick;
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, broadcast};
 
 use super::error::SeriesError;
 use super::feed::Following;
-use super::flights::Flights;
+use super::flights::{Flights, Mark};
+use super::holding::Holding;
 use super::listing::ListingAsked;
 use super::page::{Fetched, PageKey};
 use super::recency::Recency;
@@ -17,7 +18,7 @@ use super::stats::Counters;
 use super::uses::Uses;
 use crate::admit::Rules;
 use crate::chunk::Chunk;
-use crate::coverage::State as Known;
+use crate::coverage::{Backoff, State as Known};
 use crate::head::Head;
 use crate::key::SeriesKey;
 use crate::live::{Feed, Update};
@@ -33,14 +34,11 @@ pub(super) struct State<R: Row> {
     pub(super) key: SeriesKey,
     pub(super) grid: Grid,
     pub(super) rules: Rules,
-    directory: ArcSwap<Directory<R>>,
+    /// What is in memory. How often that forgot, by clearings too, is counted there: what was begun
+    /// before is not published after.
+    holding: Holding<R>,
     /// Counts the times that the history was cleared: what was begun before is not stored after.
     cleared: AtomicU64,
-    /// Counts the times that memory forgot, a clearing among them: what was begun before is not
-    /// published after.
-    forgotten: AtomicU64,
-    /// One more than `forgotten` was when the head was read; zero until it is.
-    opened: AtomicU64,
     pub(super) pages: Flights<PageKey, Result<Fetched, SeriesError>>,
     pub(super) listings: Flights<(), Result<(), SeriesError>>,
     /// Chunks are loaded by one request at a time; those that waited find them loaded.
@@ -144,10 +142,8 @@ impl<R: Row> State<R> {
             key,
             grid,
             rules,
-            directory: ArcSwap::from_pointee(Directory::new(grid, calendar)),
+            holding: Holding::new(Directory::new(grid, calendar)),
             cleared: AtomicU64::new(0),
-            forgotten: AtomicU64::new(0),
-            opened: AtomicU64::new(0),
             pages: Flights::default(),
             listings: Flights::default(),
             loading: Semaphore::new(1),
@@ -171,13 +167,19 @@ impl<R: Row> State<R> {
 
     /// What is known now.
     pub(super) fn directory(&self) -> Arc<Directory<R>> {
-        self.directory.load_full()
+        self.holding.directory()
+    }
+
+    /// What is known now, if what is stored of the series as a whole was read since it was forgotten
+    /// last.
+    pub(super) fn opened(&self) -> Option<Arc<Directory<R>>> {
+        self.holding.opened()
     }
 
     pub(super) fn epoch(&self) -> Epoch {
         // In this order, and counted in the other: whoever sees that memory has forgotten by a
         // clearing sees the clearing too.
-        let forgotten = self.forgotten.load(Ordering::Acquire);
+        let forgotten = self.holding.forgotten();
         Epoch { cleared: self.cleared.load(Ordering::Acquire), forgotten }
     }
 
@@ -186,24 +188,10 @@ impl<R: Row> State<R> {
         self.cleared.load(Ordering::Acquire) == epoch.cleared
     }
 
-    /// Whether what was begun then may be published.
-    fn shows(&self, epoch: Epoch) -> bool {
-        self.forgotten.load(Ordering::Acquire) == epoch.forgotten
-    }
-
-    /// Whether what is stored of the series as a whole was read, since it was forgotten last.
-    pub(super) fn is_open(&self) -> bool {
-        self.opened.load(Ordering::Acquire) == self.forgotten.load(Ordering::Acquire) + 1
-    }
-
-    pub(super) fn opened(&self, epoch: Epoch) {
-        self.opened.store(epoch.forgotten + 1, Ordering::Release);
-    }
-
     /// Puts chunks among those that are here, unless memory has forgotten since `epoch`.
     pub(super) fn publish(&self, epoch: Epoch, chunks: &[Arc<Chunk<R>>], meeting: Meeting) {
         let (mut rows, mut bytes) = (0, 0);
-        self.directory.rcu(|directory| {
+        let is_changed = self.holding.change_since(epoch.forgotten, |directory| {
             (rows, bytes) = (0, 0);
             let mut changed = Vec::with_capacity(chunks.len());
             for chunk in chunks {
@@ -220,43 +208,28 @@ impl<R: Row> State<R> {
                 bytes += new.bytes() as i64 - known.map_or(0, |known| known.bytes() as i64);
                 changed.push(new);
             }
-            // Looked at last: a reset that comes after this replaces the directory, and all of this is
-            // done again.
-            if changed.is_empty() || !self.shows(epoch) {
-                (rows, bytes) = (0, 0);
-                return Arc::clone(directory);
-            }
-            Arc::new(directory.with_chunks(changed))
+            (!changed.is_empty()).then(|| directory.with_chunks(changed))
         });
-        self.totals.add(rows, bytes);
+        if is_changed {
+            self.totals.add(rows, bytes);
+        }
     }
 
     /// Says what is known of the series as a whole, unless memory has forgotten since `epoch`.
     pub(super) fn publish_head(&self, epoch: Epoch, head: Head) {
-        let head = Arc::new(head);
-        self.directory.rcu(|directory| {
-            if !self.shows(epoch) || directory.head() == &*head {
-                return Arc::clone(directory);
-            }
-            Arc::new(directory.with_head(Arc::clone(&head)))
-        });
+        self.holding.open_since(epoch.forgotten, &Arc::new(head));
     }
 
-    /// Says that the venue failed to answer for `slots` of a page; kept in memory only.
+    /// Says that the venue failed to answer for `slots`, where they were only to be checked the
+    /// `checks`th time in a row; kept in memory only.
     pub(super) fn mark_failed(
         &self,
         epoch: Epoch,
-        page: PageKey,
         slots: Slots,
         now: Time,
-        backoff: &crate::coverage::Backoff,
+        backoff: &Backoff,
+        checks: u8,
     ) {
-        let checks = {
-            let mut failures = self.failures.lock();
-            let count = failures.entry(page).or_default();
-            *count = count.saturating_add(1);
-            *count
-        };
         let directory = self.directory();
         let failed = Chunk::<R>::indices_of(slots).iter().filter_map(|index| {
             // Without the chunk it would look as if it were known.
@@ -277,15 +250,34 @@ impl<R: Row> State<R> {
         coverage.select(slots, |state| !state.is_some_and(Known::is_known)).is_empty()
     }
 
-    /// The venue has answered for a page.
-    pub(super) fn answered(&self, page: PageKey) {
-        self.failures.lock().remove(&page);
+    /// Counts that the call for a page which bears this mark has failed, or was waited for in vain:
+    /// once, however many waited for it. Answers how many have in a row.
+    pub(super) fn count_failure(&self, page: PageKey, mark: &Mark) -> u8 {
+        let mut failures = self.failures.lock();
+        // Set where it is counted, so that what is answered meanwhile is not counted after that.
+        if mark.set() {
+            let count = failures.entry(page).or_default();
+            *count = count.saturating_add(1);
+        }
+        failures.get(&page).copied().unwrap_or(1)
+    }
+
+    /// How many calls in a row have failed for a page; one at least.
+    pub(super) fn failures_of(&self, page: PageKey) -> u8 {
+        self.failures.lock().get(&page).copied().unwrap_or(1)
+    }
+
+    /// The venue has answered for a page, by the call that bears this mark.
+    pub(super) fn answered(&self, page: PageKey, mark: &Mark) {
+        let mut failures = self.failures.lock();
+        mark.set();
+        failures.remove(&page);
     }
 
     /// Takes chunks out of memory.
     pub(super) fn evict(&self, indices: &[i64]) {
         let (mut rows, mut bytes) = (0, 0);
-        self.directory.rcu(|directory| {
+        self.holding.change(|directory| {
             (rows, bytes) = (0, 0);
             for index in indices {
                 if let Some(chunk) = directory.chunk(*index) {
@@ -293,7 +285,7 @@ impl<R: Row> State<R> {
                     bytes -= chunk.bytes() as i64;
                 }
             }
-            Arc::new(directory.without_chunks(indices))
+            Some(directory.without_chunks(indices))
         });
         // It holds what has gone.
         self.proven.store(None);
@@ -324,9 +316,7 @@ impl<R: Row> State<R> {
         if reset == Reset::History {
             self.cleared.fetch_add(1, Ordering::AcqRel);
         }
-        self.forgotten.fetch_add(1, Ordering::AcqRel);
-        let empty = Arc::new(Directory::new(self.grid, Arc::clone(calendar)));
-        let before = self.directory.swap(empty);
+        let before = self.holding.forget(Directory::new(self.grid, Arc::clone(calendar)));
         self.totals.add(-(before.rows() as i64), -(before.bytes() as i64));
         self.proven.store(None);
         self.seen.lock().clear();
@@ -382,7 +372,7 @@ impl<R: Row> State<R> {
         self.proven.store(Some(Arc::new(proven)));
         // Of one that is not current any more nothing is asked, and it would hold what has gone. Looked
         // at last: whoever changes it after this forgets what was proven, or proves it anew.
-        if !Arc::ptr_eq(&self.directory.load(), directory) {
+        if !self.holding.is(directory) {
             self.proven.store(None);
         }
     }

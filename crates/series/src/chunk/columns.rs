@@ -2,6 +2,7 @@
 //! that are no such decimals apart; other floats as the bits in which they differ from the one before.
 
 use super::packing::{pack, unpack};
+use super::restore::restore;
 use super::wholes::Wholes;
 use crate::record::{Reader, RecordError, Writer};
 use crate::row::scaled::{PLACES_END, float, mantissa, places};
@@ -167,48 +168,54 @@ pub(super) fn read_columns(
             return Err(RecordError::Damaged("a number of decimals is too large"));
         }
     }
-    let mut read = Vec::with_capacity(schema.columns.len());
+    let (mut read, mut differences) = (Vec::new(), Vec::new());
     for about in schema.columns {
-        read.push(match (reader.byte()?, about.kind) {
-            (SCALED, _) => {
-                let differences = unpack(reader, rows)?;
-                Stored::Scaled { differences, apart: read_apart(reader, rows)? }
+        let (stored, wholes) = match (reader.byte()?, about.kind) {
+            (SCALED, kind) => {
+                let wholes = unpack(reader, rows)?;
+                let apart = read_apart(reader, rows)?;
+                if kind == ColumnKind::Integer && !apart.is_empty() {
+                    return Err(DAMAGED);
+                }
+                (Stored::Wholes { apart }, Some(wholes))
             }
-            (BITS, ColumnKind::Float) => Stored::Bits { differences: unpack(reader, rows)? },
+            (BITS, ColumnKind::Float) => (Stored::Bits(unpack(reader, rows)?), None),
             _ => return Err(DAMAGED),
-        });
+        };
+        read.push(stored);
+        differences.push(wholes);
     }
-    let wholes = restore(schema, &read, rows);
-    let mut columns = Vec::with_capacity(schema.columns.len());
-    for (column, (about, stored)) in schema.columns.iter().zip(read).enumerate() {
-        columns.push(match (about.kind, stored) {
-            (ColumnKind::Integer, Stored::Scaled { apart, .. }) if !apart.is_empty() => {
-                return Err(DAMAGED);
-            }
-            (ColumnKind::Integer, _) => Column::Integer(wholes.column(column).collect()),
-            (ColumnKind::Float, Stored::Scaled { apart, .. }) => {
-                let places = places[usize::from(about.group)];
-                let mut values: Vec<f64> =
-                    wholes.column(column).map(|whole| float(whole, places)).collect();
-                apart.iter().for_each(|(row, value)| values[*row] = *value);
-                Column::Float(values)
-            }
-            (ColumnKind::Float, Stored::Bits { differences }) => {
-                let mut bits = 0;
-                let next = |difference: &i64| {
-                    bits ^= *difference as u64;
-                    f64::from_bits(bits)
-                };
-                Column::Float(differences.iter().map(next).collect())
+    let wholes = restore(schema, differences, rows);
+    let columns =
+        schema.columns.iter().zip(read).zip(wholes).map(|((about, stored), wholes)| {
+            match (about.kind, stored) {
+                (ColumnKind::Integer, _) => Column::Integer(wholes),
+                (ColumnKind::Float, Stored::Wholes { apart }) => {
+                    let places = places[usize::from(about.group)];
+                    let mut values: Vec<f64> =
+                        wholes.into_iter().map(|whole| float(whole, places)).collect();
+                    apart.iter().for_each(|(row, value)| values[*row] = *value);
+                    Column::Float(values)
+                }
+                (ColumnKind::Float, Stored::Bits(differences)) => {
+                    let mut bits = 0;
+                    let next = |difference: i64| {
+                        bits ^= difference as u64;
+                        f64::from_bits(bits)
+                    };
+                    Column::Float(differences.into_iter().map(next).collect())
+                }
             }
         });
-    }
-    Ok(Columns::from_parts(columns))
+    Ok(Columns::from_parts(columns.collect()))
 }
 
+/// A column as it is stored, but for whole numbers.
 enum Stored {
-    Scaled { differences: Vec<i64>, apart: Vec<(usize, f64)> },
-    Bits { differences: Vec<i64> },
+    /// Whole numbers, and floats that are none, with their rows.
+    Wholes { apart: Vec<(usize, f64)> },
+    /// The bits in which floats differ from the one before.
+    Bits(Vec<i64>),
 }
 
 /// Rows and values that are no decimals; each row is below `rows`.
@@ -225,20 +232,4 @@ fn read_apart(reader: &mut Reader<'_>, rows: usize) -> Result<Vec<(usize, f64)>,
         next = row + 1;
     }
     Ok(apart)
-}
-
-/// The whole numbers of all columns, from how they differ from what is expected.
-fn restore(schema: &Schema, stored: &[Stored], rows: usize) -> Wholes {
-    let differences = stored.iter().enumerate().filter_map(|(column, stored)| match stored {
-        Stored::Scaled { differences, .. } => Some((column, differences.as_slice())),
-        Stored::Bits { .. } => None,
-    });
-    let differences: Vec<(usize, &[i64])> = differences.collect();
-    let mut wholes = Wholes::new(schema, rows);
-    for row in 0..rows {
-        for (column, differences) in &differences {
-            wholes.set(row, *column, |expected| expected.wrapping_add(differences[row]));
-        }
-    }
-    wholes
 }

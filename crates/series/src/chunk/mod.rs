@@ -6,6 +6,7 @@ mod merge;
 mod packing;
 mod presence;
 mod record;
+mod restore;
 #[cfg(test)]
 mod tests;
 mod wholes;

@@ -40,22 +40,28 @@ pub(super) fn pack(writer: &mut Writer, numbers: &[i64]) {
 /// Reads `count` numbers.
 pub(super) fn unpack(reader: &mut Reader<'_>, count: usize) -> Result<Vec<i64>, RecordError> {
     let symbols = read_symbols(reader, count)?;
-    let mut bits = BitReader::new(reader.block()?);
-    let mut numbers = Vec::with_capacity(count);
-    for symbol in symbols {
-        let length = u32::from(symbol >> 1);
-        if length > 64 {
-            return Err(DAMAGED);
-        }
-        let below = length.saturating_sub(1);
-        let highest = u64::from(length > 0) << below;
-        let magnitude = highest | bits.take(below).ok_or(DAMAGED)?;
+    // All looked at before, so that nothing need be for each number.
+    if symbols.iter().any(|symbol| symbol >> 1 > 64) {
+        return Err(DAMAGED);
+    }
+    let total: usize = symbols.iter().map(|symbol| below(*symbol) as usize).sum();
+    let mut bits = BitReader::new(reader.block()?, total).ok_or(DAMAGED)?;
+    let mut numbers = vec![0; count];
+    for (number, symbol) in numbers.iter_mut().zip(symbols) {
+        let below = below(symbol);
+        let highest = u64::from(symbol > 1) << below;
+        let magnitude = highest | bits.take(below);
         // All bits where it is negative. The largest magnitude is that of the smallest number, which
         // is its own negative.
-        let sign = (symbol & 1) as i64;
-        numbers.push((magnitude as i64 ^ -sign).wrapping_add(sign));
+        let sign = i64::from(symbol & 1);
+        *number = (magnitude as i64 ^ -sign).wrapping_add(sign);
     }
     Ok(numbers)
+}
+
+/// How many bits a number has below its highest.
+fn below(symbol: u8) -> u32 {
+    u32::from(symbol >> 1).saturating_sub(1)
 }
 
 /// Bytes, compressed where that makes them fewer.
@@ -130,36 +136,38 @@ impl BitWriter {
     }
 }
 
-struct BitReader<'bytes> {
-    bytes: &'bytes [u8],
+/// Bits that are known to be there.
+struct BitReader {
+    /// With room behind, so that as much is read wherever it begins.
+    bytes: Vec<u8>,
     /// The next bit.
     place: usize,
 }
 
-impl<'bytes> BitReader<'bytes> {
-    fn new(bytes: &'bytes [u8]) -> Self {
-        Self { bytes, place: 0 }
+impl BitReader {
+    /// So many bits of these bytes, if there are as many.
+    fn new(bytes: &[u8], count: usize) -> Option<Self> {
+        if count > bytes.len().saturating_mul(8) {
+            return None;
+        }
+        let mut padded = Vec::with_capacity(bytes.len() + 9);
+        padded.extend_from_slice(bytes);
+        padded.extend_from_slice(&[0; 9]);
+        Some(Self { bytes: padded, place: 0 })
     }
 
-    /// The next `count` bits, 63 at most.
-    fn take(&mut self, count: u32) -> Option<u64> {
+    /// The next `count` bits, 63 at most; zeros behind the last.
+    fn take(&mut self, count: u32) -> u64 {
         let (byte, shift) = (self.place / 8, (self.place % 8) as u32);
-        let rest = self.bytes.get(byte..)?;
-        let bits = match rest.first_chunk::<8>() {
-            Some(word) if shift + count <= 64 => u64::from_le_bytes(*word) >> shift,
-            // Near the end, or over nine bytes.
-            _ => {
-                let mut word = [0; 16];
-                let there = rest.len().min(9);
-                word[..there].copy_from_slice(&rest[..there]);
-                if shift + count > there as u32 * 8 {
-                    return None;
-                }
-                (u128::from_le_bytes(word) >> shift) as u64
-            }
-        };
+        let rest = self.bytes.get(byte..).unwrap_or_default();
+        let word = rest.first_chunk::<8>().map_or(0, |word| u64::from_le_bytes(*word));
+        let mut bits = word >> shift;
+        if shift + count > 64 {
+            // Over nine bytes, so that it does not begin with one.
+            bits |= rest.get(8).map_or(0, |last| u64::from(*last) << (64 - shift));
+        }
         self.place += count as usize;
-        Some(bits & ((1 << count) - 1))
+        bits & ((1 << count) - 1)
     }
 }
 

@@ -6,60 +6,90 @@ use crate::row::{Prediction, Schema};
 /// stays zero: it is what a prediction by a column that does not exist is.
 pub(super) struct Wholes {
     width: usize,
-    predictions: Vec<Expected>,
+    expected: Vec<Expected>,
     values: Vec<i64>,
 }
 
-/// What a value is expected to be, by values that stand so far before it.
-#[derive(Clone, Copy)]
-enum Expected {
+/// What a value is expected to be.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Expected {
+    /// Zero.
     Zero,
-    Same(usize),
-    Larger(usize, usize),
-    Smaller(usize, usize),
+    /// This value.
+    Same(Place),
+    /// The larger of two.
+    Larger(Place, Place),
+    /// The smaller of two.
+    Smaller(Place, Place),
+}
+
+/// A value of the same row or of the one before. Before the first row there are zeros.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) column: usize,
+    pub(super) is_before: bool,
+}
+
+impl Expected {
+    /// What the values of each column are expected to be.
+    pub(super) fn of(schema: &Schema) -> Vec<Self> {
+        let columns = schema.columns.len();
+        let expected = schema.columns.iter().enumerate().map(|(column, about)| {
+            let before =
+                |other: u8| Place { column: usize::from(other).min(columns), is_before: true };
+            // What stands in a row beyond the column that is worked on is of the row before, in
+            // writing as in reading.
+            let now = |other: u8| match usize::from(other) {
+                other if other < column => Place { column: other, is_before: false },
+                _ => before(other),
+            };
+            match about.prediction {
+                Prediction::Zero => Self::Zero,
+                Prediction::Before => Self::Same(Place { column, is_before: true }),
+                Prediction::BeforeOf(other) => Self::Same(before(other)),
+                Prediction::Same(other) => Self::Same(now(other)),
+                Prediction::Larger(one, other) => Self::Larger(now(one), now(other)),
+                Prediction::Smaller(one, other) => Self::Smaller(now(one), now(other)),
+            }
+        });
+        expected.collect()
+    }
+
+    /// The value, of those that `value` gives.
+    pub(super) fn value(self, value: impl Fn(Place) -> i64) -> i64 {
+        match self {
+            Self::Zero => 0,
+            Self::Same(place) => value(place),
+            Self::Larger(one, other) => value(one).max(value(other)),
+            Self::Smaller(one, other) => value(one).min(value(other)),
+        }
+    }
+
+    /// Whether it is made of values of a column.
+    pub(super) fn needs(self, column: usize) -> bool {
+        match self {
+            Self::Zero => false,
+            Self::Same(place) => place.column == column,
+            Self::Larger(one, other) | Self::Smaller(one, other) => {
+                one.column == column || other.column == column
+            }
+        }
+    }
 }
 
 impl Wholes {
     pub(super) fn new(schema: &Schema, rows: usize) -> Self {
-        let columns = schema.columns.len();
-        let width = columns + 1;
-        let predictions = schema.columns.iter().enumerate().map(|(column, about)| {
-            let before = |other: u8| width + column - usize::from(other).min(columns);
-            // What stands in a row beyond the column that is worked on is of the row before, in
-            // writing as in reading.
-            let now = |other: u8| match usize::from(other) {
-                other if other < column => column - other,
-                _ => before(other),
-            };
-            match about.prediction {
-                Prediction::Zero => Expected::Zero,
-                Prediction::Before => Expected::Same(width),
-                Prediction::BeforeOf(other) => Expected::Same(before(other)),
-                Prediction::Same(other) => Expected::Same(now(other)),
-                Prediction::Larger(one, other) => Expected::Larger(now(one), now(other)),
-                Prediction::Smaller(one, other) => Expected::Smaller(now(one), now(other)),
-            }
-        });
-        let predictions = predictions.collect();
-        Self { width, predictions, values: vec![0; (rows + 1) * width] }
+        let width = schema.columns.len() + 1;
+        Self { width, expected: Expected::of(schema), values: vec![0; (rows + 1) * width] }
     }
 
     /// Sets the value of a row and column as `make` says, which is told what is expected. Columns
     /// of a row come in order, and rows too.
     pub(super) fn set(&mut self, row: usize, column: usize, make: impl FnOnce(i64) -> i64) {
-        let at = (row + 1) * self.width + column;
-        let before = |back: usize| self.values[at - back];
-        let expected = match self.predictions[column] {
-            Expected::Zero => 0,
-            Expected::Same(back) => before(back),
-            Expected::Larger(one, other) => before(one).max(before(other)),
-            Expected::Smaller(one, other) => before(one).min(before(other)),
-        };
-        self.values[at] = make(expected);
-    }
-
-    /// The values of a column, in the order of the rows.
-    pub(super) fn column(&self, column: usize) -> impl ExactSizeIterator<Item = i64> + '_ {
-        self.values[self.width..].iter().skip(column).step_by(self.width).copied()
+        let expected = self.expected[column].value(|place| {
+            let row = row + 1 - usize::from(place.is_before);
+            self.values[row * self.width + place.column]
+        });
+        self.values[(row + 1) * self.width + column] = make(expected);
     }
 }

@@ -18,6 +18,8 @@ pub struct ArrowImport {
     on_difference: OnDifference,
     names: Vec<(String, String)>,
     any_series: bool,
+    #[cfg(feature = "parquet")]
+    any_writer: bool,
 }
 
 impl ArrowImport {
@@ -40,6 +42,15 @@ impl ArrowImport {
         self
     }
 
+    /// A Parquet file is taken as it is, although it tells of its rows what is not so: for another
+    /// program has written it anew, and kept the metadata of the one that Tiers wrote. Whether it is
+    /// damaged besides is not known then.
+    #[cfg(feature = "parquet")]
+    pub fn any_writer(mut self) -> Self {
+        self.any_writer = true;
+        self
+    }
+
     /// What becomes of settled rows that differ.
     pub fn on_difference(mut self, on_difference: OnDifference) -> Self {
         self.on_difference = on_difference;
@@ -49,6 +60,12 @@ impl ArrowImport {
     /// What becomes of settled rows that differ, as was said.
     pub(super) fn difference(&self) -> OnDifference {
         self.on_difference
+    }
+
+    /// Whether what a file tells of its rows is passed over.
+    #[cfg(feature = "parquet")]
+    pub(super) fn takes_any_writer(&self) -> bool {
+        self.any_writer
     }
 
     /// The name that a column has in what is read.

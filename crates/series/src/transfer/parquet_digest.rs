@@ -15,6 +15,11 @@ use xxhash_rust::xxh3::Xxh3;
 use super::ParquetError;
 use super::names::SERIES;
 
+/// Who writes files of Tiers, as Parquet wants it told: application and version.
+pub(super) const WRITER: &str = concat!("tiers cache-series version ", env!("CARGO_PKG_VERSION"));
+/// The names in that. Damage to a few bytes leaves one of them.
+const WRITER_NAMES: [&str; 2] = ["tiers", "cache-series"];
+
 /// Under this and a column's name lie the column's digests, one a row group.
 const DIGESTS: &str = "tiers.digest.";
 /// A row group has so many rows at most: so many are kept in memory until their digest is known.
@@ -96,10 +101,47 @@ fn values<T: ArrowPrimitiveType, const BYTES: usize>(
     }
 }
 
+/// Who a file says has written it.
+#[derive(Debug)]
+enum Writer {
+    /// Tiers: what it tells of its rows holds.
+    Tiers,
+    /// Another program, which knows nothing of digests that it has copied with other metadata.
+    Other,
+    /// This, if anything: damage to the name of Tiers looks the same as a program that does not tell its
+    /// name as Parquet wants it.
+    Unclear(String),
+}
+
+impl Writer {
+    fn of(created_by: Option<&str>) -> Self {
+        let text = created_by.unwrap_or_default();
+        let has_name = |name: &&str| text.contains(*name);
+        if text.starts_with(WRITER_NAMES[0]) && WRITER_NAMES.iter().all(has_name) {
+            Self::Tiers
+        } else if text.contains(" version ") && !WRITER_NAMES.iter().any(has_name) {
+            Self::Other
+        } else {
+            Self::Unclear(text.to_owned())
+        }
+    }
+
+    fn damaged(&self, problem: impl Into<String>) -> ParquetError {
+        let problem = problem.into();
+        let Self::Unclear(name) = self else { return ParquetError::damaged(problem) };
+        ParquetError::damaged(format!(
+            "{problem}; if it is whole, and another program (`{name}`) has written it anew and kept the \
+             metadata of Tiers, leave `tiers.digest.*` out there, or import it with \
+             `ArrowImport::any_writer`"
+        ))
+    }
+}
+
 /// What a file tells of itself.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Told {
     pub(super) series: Option<String>,
+    writer: Writer,
     /// By the column's name, one a row group.
     digests: BTreeMap<String, Vec<u64>>,
 }
@@ -111,29 +153,38 @@ impl Told {
         KeyValue::new(format!("{DIGESTS}{column}"), digests.join(" "))
     }
 
-    /// What was written into one with these columns and so many row groups.
+    /// Which series its rows are of, and nothing else.
+    pub(super) fn series_of(entries: &[KeyValue]) -> Self {
+        let series = entries.iter().rfind(|entry| entry.key == SERIES);
+        let series = series.map(|entry| entry.value.clone().unwrap_or_default());
+        Self { series, writer: Writer::Other, digests: BTreeMap::new() }
+    }
+
+    /// What was written into one with these columns and so many row groups, if it is still there: a
+    /// program that writes such a file anew may copy what it tells of its rows, and change them.
     pub(super) fn read(
         entries: &[KeyValue],
+        created_by: Option<&str>,
         columns: &[&str],
         groups: usize,
     ) -> Result<Self, ParquetError> {
-        let mut told = Self::default();
+        let mut told = Self { writer: Writer::of(created_by), ..Self::series_of(entries) };
+        if matches!(told.writer, Writer::Other) {
+            return Ok(told);
+        }
         for KeyValue { key, value } in entries {
             let value = value.as_deref().unwrap_or_default();
-            if key == SERIES {
-                told.series = Some(value.to_owned());
-            }
             let Some(column) = key.strip_prefix(DIGESTS) else { continue };
             let digests = value.split_whitespace().map(|text| u64::from_str_radix(text, 16).ok());
             let digests: Option<Vec<u64>> = digests.collect();
             let Some(digests) = digests.filter(|digests| digests.len() == groups) else {
                 let problem =
                     format!("the digests of column `{column}` are not of {groups} row groups");
-                return Err(ParquetError::damaged(problem));
+                return Err(told.writer.damaged(problem));
             };
             if !columns.contains(&column) {
                 let problem = format!("column `{column}` was written, and is not there");
-                return Err(ParquetError::damaged(problem));
+                return Err(told.writer.damaged(problem));
             }
             told.digests.insert(column.to_owned(), digests);
         }
@@ -141,10 +192,8 @@ impl Told {
             return Ok(told);
         }
         match columns.iter().find(|column| !told.digests.contains_key(**column)) {
-            Some(column) => {
-                Err(ParquetError::damaged(format!("column `{column}` was not written")))
-            }
-            None if told.series.is_none() => Err(ParquetError::damaged("no series is named")),
+            Some(column) => Err(told.writer.damaged(format!("column `{column}` was not written"))),
+            None if told.series.is_none() => Err(told.writer.damaged("no series is named")),
             None => Ok(told),
         }
     }
@@ -157,7 +206,7 @@ impl Told {
     /// Whether a row group has the rows that were written to it.
     pub(super) fn check(&self, group: usize, batches: &[RecordBatch]) -> Result<(), ParquetError> {
         let Some(first) = batches.first() else {
-            return Err(ParquetError::damaged(format!("row group {group} has no rows")));
+            return Err(self.writer.damaged(format!("row group {group} has no rows")));
         };
         let fields = first.schema_ref().fields();
         let mut digest = GroupDigest::new(fields.len());
@@ -166,7 +215,7 @@ impl Told {
             let written = self.digests.get(field.name()).and_then(|digests| digests.get(group));
             if written != Some(&found) {
                 let problem = format!("column `{}` of row group {group}", field.name());
-                return Err(ParquetError::damaged(problem + " is not what was written"));
+                return Err(self.writer.damaged(problem + " is not what was written"));
             }
         }
         Ok(())
@@ -231,10 +280,11 @@ mod tests {
         let series = || KeyValue::new(SERIES.to_owned(), "a".to_owned());
         let all = [series(), Told::write("ts", &[1, 2]), Told::write("open", &[3, 4])];
         let names = ["ts", "open"];
-        assert!(Told::read(&all, &names, 2).unwrap().is_checked());
-        assert!(!Told::read(&[], &names, 2).unwrap().is_checked());
+        assert!(Told::read(&all, Some(WRITER), &names, 2).unwrap().is_checked());
+        assert!(!Told::read(&[], Some(WRITER), &names, 2).unwrap().is_checked());
         let is_damaged = |entries: &[KeyValue], names: &[&str], groups| {
-            matches!(Told::read(entries, names, groups), Err(ParquetError::Damaged { .. }))
+            let told = Told::read(entries, Some(WRITER), names, groups);
+            matches!(told, Err(ParquetError::Damaged { .. }))
         };
         assert!(is_damaged(&all, &names, 1), "a row group is missing");
         assert!(is_damaged(&all, &["ts"], 2), "a column is missing");
@@ -243,5 +293,37 @@ mod tests {
         let mut odd = all;
         odd[2].value = Some("x 4".to_owned());
         assert!(is_damaged(&odd, &names, 2), "no digest");
+    }
+
+    #[test]
+    fn what_another_program_has_copied_tells_nothing() {
+        let series = KeyValue::new(SERIES.to_owned(), "a".to_owned());
+        let all = [series, Told::write("ts", &[1, 2])];
+        let read = |writer: Option<&str>, groups| Told::read(&all, writer, &["ts"], groups);
+        for other in
+            ["parquet-cpp-arrow version 21.0.0", "DuckDB version v1.4.1 (build b390a7c376)"]
+        {
+            let told = read(Some(other), 1).unwrap();
+            assert!(!told.is_checked(), "{other}");
+            assert_eq!(told.series.as_deref(), Some("a"));
+        }
+        // It may be that, or the name of Tiers is damaged.
+        for unclear in [
+            None,
+            Some("Polars"),
+            Some("tiers cache-serie_ version 1"),
+            Some("_iers cache-series version 1"),
+        ] {
+            assert!(read(unclear, 2).unwrap().is_checked(), "{unclear:?}");
+            let text = read(unclear, 1).unwrap_err().to_string();
+            assert!(
+                text.contains("any_writer") && text.contains(unclear.unwrap_or_default()),
+                "{text}"
+            );
+        }
+        let text = read(Some(WRITER), 1).unwrap_err().to_string();
+        assert!(!text.contains("any_writer"), "{text}");
+        assert_eq!(Told::series_of(&all).series.as_deref(), Some("a"));
+        assert!(!Told::series_of(&all).is_checked());
     }
 }

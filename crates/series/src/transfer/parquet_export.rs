@@ -10,7 +10,7 @@ use parquet::file::properties::WriterProperties;
 use parquet::schema::types::ColumnPath;
 
 use super::names::{SERIES, TIME};
-use super::parquet_digest::{GROUP_ROWS_MAX, GroupDigest, Told};
+use super::parquet_digest::{GROUP_ROWS_MAX, GroupDigest, Told, WRITER};
 use super::{ArrowBatches, ParquetError};
 
 /// Writes record batches as Parquet: the same columns, compressed by zstd, in row groups of
@@ -59,6 +59,8 @@ pub fn write_parquet(
     let sorted = SortingColumn { column_idx: 0, descending: false, nulls_first: false };
     let time = ColumnPath::from(TIME);
     let properties = WriterProperties::builder()
+        // By it an import knows that nobody else has written it anew.
+        .set_created_by(WRITER.to_owned())
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         // Row groups are ended below, where their digests are.
         .set_max_row_group_row_count(None)

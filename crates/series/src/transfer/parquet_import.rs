@@ -27,7 +27,9 @@ use crate::time::Grid;
 /// or not at all.
 ///
 /// A file of [`write_parquet`](super::write_parquet) tells what was written to it: each row group is
-/// compared with that before a row of it is stored.
+/// compared with that before a row of it is stored. One that another program has written anew is a file
+/// of that program, whatever metadata it has kept; where it does not tell its name,
+/// [`ArrowImport::any_writer`] says so.
 ///
 /// The input is read in a thread for blocking work, a few chunks ahead of the database. What a row group's
 /// pages take up is what is in memory; a file that was made to do harm can make it 2 GiB a page.
@@ -82,7 +84,11 @@ impl<In: ChunkReader + 'static> File<In> {
         let of_file = metadata.metadata();
         let entries = of_file.file_metadata().key_value_metadata();
         let entries = entries.map(Vec::as_slice).unwrap_or_default();
-        let told = Told::read(entries, &names, of_file.num_row_groups())?;
+        let created_by = of_file.file_metadata().created_by();
+        let told = match how.takes_any_writer() {
+            true => Told::series_of(entries),
+            false => Told::read(entries, created_by, &names, of_file.num_row_groups())?,
+        };
         how.check(told.series.as_deref(), key)?;
         let places = Places::find::<R>(&names, how)?;
         let columns = ProjectionMask::roots(schema, places.all());

@@ -18,6 +18,7 @@ mod model;
 mod outages;
 #[cfg(feature = "parquet")]
 mod parquet;
+mod patience;
 mod reads;
 #[cfg(feature = "csv")]
 mod transfer;

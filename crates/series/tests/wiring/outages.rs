@@ -10,7 +10,7 @@ use cache_series::row::Candle;
 use cache_series::time::{Slots, Timeframe};
 use cache_series::venue::{Limits, UsedWeight, VenueErrorKind};
 
-use crate::venue::{TestVenue, candle};
+use crate::venue::{Said, TestVenue, candle};
 use crate::world::{NOW, World, at, plain_options, range, rows};
 
 /// The last page that is over as a whole.
@@ -121,6 +121,54 @@ async fn a_check_is_not_waited_for_long_and_kept_when_it_comes() {
     assert_eq!(world.venue.calls(), []);
 }
 
+/// However many have waited for it, and although it has failed at last.
+#[tokio::test]
+async fn a_check_that_fails_counts_once() {
+    let world = warm(plain_options()).await;
+    world.venue.change(|said| (said.holds, said.outage) = (true, everything()));
+    let readers: Vec<_> = (0..5)
+        .map(|_| {
+            let series = world.series();
+            tokio::spawn(async move { series.read(range(KNOWN)).await })
+        })
+        .collect();
+    others_go_on().await;
+    world.advance(2);
+    others_go_on().await;
+    assert!(readers.iter().all(|reader| reader.is_finished()), "they wait no longer");
+    world.venue.release();
+    others_go_on().await;
+    assert_eq!(world.venue.calls().len(), 1);
+    let mut asked = Vec::new();
+    for second in 2..40 {
+        assert_eq!(world.series().read(range(KNOWN)).await.unwrap().len(), 100);
+        asked.extend(world.venue.calls().iter().map(|_| second));
+        world.advance(1);
+    }
+    assert_eq!(asked, [3, 5, 9, 17, 33]);
+}
+
+/// While it is under way, others are answered at once, however long that takes.
+#[tokio::test]
+async fn a_check_is_waited_for_in_vain_once() {
+    let world = warm(plain_options()).await;
+    let revised = revise(&world);
+    world.venue.change(|said| said.holds = true);
+    for round in 0..10 {
+        let series = world.series();
+        let reading = tokio::spawn(async move { series.read(range(KNOWN)).await });
+        others_go_on().await;
+        assert_eq!(reading.is_finished(), round > 0, "{round}");
+        world.advance(2);
+        assert_eq!(reading.await.unwrap().unwrap().len(), 100);
+    }
+    world.venue.release();
+    others_go_on().await;
+    let reading = world.series().read(range(KNOWN)).await.unwrap();
+    assert_eq!(rows(&reading)[99], (KNOWN.end - 1, revised));
+    assert_eq!(world.venue.calls().len(), 1);
+}
+
 /// Although there is more in its page that nobody knows yet.
 #[tokio::test]
 async fn a_check_of_what_is_read_is_not_waited_for_long() {
@@ -198,6 +246,82 @@ async fn a_venue_that_does_not_answer_is_left_alone_by_all_series() {
     world.venue.fail_next(1, VenueErrorKind::Unavailable);
     ask(&world, series(symbol + 1)).await.unwrap_err();
     assert_eq!(ask(&world, series(symbol + 2)).await.unwrap(), 1);
+}
+
+/// Whoever comes while one call tries it gets the error at once.
+#[tokio::test]
+async fn one_call_tries_a_venue_that_was_out() {
+    let world = World::with(TestVenue::new(NOW - 500..NOW), plain_options().with_outage_after(1));
+    world.venue.change(|said| said.outage = everything());
+    let series = |symbol: usize| {
+        let key = SeriesKey::new("test", &format!("S{symbol}"), Timeframe::Minute1).unwrap();
+        world.cache.series(&key).unwrap()
+    };
+    ask(&world, series(0)).await.unwrap_err();
+    for (still_out, pause) in [(true, 1), (false, 2)] {
+        world.advance(pause);
+        world.venue.change(|said| said.holds = true);
+        let symbols = if still_out { 1..5 } else { 5..9 };
+        let readers: Vec<_> = symbols
+            .map(|symbol| {
+                let series = series(symbol);
+                let request = range(Slots::new(NOW - 20, NOW - 10));
+                tokio::spawn(async move { series.read(request).await })
+            })
+            .collect();
+        others_go_on().await;
+        assert_eq!(world.venue.calls().len(), 1);
+        if !still_out {
+            world.venue.change(|said| said.outage = Slots::default());
+        }
+        let finished = readers.iter().filter(|reader| reader.is_finished()).count();
+        assert_eq!(finished, 3, "one waits for the answer");
+        world.venue.release();
+        let mut answered = 0;
+        for reader in readers {
+            match reader.await.unwrap() {
+                Ok(reading) => answered += reading.len(),
+                Err(error) => {
+                    let venue = error.venue_error().unwrap();
+                    assert_eq!(venue.kind(), VenueErrorKind::Unavailable);
+                    assert!(still_out || venue.retry_after().is_some(), "{venue}");
+                }
+            }
+        }
+        assert_eq!(answered, if still_out { 0 } else { 10 });
+        assert_eq!(world.venue.calls(), []);
+    }
+    // It has answered, so that all go on.
+    for symbol in 9..12 {
+        assert_eq!(ask(&world, series(symbol)).await.unwrap(), 1);
+    }
+}
+
+/// A venue that tells of no clock and no listings may not have been called for them.
+#[tokio::test]
+async fn what_a_venue_does_not_have_tries_nothing() {
+    let clock_interval = Duration::from_secs(1);
+    let options = plain_options().with_outage_after(1).with_clock_interval(clock_interval);
+    // Of few pages the clock alone is looked at before, of many the listing.
+    let many = range(Slots::new(NOW - 1_500, NOW - 100));
+    for (request, is_many) in [(Request::last(350), false), (many, true)] {
+        let world = World::with(TestVenue::new(NOW - 500..NOW), options);
+        world.venue.change(|said| said.outage = everything());
+        ask(&world, world.series()).await.unwrap_err();
+        world.advance(1);
+        world.venue.change(|said| said.holds = true);
+        let series = world.series();
+        let reading = tokio::spawn(async move { series.read(request).await });
+        others_go_on().await;
+        let asked = |said: &Said| match is_many {
+            true => said.listing_calls,
+            false => said.clock_calls - 1,
+        };
+        assert_eq!(world.venue.look(asked), 1);
+        assert_eq!(world.venue.calls().len(), 1);
+        assert!(reading.is_finished(), "the other pages have failed");
+        reading.await.unwrap().unwrap_err();
+    }
 }
 
 /// What is known is told while the venue is left alone, without a look at its clock either.

@@ -182,6 +182,53 @@ async fn files_of_other_programs_are_read() {
     assert_eq!(stored(&world, slots).await, expected);
 }
 
+/// A file as another program writes it anew that keeps all metadata: so many of its rows, in smaller row
+/// groups.
+fn rewritten(file: &[u8], rows: usize, created_by: &str) -> Vec<u8> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::copy_from_slice(file)).unwrap();
+    let metadata = reader.metadata().file_metadata().key_value_metadata().cloned();
+    assert!(metadata.iter().flatten().any(|entry| entry.key.starts_with("tiers.digest.")));
+    let properties = WriterProperties::builder()
+        .set_created_by(created_by.to_owned())
+        .set_key_value_metadata(metadata)
+        .set_max_row_group_row_count(Some(100))
+        .build();
+    let (schema, mut file, mut left) = (reader.schema().clone(), Vec::new(), rows);
+    let mut writer = ArrowWriter::try_new(&mut file, schema, Some(properties)).unwrap();
+    for batch in reader.build().unwrap() {
+        let batch = batch.unwrap();
+        let taken = batch.slice(0, left.min(batch.num_rows()));
+        left -= taken.num_rows();
+        writer.write(&taken).unwrap();
+    }
+    writer.close().unwrap();
+    file
+}
+
+#[tokio::test]
+async fn what_another_program_has_written_anew_is_taken_from_that() {
+    let (candles, file) = history(Slots::new(NOW - 600, NOW - 100)).await;
+    let part: BTreeMap<i64, Candle> = candles.into_iter().take(250).collect();
+    let other = rewritten(&file, 250, "parquet-cpp-arrow version 21.0.0");
+    let world = World::new(TestVenue::new([]));
+    assert_eq!(import(&world, other.clone()).await.unwrap().added, 250);
+    assert_eq!(bits(stored(&world, SPAN).await), bits(part));
+    let series = world.cache.series(&key().with_timeframe(cache_series::time::Timeframe::Minute5));
+    let import_there =
+        import_parquet(&series.unwrap(), Bytes::from(other), ArrowImport::new()).await;
+    let error = import_there.unwrap_err();
+    assert!(matches!(error, ParquetError::Columns(ArrowError::Series { .. })), "{error}");
+    // That one may as well be damaged.
+    let unclear = rewritten(&file, 250, "Polars");
+    let error = import(&world, unclear.clone()).await.unwrap_err();
+    let text = error.to_string();
+    assert!(matches!(error, ParquetError::Damaged { .. }), "{text}");
+    assert!(text.contains("`Polars`") && text.contains("any_writer"), "{text}");
+    let how = ArrowImport::new().any_writer();
+    let imported = import_parquet(&world.series(), Bytes::from(unclear), how).await.unwrap();
+    assert_eq!(imported.same, 250);
+}
+
 #[tokio::test]
 async fn what_is_no_parquet_is_an_error() {
     let world = World::new(TestVenue::new([]));

@@ -44,6 +44,7 @@ pub(crate) struct Said {
     pub(crate) listing_calls: u64,
     /// So many calls for it fail next.
     pub(crate) listing_failures: u32,
+    pub(crate) listing_holds: bool,
     pub(crate) limits: Limits,
     pub(crate) used_weight: Option<UsedWeight>,
     pub(crate) server_time: Option<Time>,
@@ -73,6 +74,7 @@ impl TestVenue {
             listing: Listing::UNTOLD,
             listing_calls: 0,
             listing_failures: 0,
+            listing_holds: false,
             limits: Limits::default(),
             used_weight: None,
             server_time: None,
@@ -118,7 +120,9 @@ impl TestVenue {
     }
 
     pub(crate) fn release(&self) {
-        self.change(|said| (said.holds, said.clock_holds) = (false, false));
+        self.change(|said| {
+            (said.holds, said.clock_holds, said.listing_holds) = (false, false, false);
+        });
         self.released.notify_waiters();
     }
 
@@ -218,8 +222,15 @@ impl Venue<Candle> for TestVenue {
     }
 
     async fn listing(&self, _: &SeriesKey) -> Result<Listing, VenueError> {
+        self.change(|said| said.listing_calls += 1);
+        loop {
+            let released = self.released.notified();
+            if !self.look(|said| said.listing_holds) {
+                break;
+            }
+            released.await;
+        }
         let mut said = self.said.lock().unwrap();
-        said.listing_calls += 1;
         if said.listing_failures > 0 {
             said.listing_failures -= 1;
             return Err(VenueError::new(&self.name, VenueErrorKind::Unavailable, "no listing"));
