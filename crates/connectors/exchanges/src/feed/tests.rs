@@ -204,13 +204,14 @@ async fn a_connection_that_leaves_at_once_is_not_replaced_at_once() {
         drop(former);
         say(&mut current, "leaving").await;
         say(&mut current, "row").await;
-        current
+        // Another connection would be neither refused nor accepted.
+        (current, listener)
     });
     let began = Instant::now();
     let mut feed = Feed::connect(source, Arc::new(Talkative)).await.unwrap();
     let told = feed.next().await.unwrap().unwrap();
     assert_eq!(told.time.unix_ms(), 60_000);
-    let _connection = server.await.unwrap();
+    let _server = server.await.unwrap();
     let renewed_after = feed.renew_at.saturating_duration_since(began);
     assert!(renewed_after >= Duration::from_secs(5), "{renewed_after:?}");
     assert!(renewed_after < Duration::from_secs(1_800), "{renewed_after:?}");
