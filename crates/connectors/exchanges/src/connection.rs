@@ -38,6 +38,8 @@ pub(crate) struct Connection {
     pub(crate) clock: Arc<dyn Clock>,
 }
 
+/// A hundred years: what is longer never comes, and no moment is so far away that it overflows.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 86_400);
 /// More than any reply of rows; what tells of all symbols at once has some megabytes.
 const BODY_BYTES_MAX: usize = 32 << 20;
 /// A message of a few rows has a kilobyte.
@@ -102,6 +104,11 @@ impl Connection {
         Pace::new(if is_held { pause } else { Duration::ZERO }, Arc::clone(&self.clock))
     }
 
+    /// After how long a feed's connection is replaced.
+    pub(crate) fn age_max(&self) -> Duration {
+        self.connection_age_max.min(FOREVER)
+    }
+
     /// How feeds are kept that are pinged, or ping, twice in a minute at least.
     pub(crate) fn socket(&self) -> SocketOptions {
         self.socket_silent_for(Duration::from_secs(60))
@@ -111,7 +118,7 @@ impl Connection {
     pub(crate) fn socket_silent_for(&self, silence_max: Duration) -> SocketOptions {
         SocketOptions {
             connect_timeout: self.connect_timeout,
-            silence_max: self.silence_max.unwrap_or(silence_max),
+            silence_max: self.silence_max.unwrap_or(silence_max).min(FOREVER),
             message_bytes_max: MESSAGE_BYTES_MAX,
         }
     }

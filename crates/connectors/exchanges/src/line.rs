@@ -118,7 +118,7 @@ impl Line {
 
     /// The same with connections that are kept in another way.
     pub(crate) fn source_with(&self, url: Url, socket: SocketOptions) -> Source {
-        let age_max = self.connection.connection_age_max;
+        let age_max = self.connection.age_max();
         Source { url, socket, age_max, tls: Arc::clone(&self.tls) }
     }
 }

@@ -39,16 +39,23 @@ pub(crate) struct LeftAlone {
     pub(crate) rate_limited: Duration,
 }
 
+/// No exchange shuts out for longer than three days; a head that says so is broken, and would leave
+/// the exchange alone for ever.
+const WAIT_MAX: Duration = Duration::from_secs(3 * 86_400);
+
 impl LeftAlone {
-    /// The error with how long to wait after it: as the exchange has said, or as is known of it.
+    /// The error with how long to wait after it: as the exchange has said, or as is known of it. A
+    /// wait of nothing is none.
     pub(crate) fn after(self, error: VenueError, said: Option<Duration>) -> VenueError {
         let known = match error.kind() {
             VenueErrorKind::Banned => Some(self.banned),
             VenueErrorKind::RateLimited => Some(self.rate_limited),
             _ => None,
         };
-        match said.or(error.retry_after()).or(known) {
-            Some(wait) => error.with_retry_after(wait),
+        let is_some = |wait: &Duration| !wait.is_zero();
+        let said = said.filter(is_some).or_else(|| error.retry_after().filter(is_some));
+        match said.or(known) {
+            Some(wait) => error.with_retry_after(wait.min(WAIT_MAX)),
             None => error,
         }
     }
@@ -192,6 +199,19 @@ mod tests {
         let lost = feed_lost("toy", answer, answered::<Toy>);
         let message = "the feed refused the connection with status 200";
         assert_eq!(told(&lost), (Malformed, None, message));
+    }
+
+    #[test]
+    fn no_head_makes_a_wait_of_nothing_or_without_end() {
+        let wait = |status, seconds| {
+            let said = Some(Duration::from_secs(seconds));
+            let error = answered::<Toy>(Reply { retry_after: said, ..reply(status, "") });
+            error.unwrap_err().retry_after().map(|wait| wait.as_secs())
+        };
+        assert_eq!((wait(403, 0), wait(429, 0), wait(503, 0)), (Some(600), Some(5), None));
+        let ends = Some(3 * 86_400);
+        assert_eq!((wait(403, 3 * 86_400), wait(403, u64::MAX)), (ends, ends));
+        assert_eq!((wait(429, 300_000_000_000), wait(503, u64::from(u32::MAX))), (ends, ends));
     }
 
     #[test]

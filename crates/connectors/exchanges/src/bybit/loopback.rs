@@ -75,6 +75,17 @@ const GROWING: &str = r#"{"topic":"kline.5.BTCUSDT","data":[{"start":300000,"end
 const CLOSED: &str = r#"{"topic":"kline.5.BTCUSDT","data":[{"start":300000,"end":599999,"interval":"5","open":"1","close":"2","high":"3","low":"1","volume":"6","turnover":"10","confirm":true,"timestamp":600001}],"ts":600001,"type":"snapshot"}"#;
 
 #[tokio::test]
+async fn a_feed_may_be_told_never_to_be_replaced_or_lost() {
+    let (address, _said) = loopback::telling(1, [SUBSCRIBED, CLOSED]).await;
+    let options = options().with_feed_address(Market::Linear, address);
+    let never = Duration::MAX;
+    let bybit = options.with_silence_max(never).with_connection_age_max(never);
+    let bybit = Bybit::new(bybit).unwrap();
+    let mut feed = Venue::<Candle>::feed(&bybit, &key()).await.unwrap();
+    assert!(feed.next().await.unwrap().unwrap().closed);
+}
+
+#[tokio::test]
 async fn a_feed_subscribes_and_tells_once() {
     let (bybit, said) = telling(&[SUBSCRIBED, GROWING, CLOSED, CLOSED]).await;
     let feed = Venue::<Candle>::feed(&bybit, &key()).await.unwrap();

@@ -10,6 +10,7 @@ use cache_series::row::Candle;
 use cache_series::time::{Slots, Timeframe};
 use cache_series::venue::{Limits, Listing, Venue, VenueErrorKind};
 use futures_util::StreamExt;
+use futures_util::future::poll_immediate;
 use tokio::task::JoinHandle;
 
 use super::limits::SEARCH_PAUSE;
@@ -190,6 +191,56 @@ async fn listings_are_looked_for_in_one_pace_and_each_once() {
     }
     assert_eq!(asked.paths().await.len(), 6);
     assert_eq!(clock.monotonic().since(began), SEARCH_PAUSE * 5);
+}
+
+/// Whoever asks gives up after a while, of which others may have taken most: what was begun anew each
+/// time never ended where many were looked for.
+#[tokio::test]
+async fn a_search_that_is_given_up_is_gone_on_with() {
+    let replies = [PRODUCT, CLOCK, NONE, PRODUCT, CLOCK, DAYS, NONE];
+    let (address, asked) = loopback::answering(replies.map(|body| ("200 OK", body))).await;
+    let clock = ManualClock::new();
+    let mut options = options().with_address(Market::Spot, address);
+    options.connection.clock = Arc::new(clock.clone());
+    let coinbase = Coinbase::new(options).unwrap();
+    let [leader, waiter] = [coinbase.clone(), coinbase]
+        .map(|coinbase| tokio::spawn(async move { coinbase.listing(&key()).await }));
+    let is_held = async || {
+        while clock.sleepers() == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    // Until the first days are read, and the next call waits for its turn.
+    for _ in 0..2 {
+        is_held().await;
+        clock.advance(SEARCH_PAUSE);
+    }
+    is_held().await;
+    leader.abort();
+    while !waiter.is_finished() {
+        clock.advance(SEARCH_PAUSE);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let first = waiter.await.unwrap().unwrap().first.unwrap();
+    assert_eq!(first.to_string(), "2016-05-18T00:00:00Z");
+    let asked = asked.paths().await;
+    assert!(asked[5].contains("start=1445990400&") && asked[6].contains("start=1420070400&"));
+}
+
+/// A result is for those who waited for it, however late they look at it.
+#[tokio::test]
+async fn who_asks_after_a_search_begins_another() {
+    let unknown = r#"{"error":"NOT_FOUND","message":"Product BTC-USD not supported"}"#;
+    let (coinbase, asked) =
+        answering(&[("404 Not Found", unknown), ("404 Not Found", unknown)]).await;
+    let key = key();
+    let (mut leader, mut waiter) = (coinbase.listing(&key), coinbase.listing(&key));
+    assert!(poll_immediate(&mut leader).await.is_none());
+    assert!(poll_immediate(&mut waiter).await.is_none());
+    assert!(leader.await.is_err());
+    assert!(coinbase.listing(&key).await.is_err());
+    assert!(waiter.await.is_err());
+    assert_eq!(asked.paths().await.len(), 2);
 }
 
 #[tokio::test]

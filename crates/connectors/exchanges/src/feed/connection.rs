@@ -46,6 +46,9 @@ pub(super) struct Feed {
     current: Box<Socket>,
     /// When `current` is to be replaced.
     pub(super) renew_at: Instant,
+    /// Until when it is not, though it says that it leaves: what is connected instead may be leaving
+    /// as well, or refused.
+    kept_until: Instant,
     connecting: Option<Connecting>,
     /// Why there is no other connection yet, and until when the exchange wants to be left alone.
     left_alone: Option<(VenueError, Instant)>,
@@ -122,6 +125,7 @@ impl Feed {
         let now = Instant::now();
         Ok(Self {
             renew_at: now + source.age_max,
+            kept_until: now,
             ping_at: now + protocol.ping().map_or(Duration::ZERO, |(every, _)| every),
             source,
             protocol,
@@ -152,7 +156,7 @@ impl Feed {
                 Event::Said { former: true, what: Some(Ok(text)) } => self.read_former(&text),
                 Event::Said { former: false, what: Some(Ok(text)) } => {
                     if let Err(error) = self.read(&text) {
-                        return Some(Err(error));
+                        return Some(Err(self.waiting_on(error)));
                     }
                 }
                 Event::RenewalDue => {
@@ -191,14 +195,15 @@ impl Feed {
             Ok(socket) => {
                 self.left_alone = None;
                 let former = std::mem::replace(&mut self.current, socket);
-                self.former = Some((former, now + OVERLAP.min(self.source.age_max)));
+                self.kept_until = now + OVERLAP.min(self.source.age_max);
+                self.former = Some((former, self.kept_until));
                 self.renew_at = now + self.source.age_max;
             }
             // The old connection still speaks; if it ends, whoever listens is told.
             Err(error) => {
                 let wait = error.retry_after();
                 let retry = RETRY.min(self.source.age_max).max(wait.unwrap_or_default());
-                self.renew_at = now + retry;
+                (self.renew_at, self.kept_until) = (now + retry, now + retry);
                 self.left_alone = wait.map(|wait| (error, now + wait));
             }
         }
@@ -207,13 +212,30 @@ impl Feed {
     /// Why the feed ends with the current connection. Where another one was refused of late until
     /// later, that is why: who makes another feed has to wait as long.
     pub(super) fn end(&self, error: Option<SocketError>) -> Option<VenueError> {
-        if let Some((refused, until)) = &self.left_alone {
-            let left = until.saturating_duration_since(Instant::now());
-            if !left.is_zero() {
-                return Some(refused.clone().with_retry_after(left));
-            }
+        if let Some((refused, left)) = self.refused() {
+            return Some(refused.clone().with_retry_after(left));
         }
         error.map(|error| self.protocol.lost(error))
+    }
+
+    /// Why there is no other connection yet, and for how long the exchange still wants to be left
+    /// alone.
+    fn refused(&self) -> Option<(&VenueError, Duration)> {
+        let (refused, until) = self.left_alone.as_ref()?;
+        let left = until.saturating_duration_since(Instant::now());
+        (!left.is_zero()).then_some((refused, left))
+    }
+
+    /// What the current connection has said to end the feed, with a wait for the exchange to be left
+    /// alone no shorter than it wants.
+    fn waiting_on(&self, error: VenueError) -> VenueError {
+        match self.refused() {
+            Some((_, left)) => {
+                let wait = error.retry_after().unwrap_or_default().max(left);
+                error.with_retry_after(wait)
+            }
+            None => error,
+        }
     }
 
     /// Says that somebody listens. What is heard for a few seconds more needs none.
@@ -231,10 +253,13 @@ impl Feed {
     }
 
     /// What the current connection says.
-    fn read(&mut self, text: &str) -> Result<(), VenueError> {
+    pub(super) fn read(&mut self, text: &str) -> Result<(), VenueError> {
         match self.protocol.read(text)? {
             Heard::Rows(updates) => self.hear(updates),
-            Heard::Leaving => self.renew_at = Instant::now(),
+            // However often it says so.
+            Heard::Leaving => {
+                self.renew_at = self.renew_at.min(self.kept_until.max(Instant::now()));
+            }
             Heard::Subscribed | Heard::Nothing => {}
         }
         Ok(())

@@ -166,9 +166,53 @@ async fn a_connection_that_is_refused_is_tried_again_when_the_exchange_says() {
     let wait = Duration::from_secs(600);
     feed.replace(Err(refused(VenueErrorKind::Banned).with_retry_after(wait)));
     assert!(left(&feed) > Duration::from_secs(500), "{:?}", left(&feed));
+    // It is not asked sooner because the connection that there is wants to go.
+    feed.read("leaving").unwrap();
+    assert!(left(&feed) > Duration::from_secs(500), "{:?}", left(&feed));
     // Whoever makes another feed once this one has ended waits as well.
     drop(theirs);
     let end = feed.next().await.unwrap().unwrap_err();
     assert_eq!(end.kind(), VenueErrorKind::Banned);
     assert!(end.retry_after().unwrap() > Duration::from_secs(500));
+}
+
+#[tokio::test]
+async fn whatever_ends_a_feed_a_refusal_is_waited_for() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let source = source(listener.local_addr().unwrap());
+    let server = tokio::spawn(async move {
+        let mut theirs = accept(&listener).await;
+        say(&mut theirs, "garbage").await;
+        theirs
+    });
+    let mut feed = Feed::connect(source, Arc::new(Talkative)).await.unwrap();
+    let refused = VenueError::new("talkative", VenueErrorKind::Banned, "not now");
+    feed.replace(Err(refused.with_retry_after(Duration::from_secs(600))));
+    let end = feed.next().await.unwrap().unwrap_err();
+    assert_eq!(end.kind(), VenueErrorKind::Malformed);
+    assert!(end.retry_after().unwrap() > Duration::from_secs(500));
+    let _connection = server.await.unwrap();
+}
+
+/// A server that goes down says so on each connection, and may let go of the former at once.
+#[tokio::test]
+async fn a_connection_that_leaves_at_once_is_not_replaced_at_once() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let source = source(listener.local_addr().unwrap());
+    let server = tokio::spawn(async move {
+        let (former, mut current) = handed_over(&listener).await;
+        drop(former);
+        say(&mut current, "leaving").await;
+        say(&mut current, "row").await;
+        // Another connection would be neither refused nor accepted.
+        (current, listener)
+    });
+    let began = Instant::now();
+    let mut feed = Feed::connect(source, Arc::new(Talkative)).await.unwrap();
+    let told = feed.next().await.unwrap().unwrap();
+    assert_eq!(told.time.unix_ms(), 60_000);
+    let _server = server.await.unwrap();
+    let renewed_after = feed.renew_at.saturating_duration_since(began);
+    assert!(renewed_after >= Duration::from_secs(5), "{renewed_after:?}");
+    assert!(renewed_after < Duration::from_secs(1_800), "{renewed_after:?}");
 }

@@ -209,6 +209,9 @@ async fn a_pair_is_asked_about_once_and_in_the_pace_of_calls() {
         tokio::task::yield_now().await;
     }
     assert!(!waiting.is_finished() && clock.sleepers() == 1);
+    // What is known waits for nobody.
+    let known = timeout(Duration::from_secs(30), kraken.names.of(&bitcoin[0])).await;
+    assert_eq!(known.expect("it is held back").unwrap(), "BTC/USD");
     clock.advance(Duration::from_millis(1));
     assert_eq!(waiting.await.unwrap().unwrap(), "ADA/USD");
     let paths = ["XBTUSD", "ADAUSD"].map(|pair| format!("/0/public/AssetPairs?pair={pair}"));

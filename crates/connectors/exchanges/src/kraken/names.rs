@@ -34,10 +34,15 @@ impl FeedNames {
             return Ok(name);
         }
         let calls = pair.for_calls();
+        let known = || self.known(|known| known.get(&calls).cloned());
+        // Whose name is known does not wait for those that are asked about.
+        if let Some(name) = known() {
+            return Ok(name);
+        }
         // Closed by nobody.
         let _asking = self.asking.acquire().await.ok();
-        if let Some(known) = self.known(|known| known.get(&calls).cloned()) {
-            return Ok(known);
+        if let Some(name) = known() {
+            return Ok(name);
         }
         let url = request::asset_pair(self.line.url(Market::Spot)?, pair);
         let call = self.line.call(url, |body| listing::feed_symbol(body, pair));
