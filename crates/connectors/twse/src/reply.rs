@@ -9,6 +9,10 @@ use crate::error::{Retry, TwseError, TwseErrorKind};
 /// Longest part of a reply in a message.
 const PREVIEW_CHARACTERS_MAX: usize = 80;
 
+/// No market shuts out for longer than a day; a head that says so is broken, and one of no
+/// time at all counts as unsaid.
+const WAIT_MAX: Duration = Duration::from_secs(86_400);
+
 /// What a market's words mean, the first that is found in a sentence.
 const SENTENCES: [(&str, TwseErrorKind); 16] = [
     ("沒有符合條件", TwseErrorKind::NoData),
@@ -44,7 +48,7 @@ pub fn refusal(sentence: &str) -> TwseError {
 /// What a status of HTTP means; `Ok` for 200, whatever the reply says then.
 ///
 /// The markets answer 403, 418 or a redirection to a page of their own to whom they have banned.
-/// `retry_after` is the header of that name.
+/// `retry_after` is the header of that name, of which a day at most is believed.
 ///
 /// # Errors
 /// [`TwseError`] for every other status.
@@ -58,8 +62,8 @@ pub fn status(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Result
         _ => TwseErrorKind::Refused,
     };
     let error = TwseError::new(kind, format!("status {status}: {:?}", preview(body)));
-    Err(match retry_after {
-        Some(pause) => error.with_retry(Retry::After(pause)),
+    Err(match retry_after.filter(|pause| !pause.is_zero()) {
+        Some(pause) => error.with_retry(Retry::After(pause.min(WAIT_MAX))),
         None => error,
     })
 }
@@ -136,6 +140,10 @@ mod tests {
         }
         let pause = Duration::from_secs(77);
         assert_eq!(status(429, Some(pause), b"").unwrap_err().retry(), Retry::After(pause));
+        let after =
+            |seconds| status(403, Some(Duration::from_secs(seconds)), b"").unwrap_err().retry();
+        assert_eq!(after(u64::from(u32::MAX)), Retry::After(WAIT_MAX));
+        assert_eq!(after(0), status(403, None, b"").unwrap_err().retry());
         assert!(status(200, None, b"<html>").is_ok(), "it is for the reader to refuse");
     }
 
