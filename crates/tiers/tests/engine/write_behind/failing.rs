@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tiers::core::testing::Operation;
+use tiers::core::testing::{Gate, Operation};
 use tiers::events::WriteLost;
 use tiers::policy::write_behind::WhenFull;
 use tiers::prelude::*;
@@ -354,9 +354,9 @@ async fn a_flush_ends_where_closing_gives_up_the_task_before_it_has_run() {
     assert_eq!(counts(&closed), [("UserNode", 1)]);
 }
 
-/// Who reads while the storages are being told may bring back what they held until then.
-#[tokio::test]
-async fn what_is_given_up_is_forgotten_by_memory_once_more_after_the_storages() {
+/// A stage on which 5 was given up after 1: nobody knows whether the source has it, and the far storage
+/// is told when the gate opens.
+async fn given_up_while_far_is_slow() -> (Stage, Gate) {
     let stage = stage(source().retry_for(SECOND));
     stage.rows.change(1, 1);
     assert_eq!(stage.get().await, 1);
@@ -365,6 +365,13 @@ async fn what_is_given_up_is_forgotten_by_memory_once_more_after_the_storages() 
     let gate = stage.far.hold(Operation::Invalidate);
     stage.pass_until(|stage| stage.stats().given_up == 1).await;
     gate.arrived(1).await;
+    (stage, gate)
+}
+
+/// Who reads while the storages are being told may bring back what they held until then.
+#[tokio::test]
+async fn what_is_given_up_is_forgotten_by_memory_once_more_after_the_storages() {
+    let (stage, gate) = given_up_while_far_is_slow().await;
     assert_eq!(stage.get().await, 1, "from a storage that was not told yet");
     stage.rows.set_down(false);
     stage.rows.change(1, 7);
@@ -381,15 +388,7 @@ async fn what_is_given_up_is_forgotten_by_memory_once_more_after_the_storages() 
 
 #[tokio::test]
 async fn what_is_given_up_while_closing_is_pending_in_the_storages() {
-    let stage = stage(source().retry_for(SECOND));
-    stage.rows.change(1, 1);
-    assert_eq!(stage.get().await, 1);
-    stage.accept(5).await;
-    stage.rows.set_down(true);
-    // Nobody knows whether the source has it, and the storages are slow to be told.
-    let gate = stage.far.hold(Operation::Invalidate);
-    stage.pass_until(|stage| stage.stats().given_up == 1).await;
-    gate.arrived(1).await;
+    let (stage, _slow) = given_up_while_far_is_slow().await;
     let closed = stage.close_in_a_second(std::future::ready(())).await;
     assert_eq!(counts(&closed), [("near", 1), ("far", 1)]);
 }
